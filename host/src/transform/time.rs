@@ -24,8 +24,12 @@ pub fn milliseconds(value: Value<'_>) -> Option<i64> {
     (1..=LATEST_MS).contains(&time).then_some(time)
 }
 
-/// The integer part of a number that is not negative; `None` too where an `i64` ends.
+/// The integer part of a number; `None` for a negative one with a fraction, and where an `i64` ends.
 fn decimal(text: &str) -> Option<i64> {
+    if let Ok(number) = text.parse() {
+        // Nearly always.
+        return Some(number);
+    }
     let text = text.strip_prefix('+').unwrap_or(text);
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, self::exponent(exponent)?),
