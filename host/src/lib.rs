@@ -1,6 +1,7 @@
 pub mod backoff;
 pub mod bridge;
 pub mod message;
+pub mod plugin;
 pub mod reject;
 pub mod sink;
 pub mod source;
