@@ -51,6 +51,8 @@ fn main() {
         print: env("PRINT", "") == "1",
         shutdown_timeout: std::time::Duration::from_secs(10),
     };
+    let files: Vec<std::path::PathBuf> = std::env::var("PLUGIN").ok().map(Into::into).into_iter().collect();
+    let plugins = host::plugin::Plugins::load(&files, &host::plugin::Limits::default()).unwrap();
     let ledger = Arc::new(Ledger::default());
     let (tx, rx) = tokio::sync::watch::channel(0);
     let rt = tokio::runtime::Builder::new_current_thread()
@@ -69,7 +71,7 @@ fn main() {
         });
         bridge::run(
             settings,
-            || transform::Transform::new(transform::builtin::Builtin::new(true)),
+            || transform::Transform::new(transform::builtin::Builtin::new(true), plugins.instantiate()),
             l2,
             rx,
         )
