@@ -35,5 +35,5 @@ pub mod __private {
     pub use crate::answer::Answers;
     pub use crate::export::worlds;
     pub use crate::packed::answer_all;
-    pub use crate::typed::{RawMessage, bytes_result, time_result};
+    pub use crate::typed::{RawMessage, RawPair, bytes_result, time_result};
 }
