@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::Error;
+use crate::{Error, IntoError};
 
 /// The key of a record, said in full.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -97,11 +97,11 @@ macro_rules! answer {
             }
         }
 
-        impl<T: $into, E: Into<Error>> $into for Result<T, E> {
+        impl<T: $into, E: IntoError> $into for Result<T, E> {
             fn write(self, answers: &mut Answers) {
                 match self {
                     Ok(answer) => answer.write(answers),
-                    Err(error) => answers.error(&error.into()),
+                    Err(error) => answers.error(&error.into_error()),
                 }
             }
         }

@@ -15,7 +15,7 @@ pub use log;
 pub use plugin_sdk_macros::{key_setter, timestamp_setter, value_setter};
 
 pub use answer::{IntoKey, IntoTimestamp, IntoValue, Key, Timestamp, Value};
-pub use error::Error;
+pub use error::{Error, IntoError};
 pub use message::{Message, MessageBuf, Qos};
 pub use properties::Properties;
 
