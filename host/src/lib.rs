@@ -1,5 +1,6 @@
 pub mod backoff;
 pub mod bridge;
+pub mod demo;
 pub mod message;
 pub mod plugin;
 pub mod reject;
