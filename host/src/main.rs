@@ -38,7 +38,7 @@ fn main() {
         sink: sink::Settings {
             brokers: env("KAFKA", "127.0.0.1:9092"),
             client_id: "host-1".into(),
-            properties: vec![],
+            properties: vec![], largest_batch: None,
         },
         route: bridge::Route {
             kafka_topic: env("KTOPIC", "plant"),

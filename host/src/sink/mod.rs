@@ -6,6 +6,7 @@
 
 mod fault;
 mod settings;
+mod topic;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 
 pub use fault::Fault;
 pub use settings::Settings;
+pub use topic::largest_batch;
 
 use crate::message::{Header, Record};
 
@@ -124,6 +126,9 @@ pub enum ProbeError {
     /// Trying again with the same options cannot help.
     #[error("{0}")]
     Permanent(String),
+    /// Kafka answers, and does not have the topic.
+    #[error("{0}")]
+    NoTopic(String),
     #[error("{0}")]
     Passing(String),
 }
@@ -186,7 +191,7 @@ impl Sink {
             ))),
             Some(error) => {
                 let code = RDKafkaErrorCode::from(error);
-                Err(ProbeError::Passing(fault::explain_topic(topic, code)))
+                Err(ProbeError::NoTopic(fault::explain_topic(topic, code)))
             }
         }
     }
@@ -277,6 +282,15 @@ impl Sink {
             .client()
             .fatal_error()
             .map(|(code, reason)| format!("{code}: {reason}"))
+    }
+
+    /// Makes batches no larger than the topic takes. Nothing may have been sent yet.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    pub fn fit(&mut self, largest_batch: usize) -> Result<(), String> {
+        self.settings.largest_batch = Some(largest_batch);
+        if self.settings.needs_smaller_batches() { self.renew() } else { Ok(()) }
     }
 
     /// Replaces a producer that is out of use. All its records must have been reported.
