@@ -8,7 +8,6 @@ mod fault;
 mod settings;
 mod topic;
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -429,17 +428,5 @@ impl ProducerContext for Context {
                 });
             }
         }
-    }
-}
-
-/// A value for a header that is text.
-pub fn text_header<'a>(name: &'a str, value: impl Into<Cow<'a, str>>) -> Header<'a> {
-    let value = match value.into() {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    };
-    Header {
-        name: Cow::Borrowed(name),
-        value,
     }
 }
