@@ -1,5 +1,6 @@
 pub mod backoff;
 pub mod bridge;
+pub mod config;
 pub mod message;
 pub mod plugin;
 pub mod reject;
