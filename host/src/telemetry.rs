@@ -44,3 +44,9 @@ impl RateLimited {
         tracing::warn!("{t}");
     }
 }
+
+impl std::fmt::Display for Ledger { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { let n: Vec<u64> = self.n.iter().map(|n| n.load(Relaxed)).collect(); write!(f, "received={} delivered={} dead_lettered={} skipped={} dropped={} in_flight={}", n[0], n[1], n[2], n[3], n[4], n[5]) } }
+pub fn init(log: &crate::config::Log) -> Result<(), String> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(log.filter.as_deref().unwrap_or("info")).init();
+    Ok(())
+}
