@@ -100,7 +100,7 @@ impl Parts {
         let Some(value) = &mut self.value else { return };
         let was = value.len().to_string();
         value.truncate(size);
-        let headers = self.headers.take().unwrap_or_else(OwnedHeaders::new);
+        let headers = self.headers.take().unwrap_or_default();
         let header = KafkaHeader {
             key: "reject.payload-size",
             value: Some(was.as_bytes()),
@@ -114,7 +114,7 @@ impl Parts {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-            headers: message.headers().map(|headers| headers.detach()),
+            headers: message.headers().map(rdkafka::message::BorrowedHeaders::detach),
         }
     }
 }
@@ -205,7 +205,7 @@ impl Sink {
         topic: &str,
         record: &Record<'_>,
         headers: impl Iterator<Item = Header<'h>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let headers = headers.fold(None, |list: Option<OwnedHeaders>, header| {
             let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
             let value: &[u8] = &header.value;
@@ -222,7 +222,7 @@ impl Sink {
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub fn resend(&self, ticket: Ticket, record: &Parts) -> Result<(), Failure> {
+    pub fn resend(&self, ticket: Ticket, record: &Parts) -> Result<(), Box<Failure>> {
         self.produce(
             ticket,
             &record.topic,
@@ -241,7 +241,7 @@ impl Sink {
         value: Option<&[u8]>,
         timestamp_ms: i64,
         headers: Option<OwnedHeaders>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let mut record = BaseRecord::with_opaque_to(topic, ticket);
         record.key = key;
         record.payload = value;
@@ -259,7 +259,7 @@ impl Sink {
                         record = refused;
                         continue;
                     }
-                    return Err(Failure {
+                    return Err(Box::new(Failure {
                         ticket,
                         fault: Fault::at_once(code),
                         record: Parts {
@@ -269,7 +269,7 @@ impl Sink {
                             timestamp_ms,
                             headers: refused.headers,
                         },
-                    });
+                    }));
                 }
             }
         }
