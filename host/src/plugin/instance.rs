@@ -3,8 +3,8 @@
 //! An instance has a `Store` of its own and is dropped with it: after a trap nothing in it can be
 //! trusted, and the engine frees memory only with the store.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, mem};
 
 use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
 
@@ -33,22 +33,41 @@ pub(super) struct State {
 struct Memory {
     limit: usize,
     used: usize,
+    /// What the last growth added, in case it fails after all.
+    grown: usize,
     /// Whether more was asked for since the call began.
     denied: bool,
 }
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let grown = self.used.saturating_add(desired.saturating_sub(current));
-        if grown > self.limit {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grown = desired.saturating_sub(current);
+        let used = self.used.saturating_add(self.grown);
+        if used > self.limit {
+            self.grown = 0;
             self.denied = true;
             return Ok(false);
         }
-        self.used = grown;
+        self.used = used;
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.used -= mem::take(&mut self.grown);
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= TABLE)
     }
 }
@@ -88,7 +107,11 @@ pub(super) struct Failure {
 impl Failure {
     pub fn nonsense(ability: Ability, what: &str) -> Self {
         let error = joined(&format!("the {ability} answered nonsense: {what}"));
-        Self { reason: Reason::BadOutput, error, panicked: false }
+        Self {
+            reason: Reason::BadOutput,
+            error,
+            panicked: false,
+        }
     }
 }
 
@@ -110,22 +133,37 @@ pub(super) struct Instance {
 
 impl Instance {
     pub fn start(plugin: &Plugin) -> Result<Self, Unstarted> {
-        let memory = Memory { limit: plugin.limits.memory, used: 0, denied: false };
-        let state = State { memory, log: Arc::clone(&plugin.log), panic: None };
+        let memory = Memory {
+            limit: plugin.limits.memory,
+            used: 0,
+            grown: 0,
+            denied: false,
+        };
+        let state = State {
+            memory,
+            log: Arc::clone(&plugin.log),
+            panic: None,
+        };
         let mut store = Store::new(plugin.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(plugin.start_ticks);
         // What crosses the boundary was in the instance's memory, so it cannot be more.
         store.set_hostcall_fuel(plugin.limits.memory);
-        let instance = plugin.pre.instantiate(&mut store).map_err(|error| {
-            Unstarted::Failed(store.data().unstarted(&plugin.limits, &error))
-        })?;
+        let instance = plugin
+            .pre
+            .instantiate(&mut store)
+            .map_err(|error| Unstarted::Failed(store.data().unstarted(&plugin.limits, &error)))?;
         let exports = plugin
             .indices
             .load(&mut store, &instance)
             .map_err(|(interface, error)| Unstarted::WrongType(interface, error))?;
         let at_start = store.data().memory.used;
-        Ok(Self { store, exports, at_start, calls: 0 })
+        Ok(Self {
+            store,
+            exports,
+            at_start,
+            calls: 0,
+        })
     }
 
     /// Whether it has not been called yet.
@@ -140,13 +178,23 @@ impl Instance {
         memory.used > self.at_start + (memory.limit - self.at_start) / 4 * 3
     }
 
-    pub fn packed(&mut self, plugin: &Plugin, ability: Ability, messages: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub fn packed(
+        &mut self,
+        plugin: &Plugin,
+        ability: Ability,
+        messages: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
         self.begin(plugin);
         let called = self.exports.packed(&mut self.store, ability, messages);
         self.end(plugin, ability, called)
     }
 
-    pub fn typed(&mut self, plugin: &Plugin, ability: Ability, message: types::Message<'_>) -> Result<Typed, Failure> {
+    pub fn typed(
+        &mut self,
+        plugin: &Plugin,
+        ability: Ability,
+        message: types::Message<'_>,
+    ) -> Result<Typed, Failure> {
         self.begin(plugin);
         let called = self.exports.typed(&mut self.store, ability, message);
         self.end(plugin, ability, called)
@@ -158,7 +206,12 @@ impl Instance {
         self.store.set_epoch_deadline(plugin.call_ticks);
     }
 
-    fn end<A>(&mut self, plugin: &Plugin, ability: Ability, called: Option<wasmtime::Result<A>>) -> Result<A, Failure> {
+    fn end<A>(
+        &mut self,
+        plugin: &Plugin,
+        ability: Ability,
+        called: Option<wasmtime::Result<A>>,
+    ) -> Result<A, Failure> {
         let state = self.store.data_mut();
         state.log.settle();
         match called {
@@ -181,17 +234,31 @@ impl State {
         let trap = error.downcast_ref::<Trap>();
         let (reason, error) = if trap == Some(&Trap::Interrupt) {
             let limit = limits.call.as_millis();
-            (Reason::TimeOut, format!("the {ability} ran longer than {limit} ms"))
+            (
+                Reason::TimeOut,
+                format!("the {ability} ran longer than {limit} ms"),
+            )
         } else if self.memory.denied {
-            (Reason::MemoryLimit, format!("the {ability} exceeded {}", self.memory))
+            (
+                Reason::MemoryLimit,
+                format!("the {ability} exceeded {}", self.memory),
+            )
         } else if let Some(panic) = &self.panic {
-            return Failure { reason: Reason::Trap, error: panic.clone(), panicked: true };
+            return Failure {
+                reason: Reason::Trap,
+                error: panic.clone(),
+                panicked: true,
+            };
         } else if let Some(trap) = trap {
             (Reason::Trap, joined(&format!("{trap}{}", frames(error))))
         } else {
             return Failure::nonsense(ability, &error.root_cause().to_string());
         };
-        Failure { reason, error, panicked: false }
+        Failure {
+            reason,
+            error,
+            panicked: false,
+        }
     }
 
     /// What the engine's error at the start means, in one line.
@@ -216,11 +283,22 @@ impl fmt::Display for Memory {
 
 /// ` in innermost < its caller < ...`, as far as the plugin has names.
 fn frames(error: &wasmtime::Error) -> String {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let named = backtrace.frames().iter().filter_map(|frame| {
-        let symbol = frame.symbols().first().and_then(|symbol| symbol.name());
-        symbol.or(frame.func_name()).map(str::to_owned)
-    });
-    let names: Vec<_> = named.take(FRAMES).collect();
-    if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return String::new();
+    };
+    let symbols = backtrace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name());
+    let mut names: Vec<_> = symbols
+        .map(|symbol| format!("{:#}", rustc_demangle::demangle(symbol)))
+        .collect();
+    // Of a recursion, once is enough.
+    names.dedup();
+    names.truncate(FRAMES);
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" in {}", names.join(" < "))
+    }
 }
