@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::Error;
+use crate::{Error, IntoError};
 
 /// The key of a record, said in full.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -97,11 +97,11 @@ macro_rules! answer {
             }
         }
 
-        impl<T: $into, E: Into<Error>> $into for Result<T, E> {
+        impl<T: $into, E: IntoError> $into for Result<T, E> {
             fn write(self, answers: &mut Answers) {
                 match self {
                     Ok(answer) => answer.write(answers),
-                    Err(error) => answers.error(&error.into()),
+                    Err(error) => answers.error(&error.into_error()),
                 }
             }
         }
@@ -262,5 +262,105 @@ impl Answers {
         self.packed
             .extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         self.packed.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(write: impl FnOnce(&mut Answers)) -> Vec<u8> {
+        let mut answers = Answers::new();
+        write(&mut answers);
+        answers.as_bytes().into()
+    }
+
+    fn key(answer: impl IntoKey) -> Vec<u8> {
+        packed(|answers| answer.write(answers))
+    }
+
+    fn value(answer: impl IntoValue) -> Vec<u8> {
+        packed(|answers| answer.write(answers))
+    }
+
+    fn timestamp(answer: impl IntoTimestamp) -> Vec<u8> {
+        packed(|answers| answer.write(answers))
+    }
+
+    #[test]
+    fn whatever_has_bytes_is_a_key_and_a_value() {
+        const AB: &[u8] = &[2, 2, 0, 0, 0, b'a', b'b'];
+        assert_eq!(key("ab"), AB);
+        assert_eq!(key(String::from("ab")), AB);
+        assert_eq!(key(&b"ab"[..]), AB);
+        assert_eq!(key(b"ab".to_vec()), AB);
+        assert_eq!(key(*b"ab"), AB);
+        assert_eq!(key(Cow::Borrowed("ab")), AB);
+        assert_eq!(key(Cow::Borrowed(&b"ab"[..])), AB);
+        assert_eq!(key(Key::from("ab")), AB);
+        assert_eq!(key(Some(Ok::<_, Error>("ab"))), AB);
+        assert_eq!(value("ab"), AB);
+        assert_eq!(value(Value::from(String::from("ab"))), AB);
+        assert_eq!(value(Ok::<_, Error>(Some(b"ab".to_vec()))), AB);
+    }
+
+    #[test]
+    fn nothing_is_the_default_and_no_bytes_are_bytes() {
+        assert_eq!(key(None::<&str>), [0]);
+        assert_eq!(key(Key::Default), [0]);
+        assert_eq!(key(""), [2, 0, 0, 0, 0]);
+        assert_eq!(key(Key::Null), [1]);
+        assert_eq!(value(Value::Null), [1]);
+        assert_eq!(value(Value::Default), [0]);
+        assert_eq!(timestamp(None::<i64>), [0]);
+        assert_eq!(timestamp(Timestamp::Default), [0]);
+    }
+
+    #[test]
+    fn a_timestamp_is_eight_bytes() {
+        assert_eq!(timestamp(1), [6, 1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            timestamp(Timestamp::EpochMs(-2)),
+            [6, 254, 255, 255, 255, 255, 255, 255, 255]
+        );
+    }
+
+    #[test]
+    fn reasons_and_errors_carry_their_text() {
+        assert_eq!(key(Key::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
+        assert_eq!(value(Value::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
+        assert_eq!(
+            timestamp(Timestamp::Skip("no".into())),
+            [3, 2, 0, 0, 0, b'n', b'o']
+        );
+        assert_eq!(
+            key(Err::<&str, _>(Error::bad_message("x"))),
+            [4, 1, 0, 0, 0, b'x']
+        );
+        assert_eq!(
+            timestamp(Err::<i64, _>(Error::fatal("x"))),
+            [5, 1, 0, 0, 0, b'x']
+        );
+        let parsed = "".parse::<i64>();
+        assert_eq!(timestamp(parsed)[..6], [4, 38, 0, 0, 0, b'c']);
+    }
+
+    #[test]
+    fn answers_follow_each_other_until_they_are_cleared() {
+        let mut answers = Answers::new();
+        IntoKey::write("a", &mut answers);
+        IntoKey::write(None::<&str>, &mut answers);
+        IntoTimestamp::write(None::<i64>, &mut answers);
+        assert_eq!(answers.as_bytes(), [2, 1, 0, 0, 0, b'a', 0, 0]);
+        answers.clear();
+        assert!(answers.as_bytes().is_empty());
+    }
+
+    #[test]
+    fn a_huge_answer_is_not_kept_for_ever() {
+        let mut answers = Answers::new();
+        IntoValue::write(vec![0; 2 * Answers::KEEP], &mut answers);
+        answers.clear();
+        assert!(answers.packed.capacity() <= Answers::KEEP);
     }
 }

@@ -85,6 +85,31 @@ impl<E: std::error::Error> From<E> for Error {
     }
 }
 
+/// What a setter's `Result` may fail with: [`Error`], and all that `?` makes one of.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a setter",
+    label = "not an error that a setter can return",
+    note = "the error is `Error`, as in `fn key(message: &Message) -> Result<Vec<u8>, Error>`, or any `std::error::Error`",
+    note = "text becomes one with `Error::bad_message(text)`"
+)]
+pub trait IntoError {
+    #[doc(hidden)]
+    fn into_error(self) -> Error;
+}
+
+impl IntoError for Error {
+    fn into_error(self) -> Error {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: std::error::Error> IntoError for E {
+    fn into_error(self) -> Error {
+        self.into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

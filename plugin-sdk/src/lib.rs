@@ -15,7 +15,7 @@ pub use log;
 pub use plugin_sdk_macros::{key_setter, timestamp_setter, value_setter};
 
 pub use answer::{IntoKey, IntoTimestamp, IntoValue, Key, Timestamp, Value};
-pub use error::Error;
+pub use error::{Error, IntoError};
 pub use message::{Message, MessageBuf, Qos};
 pub use properties::Properties;
 
@@ -35,5 +35,5 @@ pub mod __private {
     pub use crate::answer::Answers;
     pub use crate::export::worlds;
     pub use crate::packed::answer_all;
-    pub use crate::typed::{RawMessage, bytes_result, time_result};
+    pub use crate::typed::{RawMessage, RawPair, bytes_result, time_result};
 }

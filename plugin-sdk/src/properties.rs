@@ -108,7 +108,10 @@ impl<'a> Properties<'a> {
 
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        let of_the_message = |property: &Property<'_>| *property != Property::OfTheConnection;
+        f.debug_list()
+            .entries(self.iter().filter(of_the_message))
+            .finish()
     }
 }
 
@@ -159,4 +162,43 @@ pub(crate) fn push(block: &mut Vec<u8>, bytes: &[u8]) {
 pub(crate) fn size_u16(size: usize) -> u16 {
     size.try_into()
         .expect("MQTT carries at most 65,535 bytes in a topic or a property")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_of_the_connection_are_read_over() {
+        let block = [
+            0x0b, 0x81, 0x01, 0x23, 0, 7, 0x03, 0, 2, b'a', b'b', 0x0b, 1,
+        ];
+        let properties = Properties::new(&block);
+        assert_eq!(properties.content_type(), Some("ab"));
+        assert_eq!(format!("{properties:?}"), "[ContentType(\"ab\")]");
+    }
+
+    #[test]
+    fn reading_ends_where_the_properties_do_not_make_sense() {
+        let whole = [
+            0x26, 0, 1, b'k', 0, 1, b'v', 0x02, 0, 0, 0, 9, 0x09, 0, 2, 1, 2,
+        ];
+        for size in 0..whole.len() {
+            let properties = Properties::new(&whole[..size]);
+            assert_eq!(
+                properties.user_property("k"),
+                (size >= 7).then_some("v"),
+                "{size}"
+            );
+            assert_eq!(
+                properties.message_expiry_secs(),
+                (size >= 12).then_some(9),
+                "{size}"
+            );
+            assert_eq!(properties.correlation_data(), None, "{size}");
+        }
+        assert_eq!(Properties::new(&[0x11, 0, 0x01, 1]).payload_format(), None);
+        assert_eq!(Properties::new(&[0x03, 0, 1, 0xff]).content_type(), None);
+        assert_eq!(Properties::new(&[0x0b, 0x80]).content_type(), None);
+    }
 }

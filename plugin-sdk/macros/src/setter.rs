@@ -1,10 +1,10 @@
 //! Expands a setter's attribute: the function as it is, a check of what it returns, and the
 //! exports of its ability. What the exports do is ordinary code in `plugin-sdk`.
 
-use proc_macro2::{Literal, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, GenericParam, ItemFn, ReturnType, Type};
+use syn::{Error, FnArg, GenericParam, ItemFn, ReturnType, Safety, Type};
 
 /// What a function decides about a record.
 #[derive(Clone, Copy)]
@@ -57,22 +57,28 @@ pub fn expand(ability: Ability, arguments: &TokenStream, item: &TokenStream) -> 
 }
 
 fn exports(ability: Ability, function: &ItemFn) -> TokenStream {
-    let name = &function.sig.ident;
-    let returned = match &function.sig.output {
+    // Spanned like the type, so that a type that cannot be an answer is what the error points at.
+    let span = match &function.sig.output {
         ReturnType::Type(_, returned) => returned.span(),
         ReturnType::Default => Span::call_site(),
     };
+    let mut name = function.sig.ident.clone();
+    name.set_span(span);
     let answer = ability.answer();
-    let attribute = proc_macro2::Ident::new(ability.attribute(), Span::call_site());
-    // Spanned like the type, so that a type that cannot be an answer is what the error points at.
-    let write = quote_spanned!(returned=> ::plugin_sdk::#answer::write);
+    let write = quote_spanned! {span=>
+        ::plugin_sdk::#answer::write(#name(message), answers)
+    };
+    let attribute = Ident::new(ability.attribute(), Span::call_site());
     let about = Literal::byte_string(about().as_bytes());
     quote! {
         const _: () = {
             // Called by the exports, which only WebAssembly has.
             #[allow(dead_code)]
-            fn answer(message: &::plugin_sdk::Message, answers: &mut ::plugin_sdk::__private::Answers) {
-                #write(#name(message), answers);
+            fn answer(
+                message: &::plugin_sdk::Message,
+                answers: &mut ::plugin_sdk::__private::Answers,
+            ) {
+                #write
             }
             ::plugin_sdk::__export!(#attribute, answer, #about);
         };
@@ -95,50 +101,45 @@ fn about() -> String {
 }
 
 fn check(ability: Ability, arguments: &TokenStream, item: &TokenStream) -> Result<ItemFn, Error> {
-    let wrong = |span: Span, problem: &str| {
+    let wrong = |found: &dyn ToTokens, problem: &str| {
         let (attribute, example) = (ability.attribute(), ability.example());
-        Error::new(
-            span,
+        Error::new_spanned(
+            found.to_token_stream(),
             format!("{problem}: `#[{attribute}]` goes on a function like `{example}`"),
         )
     };
     if !arguments.is_empty() {
-        return Err(wrong(arguments.span(), "the attribute takes no arguments"));
+        return Err(wrong(arguments, "the attribute takes no arguments"));
     }
-    let function: ItemFn = syn::parse2(item.clone())
-        .map_err(|_| wrong(Span::call_site(), "this is not a function with a body"))?;
+    let function: ItemFn =
+        syn::parse2(item.clone()).map_err(|_| wrong(item, "this is not a function with a body"))?;
     let signature = &function.sig;
 
     if let Some(found) = &signature.asyncness {
-        return Err(wrong(found.span(), "a setter cannot be async"));
+        return Err(wrong(found, "a setter cannot be async"));
+    }
+    if let found @ Safety::Unsafe(_) = &signature.safety {
+        return Err(wrong(found, "a setter cannot be unsafe"));
     }
     if let Some(found) = &signature.abi {
-        return Err(wrong(
-            found.span(),
-            "a setter cannot have an ABI of its own",
-        ));
+        return Err(wrong(found, "a setter cannot have an ABI of its own"));
     }
     let mut generics = signature.generics.params.iter();
     if let Some(found) = generics.find(|param| !matches!(param, GenericParam::Lifetime(_))) {
-        return Err(wrong(found.span(), "a setter cannot be generic"));
+        return Err(wrong(found, "a setter cannot be generic"));
     }
     if let Some(found @ FnArg::Receiver(_)) = signature.inputs.first() {
-        return Err(wrong(found.span(), "a setter cannot be a method"));
+        return Err(wrong(found, "a setter cannot be a method"));
     }
     match signature.inputs.iter().collect::<Vec<_>>()[..] {
         [FnArg::Typed(argument)] if is_message(&argument.ty) => {}
         [FnArg::Typed(argument)] => {
-            return Err(wrong(argument.ty.span(), "a setter gets a `&Message`"));
+            return Err(wrong(&argument.ty, "a setter gets a `&Message`"));
         }
-        _ => {
-            return Err(wrong(
-                signature.ident.span(),
-                "a setter gets one `&Message`",
-            ));
-        }
+        _ => return Err(wrong(signature, "a setter gets one `&Message`")),
     }
     if matches!(signature.output, ReturnType::Default) {
-        return Err(wrong(signature.ident.span(), "a setter returns something"));
+        return Err(wrong(signature, "a setter returns something"));
     }
     Ok(function)
 }
