@@ -1,7 +1,6 @@
 //! From files to plugins that are known to work, or a [`LoadError`].
 
 use std::collections::HashSet;
-use std::fmt;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +13,13 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use super::bindings::mqtt_source::plugin::{host, types};
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
-use super::instance::{Instance, State, Unstarted};
+use super::failure::Unstarted;
+use super::instance::Instance;
 use super::interfaces::Indices;
 use super::log::PluginLog;
-use super::text::{joined, size};
-use super::{Ability, Limits, Setters, contract, wrap};
+use super::state::State;
+use super::text::joined;
+use super::{Ability, Calls, Description, Limits, Setters, contract, wrap};
 use crate::message::PluginName;
 
 /// Plugins that are compiled, checked and ready to be called. Cheap to clone.
@@ -44,55 +45,6 @@ pub(super) struct Plugin {
     pub start_ticks: u64,
     pub size: usize,
     pub compile: Duration,
-}
-
-/// How an ability is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Calls {
-    /// Once per message.
-    Typed,
-    /// Once per run of messages.
-    Packed,
-}
-
-impl fmt::Display for Calls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Typed => "typed",
-            Self::Packed => "packed",
-        })
-    }
-}
-
-/// What a plugin is, for the log at the start. Prints as one line.
-#[derive(Debug)]
-pub struct Description<'a> {
-    pub file: &'a Path,
-    pub name: &'a PluginName,
-    pub abilities: Vec<(Ability, Calls)>,
-    /// Bytes of the file.
-    pub size: usize,
-    /// How long it took to compile, or to find it compiled in the cache.
-    pub compile: Duration,
-}
-
-impl fmt::Display for Description<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let abilities: Vec<_> = self
-            .abilities
-            .iter()
-            .map(|(ability, calls)| format!("{ability} ({calls})"))
-            .collect();
-        write!(
-            f,
-            "{}: {}; {}, sha256 {}, compiled in {} ms",
-            self.file.display(),
-            abilities.join(", "),
-            size(self.size),
-            self.name.sha256,
-            self.compile.as_millis(),
-        )
-    }
 }
 
 impl Plugins {

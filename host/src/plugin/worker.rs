@@ -9,9 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::answers::{Answers, Judge};
-use super::instance::{Failure, Instance, Unstarted};
-use super::load::{Calls, Plugin};
-use super::{Ability, packed, typed};
+use super::failure::{Failure, Unstarted};
+use super::instance::Instance;
+use super::load::Plugin;
+use super::{Ability, Calls, packed, typed};
 use crate::message::{Batch, Reason};
 
 /// Most messages in a call.
