@@ -1,3 +1,4 @@
 pub mod config;
 pub mod message;
+pub mod telemetry;
 pub mod transform;

@@ -43,9 +43,9 @@ Environment:   any option but those of `demo` as HOST_ and its name, e.g. HOST_K
 
 const EXAMPLES_LONG: &str = "\
 Environment:
-  Any option above can be given as an environment variable: HOST_ and its name in capitals with '_',
-  e.g. HOST_KAFKA_TOPIC=plant. Repeatable ones are separated by commas. The command line wins, and an
-  empty variable counts as none.
+  Any option above can be given as an environment variable: HOST_ and its name in capitals, with
+  '_' for '-', e.g. HOST_KAFKA_TOPIC=plant. Repeatable ones are separated by commas. The command
+  line wins, and an empty variable counts as none.
 
 Examples:
   Everything embedded, nothing to install:
