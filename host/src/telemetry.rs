@@ -24,13 +24,11 @@ const DEFAULT_FILTER: &str = "warn,host=info,plugin=info";
 ///
 /// # Errors
 /// If the filter means nothing; the text is for the user.
-pub fn start(log: &Log) -> Result<(), String> {
+pub fn init(log: &Log) -> Result<(), String> {
     let colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     // Another logger is there only in a test that started its own.
-    dispatch(log, colour, io::stderr)?
-        .try_init()
-        .unwrap_or_default();
+    dispatch(log, colour, io::stderr)?.try_init().unwrap_or_default();
     Ok(())
 }
 
@@ -75,10 +73,7 @@ impl RateLimited {
 
     /// How many lines were held back before this one, if this one may be written.
     fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self
-            .written
-            .is_some_and(|before| now.duration_since(before) < Self::PAUSE)
-        {
+        if self.written.is_some_and(|before| now.duration_since(before) < Self::PAUSE) {
             self.held_back += 1;
             return None;
         }
@@ -207,34 +202,17 @@ impl Counts {
     /// # Errors
     /// If messages were lost or settled twice, which is a defect of this program.
     pub fn balance(&self) -> Result<(), Imbalance> {
-        let fates = [
-            self.delivered,
-            self.dead_lettered,
-            self.skipped,
-            self.dropped,
-            self.in_flight,
-        ];
+        let fates =
+            [self.delivered, self.dead_lettered, self.skipped, self.dropped, self.in_flight];
         let settled: u128 = fates.into_iter().map(u128::from).sum();
-        if settled == u128::from(self.received) {
-            Ok(())
-        } else {
-            Err(Imbalance(*self))
-        }
+        if settled == u128::from(self.received) { Ok(()) } else { Err(Imbalance(*self)) }
     }
 }
 
 /// The line that is printed at exit.
 impl fmt::Display for Counts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            received,
-            delivered,
-            dead_lettered,
-            skipped,
-            dropped,
-            in_flight,
-            ..
-        } = self;
+        let Self { received, delivered, dead_lettered, skipped, dropped, in_flight, .. } = self;
         write!(
             formatter,
             "received={received} delivered={delivered} dead_lettered={dead_lettered} \
@@ -260,10 +238,7 @@ mod tests {
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(bytes);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -276,17 +251,10 @@ mod tests {
     fn logged(format: LogFormat, filter: Option<&str>, colour: bool, run: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let log = Log {
-            format,
-            filter: filter.map(Into::into),
-        };
+        let log = Log { format, filter: filter.map(Into::into) };
         let dispatch = dispatch(&log, colour, move || writer.clone()).expect("a valid filter");
         tracing::dispatcher::with_default(&dispatch, run);
-        let bytes = lines
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let bytes = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         String::from_utf8(bytes).expect("log lines are text")
     }
 
@@ -316,10 +284,8 @@ mod tests {
             tracing::warn!(broker = "a:1", "cannot \"connect\"");
             tracing::info!("second");
         });
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a JSON line"))
-            .collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["level"], "WARN");
         assert_eq!(lines[0]["message"], "cannot \"connect\"");
@@ -348,27 +314,16 @@ mod tests {
 
     #[test]
     fn a_filter_replaces_the_default() {
-        let text = logged(
-            LogFormat::Human,
-            Some("error,host::sink=debug"),
-            false,
-            || {
-                tracing::debug!(target: "host::sink", "detail");
-                tracing::warn!(target: "host::source", "trouble");
-            },
-        );
-        assert!(
-            text.contains("detail") && !text.contains("trouble"),
-            "{text}"
-        );
+        let text = logged(LogFormat::Human, Some("error,host::sink=debug"), false, || {
+            tracing::debug!(target: "host::sink", "detail");
+            tracing::warn!(target: "host::source", "trouble");
+        });
+        assert!(text.contains("detail") && !text.contains("trouble"), "{text}");
     }
 
     #[test]
     fn a_filter_that_means_nothing_is_refused() {
-        let log = Log {
-            format: LogFormat::Human,
-            filter: Some("host=loud".into()),
-        };
+        let log = Log { format: LogFormat::Human, filter: Some("host=loud".into()) };
         let error = dispatch(&log, false, io::sink).expect_err("no filter");
         assert!(
             error.contains("--log") && error.contains("host=loud") && !error.contains('\n'),
@@ -391,19 +346,12 @@ mod tests {
 
     #[test]
     fn a_line_that_was_held_back_is_counted_in_the_next() {
-        let mut limit = RateLimited {
-            written: None,
-            held_back: 3,
-        };
+        let mut limit = RateLimited { written: None, held_back: 3 };
         let text = logged(LogFormat::Human, None, false, || {
             limit.warn("refused");
             limit.warn("refused");
         });
-        assert_eq!(
-            text.matches("refused (and 3 more like it)").count(),
-            1,
-            "{text}"
-        );
+        assert_eq!(text.matches("refused (and 3 more like it)").count(), 1, "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
     }
 
@@ -436,11 +384,7 @@ mod tests {
         ledger.received(1);
         ledger.delivered(2);
         assert!(ledger.counts().balance().is_err());
-        let lost = Counts {
-            received: 2,
-            delivered: 1,
-            ..Counts::default()
-        };
+        let lost = Counts { received: 2, delivered: 1, ..Counts::default() };
         let error = lost.balance().expect_err("one is lost").to_string();
         assert!(error.contains("received=2 delivered=1"), "{error}");
     }
@@ -459,10 +403,7 @@ mod tests {
             }
         });
         let counts = ledger.counts();
-        assert_eq!(
-            (counts.received, counts.delivered, counts.in_flight),
-            (8000, 4000, 4000)
-        );
+        assert_eq!((counts.received, counts.delivered, counts.in_flight), (8000, 4000, 4000));
         assert_eq!(counts.balance(), Ok(()));
     }
 }
