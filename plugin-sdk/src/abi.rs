@@ -196,9 +196,10 @@ unsafe fn take_text(list: RawList) -> String {
     unsafe { String::from_utf8_unchecked(take(list)) }
 }
 
-/// Owns a list that the host made: `cabi_realloc` allocates as `Vec` does.
+/// Owns a list that the host made: `cabi_realloc` allocates as `Box` does.
 unsafe fn take_list<T>(list: RawList) -> Vec<T> {
     let len = list.len as usize;
-    // SAFETY: as the caller says. An empty list has an aligned address, which is all `Vec` wants.
-    unsafe { Vec::from_raw_parts(list.at as *mut T, len, len) }
+    let list = std::ptr::slice_from_raw_parts_mut(list.at as *mut T, len);
+    // SAFETY: as the caller says. An empty list has an aligned address, which is all `Box` wants.
+    unsafe { Box::from_raw(list) }.into_vec()
 }

@@ -1,6 +1,12 @@
 //! What plugins become: modules that need no further tool, with the exports of the attributes
 //! used and nothing to import but the host's log.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
 use std::path::PathBuf;
 use std::process::Command;
 

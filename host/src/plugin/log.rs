@@ -30,8 +30,16 @@ struct Second {
 
 impl PluginLog {
     pub fn new(plugin: Arc<PluginName>, limit: u32) -> Self {
-        let second = Mutex::new(Second { began: Instant::now(), kept: 0 });
-        Self { plugin, limit, second, dropped: AtomicU32::new(0) }
+        let second = Mutex::new(Second {
+            began: Instant::now(),
+            kept: 0,
+        });
+        Self {
+            plugin,
+            limit,
+            second,
+            dropped: AtomicU32::new(0),
+        }
     }
 
     /// Writes one line, unless this second has had its share.
@@ -41,7 +49,12 @@ impl PluginLog {
         }
         self.settle();
         if self.take(Instant::now()) {
-            emit(level, &self.plugin.name, &one_line(target), &one_line(message));
+            emit(
+                level,
+                &self.plugin.name,
+                &one_line(target),
+                &one_line(message),
+            );
         } else {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -69,7 +82,10 @@ impl PluginLog {
     fn take(&self, now: Instant) -> bool {
         let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(second.began) >= SECOND {
-            *second = Second { began: now, kept: 0 };
+            *second = Second {
+                began: now,
+                kept: 0,
+            };
         }
         second.kept += 1;
         second.kept <= self.limit
@@ -109,14 +125,20 @@ mod tests {
     use crate::plugin::tests::logged;
 
     fn log(limit: u32) -> PluginLog {
-        let plugin = PluginName { name: "chatty".into(), sha256: String::new() };
+        let plugin = PluginName {
+            name: "chatty".into(),
+            sha256: String::new(),
+        };
         PluginLog::new(Arc::new(plugin), limit)
     }
 
     #[test]
     fn a_line_carries_level_plugin_and_target() {
         let (lines, ()) = logged(|| log(9).write(Level::WARN, "key", "odd\ntopic"));
-        assert!(lines.contains("WARN plugin: odd\\ntopic plugin=\"chatty\" from=\"key\""), "{lines}");
+        assert!(
+            lines.contains("WARN plugin: odd\\ntopic plugin=\"chatty\" from=\"key\""),
+            "{lines}"
+        );
     }
 
     #[test]
@@ -128,7 +150,10 @@ mod tests {
             }
             log.settle();
         });
-        assert!(lines.contains("line 1") && !lines.contains("line 2"), "{lines}");
+        assert!(
+            lines.contains("line 1") && !lines.contains("line 2"),
+            "{lines}"
+        );
         assert_eq!(lines.matches("3 lines dropped").count(), 1, "{lines}");
     }
 
@@ -148,6 +173,9 @@ mod tests {
             log.write(Level::TRACE, "key", "detail");
             log.write(Level::INFO, "key", "news");
         });
-        assert!(lines.contains("news") && !lines.contains("dropped"), "{lines}");
+        assert!(
+            lines.contains("news") && !lines.contains("dropped"),
+            "{lines}"
+        );
     }
 }

@@ -18,8 +18,14 @@ pub struct Setters {
 
 impl Setters {
     pub(super) fn new(plugins: &[Arc<Plugin>], clock: Option<Arc<Ticker>>) -> Self {
-        let workers = plugins.iter().map(|plugin| Worker::new(Arc::clone(plugin))).collect();
-        Self { workers, _clock: clock }
+        let workers = plugins
+            .iter()
+            .map(|plugin| Worker::new(Arc::clone(plugin)))
+            .collect();
+        Self {
+            workers,
+            _clock: clock,
+        }
     }
 
     /// Whether a plugin decides this.
@@ -36,7 +42,13 @@ impl Setters {
     ///
     /// # Panics
     /// If the range is not within the batch.
-    pub fn call(&mut self, ability: Ability, batch: &Batch, range: Range<usize>, answers: &mut Answers) {
+    pub fn call(
+        &mut self,
+        ability: Ability,
+        batch: &Batch,
+        range: Range<usize>,
+        answers: &mut Answers,
+    ) {
         answers.clear();
         match self.workers.iter_mut().find(|worker| worker.has(ability)) {
             Some(worker) => worker.answer(ability, batch, range, answers),

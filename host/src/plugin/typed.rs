@@ -7,7 +7,10 @@ use crate::message::{Message, Properties, Property, Qos};
 
 /// Hands a message over, borrowed from its batch.
 pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>) -> R) -> R {
-    let user: Vec<_> = message.properties().map(user_properties).unwrap_or_default();
+    let user: Vec<_> = message
+        .properties()
+        .map(user_properties)
+        .unwrap_or_default();
     to(types::Message {
         topic: message.topic(),
         payload: message.payload(),
@@ -20,7 +23,9 @@ pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>)
         dup: message.dup(),
         packet_id: Some(message.packet_id()).filter(|id| *id != 0),
         received_at_ms: message.received_at_ms(),
-        properties: message.properties().map(|properties| single_properties(properties, &user)),
+        properties: message
+            .properties()
+            .map(|properties| single_properties(properties, &user)),
     })
 }
 
@@ -32,7 +37,10 @@ fn user_properties(properties: Properties<'_>) -> Vec<(&str, &str)> {
     properties.iter().filter_map(user).collect()
 }
 
-fn single_properties<'a>(properties: Properties<'a>, user: &'a [(&'a str, &'a str)]) -> types::Properties<'a> {
+fn single_properties<'a>(
+    properties: Properties<'a>,
+    user: &'a [(&'a str, &'a str)],
+) -> types::Properties<'a> {
     let mut found = types::Properties {
         payload_format: None,
         message_expiry_secs: None,
@@ -57,14 +65,18 @@ fn single_properties<'a>(properties: Properties<'a>, user: &'a [(&'a str, &'a st
 /// Adds the answer for one message.
 pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
     let item = match answer {
-        Ok(Outcome::Bytes(BytesOutcome::Default) | Outcome::Time(TimeOutcome::Default)) => Answer::Default,
+        Ok(Outcome::Bytes(BytesOutcome::Default) | Outcome::Time(TimeOutcome::Default)) => {
+            Answer::Default
+        }
         Ok(Outcome::Bytes(BytesOutcome::Null)) => Answer::Null,
         Ok(Outcome::Bytes(BytesOutcome::Bytes(bytes))) => {
             let from = answers.bytes.len();
             answers.bytes.extend_from_slice(&bytes);
             judge.bytes(from..answers.bytes.len())
         }
-        Ok(Outcome::Bytes(BytesOutcome::Skip(why)) | Outcome::Time(TimeOutcome::Skip(why))) => Judge::skip(&why),
+        Ok(Outcome::Bytes(BytesOutcome::Skip(why)) | Outcome::Time(TimeOutcome::Skip(why))) => {
+            Judge::skip(&why)
+        }
         Ok(Outcome::Time(TimeOutcome::EpochMs(milliseconds))) => judge.timestamp(milliseconds),
         Err(PluginError::BadMessage(why)) => judge.bad_message(&why),
         Err(PluginError::Fatal(why)) => judge.fatal(&why),

@@ -60,6 +60,6 @@ fn send(level: Level, target: &str, message: &str) {
             target.len(),
             message.as_ptr(),
             message.len(),
-        )
+        );
     }
 }

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use plugin_sdk::prelude::*;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
-type Members = BTreeMap<String, IgnoredAny>;
+/// Names are all that is of interest.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 #[value_setter]
 fn value(message: &Message) -> Result<Option<String>, Error> {
-    let Ok(members) = message.json::<Members>() else {
+    let Ok(members) = message.json::<Members<'_>>() else {
         return Ok(None);
     };
     // It is valid JSON, so the last thing in it is the brace that ends the object.
@@ -46,6 +47,15 @@ mod tests {
         assert_eq!(
             value_of("{}").as_deref(),
             Some(r#"{"topic":"plant/dev42/temp"}"#)
+        );
+    }
+
+    #[test]
+    fn any_depth_of_nesting_is_survived() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(
+            value_of(&deep)
+                .is_some_and(|added| added.ends_with("]],\"topic\":\"plant/dev42/temp\"}"))
         );
     }
 
