@@ -119,7 +119,13 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             qos: Qos::AtLeastOnce,
             max_packet_size: MAX_PACKET_SIZE,
         },
-        sink: sink::Settings { brokers: addresses.kafka.clone(), client_id, ..sink::Settings::default() },
+        sink: sink::Settings {
+            brokers: addresses.kafka.clone(),
+            client_id,
+            properties: Vec::new(),
+            // The simulated Kafka leaves the question unanswered.
+            largest_batch: Some(1_000_000),
+        },
         route: Route {
             kafka_topic: fleet.kafka_topic().to_owned(),
             dead_letter_topic: fleet.dead_letter_topic(),

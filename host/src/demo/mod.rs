@@ -38,8 +38,8 @@ use reader::{Reader, Record};
 use screen::Screen;
 
 /// What goes to the log unless the user says otherwise: nothing that disturbs the display. The
-/// embedded broker calls every client that hangs up an error.
-pub const LOG_FILTER: &str = "warn,rumqttd=off";
+/// embedded broker calls every client that hangs up an error, and dead letters are shown anyway.
+pub const LOG_FILTER: &str = "warn,rumqttd=off,host::telemetry=error";
 
 /// Where `make plugins` puts the example plugins.
 const PLUGINS: &str = "wasm32-unknown-unknown/plugin";

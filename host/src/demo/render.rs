@@ -66,6 +66,7 @@ fn columns(topic: &str, key: &str, timestamp: &str) -> String {
 
 /// A record: where it is, its key and timestamp, its value, and its headers if it has any.
 pub fn record(style: Style, record: &Record) -> Vec<String> {
+    const VALUE_LINES: usize = 2;
     const HEADER_LINES: usize = 4;
     let key = record.key.as_ref().map_or("(null)".into(), |key| printable(key));
     let place = format!("{}[{}]", record.topic, record.partition);
@@ -77,7 +78,8 @@ pub fn record(style: Style, record: &Record) -> Vec<String> {
         style.paint(Paint::Cyan, &format!("{:<29}", elided(&key, 29))),
         clock::readable(record.timestamp_ms),
     )];
-    lines.push(format!("  {}", elided(&printable(&record.value), WIDTH - 2)));
+    let value: Vec<_> = elided(&printable(&record.value), VALUE_LINES * (WIDTH - 2)).chars().collect();
+    lines.extend(value.chunks(WIDTH - 2).map(|line| format!("  {}", line.iter().collect::<String>())));
     let headers = wrapped(record.headers.iter().map(|(name, value)| format!("{name}={}", printable(value))));
     let headers = headers.into_iter().take(HEADER_LINES);
     lines.extend(headers.map(|line| style.paint(Paint::Dim, &format!("  {line}"))));

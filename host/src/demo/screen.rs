@@ -1,6 +1,6 @@
 //! Standard output: lines, and on a terminal a status line below them that changes in place.
 //!
-//! Decides which records are shown: all in the first moments, then a few per second.
+//! Decides which records are shown: the first ones, then a few per second.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::reader::Record;
 use super::render::{self, Style};
 
-/// How long every record is shown, counted from the first.
-const ALL_FOR: Duration = Duration::from_millis(1500);
+/// How many records are shown one by one; devices take a second or two to send them.
+const FIRST: u64 = 15;
 /// Afterwards, the time between two that are.
-const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+const SAMPLE_EVERY: Duration = Duration::from_millis(400);
 /// Time between two status lines where they cannot change in place.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,7 @@ pub struct Screen {
     /// What the status line says now; empty if there is none.
     status: String,
     status_at: Option<Instant>,
-    first_record: Option<Instant>,
+    shown: u64,
     last_record: Option<Instant>,
     dead_letter_shown: bool,
     gone: bool,
@@ -51,7 +51,7 @@ impl Screen {
             live,
             status: String::new(),
             status_at: None,
-            first_record: None,
+            shown: 0,
             last_record: None,
             dead_letter_shown: false,
             gone: false,
@@ -77,11 +77,11 @@ impl Screen {
     }
 
     fn wants(&mut self, record: &Record, now: Instant) -> bool {
-        let first = *self.first_record.get_or_insert(now);
         let new_kind = record.is_dead_letter() && !self.dead_letter_shown;
         let due = self.last_record.is_none_or(|last| now - last >= SAMPLE_EVERY);
-        let wanted = now - first < ALL_FOR || due || new_kind;
+        let wanted = self.shown < FIRST || due || new_kind;
         if wanted {
+            self.shown += 1;
             self.last_record = Some(now);
             self.dead_letter_shown |= record.is_dead_letter();
         }
@@ -130,12 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn all_records_are_shown_at_first_and_then_a_few_per_second() {
+    fn the_first_records_are_shown_and_then_a_few_per_second() {
         let mut screen = Screen::new(Box::new(std::io::sink()), Style::Plain, false);
         let start = Instant::now();
         let mut shown = |topic: &str, ms| screen.wants(&letter(topic), start + Duration::from_millis(ms));
-        assert_eq!((0..150).filter(|index| shown("plant", index * 10)).count(), 150);
-        assert_eq!((150..550).filter(|index| shown("plant", index * 10)).count(), 8);
+        assert!((0..FIRST).all(|index| shown("plant", index)));
+        let later = FIRST + 1..FIRST + 4001;
+        assert_eq!(later.filter(|ms| shown("plant", *ms)).count(), 10);
     }
 
     #[test]
@@ -143,7 +144,7 @@ mod tests {
         let mut screen = Screen::new(Box::new(std::io::sink()), Style::Plain, false);
         let start = Instant::now();
         let mut shown = |topic: &str, ms| screen.wants(&letter(topic), start + Duration::from_millis(ms));
-        assert!(shown("plant", 0) && shown("plant", 2000) && !shown("plant", 2001));
-        assert!(shown("plant.dead-letter", 2002) && !shown("plant.dead-letter", 2003));
+        assert!((0..FIRST).all(|_| shown("plant", 0)) && !shown("plant", 1));
+        assert!(shown("plant.dead-letter", 2) && !shown("plant.dead-letter", 3));
     }
 }
