@@ -9,6 +9,9 @@ use super::reader::Record;
 /// One column less than a terminal of 80 has, so that no line wraps in any of them.
 pub const WIDTH: usize = 79;
 
+/// Stand for what is left out.
+const DOTS: &str = "...";
+
 /// Whether lines are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -47,7 +50,8 @@ pub fn introduction(style: Style, addresses: &Addresses) -> Vec<String> {
         style.paint(Paint::Dim, &route("MQTT filter", "plugins", "Kafka topic")),
     ];
     let routes = Fleet::ALL.map(|fleet| {
-        let plugins: Vec<_> = fleet.plugins().iter().filter_map(|file| file.strip_suffix(".wasm")).collect();
+        let plugins: Vec<_> =
+            fleet.plugins().iter().filter_map(|file| file.strip_suffix(".wasm")).collect();
         route(fleet.filter(), &plugins.join(" + "), fleet.kafka_topic())
     });
     lines.extend(routes);
@@ -66,8 +70,7 @@ fn columns(topic: &str, key: &str, timestamp: &str) -> String {
 
 /// A record: where it is, its key and timestamp, its value, and its headers if it has any.
 pub fn record(style: Style, record: &Record) -> Vec<String> {
-    const VALUE_LINES: usize = 2;
-    const HEADER_LINES: usize = 4;
+    const HEADER_LINES: usize = 6;
     let key = record.key.as_ref().map_or("(null)".into(), |key| printable(key));
     let place = format!("{}[{}]", record.topic, record.partition);
     let paint = if record.is_dead_letter() { Paint::Red } else { Paint::Green };
@@ -78,12 +81,30 @@ pub fn record(style: Style, record: &Record) -> Vec<String> {
         style.paint(Paint::Cyan, &format!("{:<29}", elided(&key, 29))),
         clock::readable(record.timestamp_ms),
     )];
-    let value: Vec<_> = elided(&printable(&record.value), VALUE_LINES * (WIDTH - 2)).chars().collect();
-    lines.extend(value.chunks(WIDTH - 2).map(|line| format!("  {}", line.iter().collect::<String>())));
-    let headers = wrapped(record.headers.iter().map(|(name, value)| format!("{name}={}", printable(value))));
+    lines.extend(value_lines(&printable(&record.value)).iter().map(|line| format!("  {line}")));
+    let headers =
+        wrapped(record.headers.iter().map(|(name, value)| format!("{name}={}", printable(value))));
     let headers = headers.into_iter().take(HEADER_LINES);
     lines.extend(headers.map(|line| style.paint(Paint::Dim, &format!("  {line}"))));
     lines
+}
+
+/// A value on at most two lines, which are indented by two: its two ends if it is longer.
+fn value_lines(value: &str) -> Vec<String> {
+    let width = WIDTH - 2;
+    let characters: Vec<_> = value.chars().collect();
+    let text = |characters: &[char]| characters.iter().collect::<String>();
+    if characters.len() <= width {
+        return vec![value.to_owned()];
+    }
+    // JSON reads best if it breaks after a comma.
+    let comma = characters[..width].iter().rposition(|&char| char == ',').map(|at| at + 1);
+    let at = comma.filter(|at| characters.len() - at <= width).unwrap_or(width);
+    if characters.len() - at <= width {
+        return vec![text(&characters[..at]), text(&characters[at..])];
+    }
+    let tail = &characters[characters.len() - width..];
+    vec![format!("{}{DOTS}", text(&characters[..width - DOTS.len()])), text(tail)]
 }
 
 /// Items side by side, as many as fit a line that is indented by two.
@@ -106,8 +127,9 @@ fn wrapped(items: impl Iterator<Item = String>) -> Vec<String> {
 pub fn status(style: Style, check: &Check, rate: f64, left: u64) -> String {
     let [published, confirmed, read] = [check.published, check.confirmed, check.read].map(grouped);
     let left = if left == 0 { "finishing".to_owned() } else { format!("{left} s left") };
-    let line =
-        format!("{published} published  {confirmed} confirmed  {read} in Kafka  {rate:.0}/s  {left}");
+    let line = format!(
+        "{published} published  {confirmed} confirmed  {read} in Kafka  {rate:.0}/s  {left}"
+    );
     style.paint(Paint::Bold, &elided(&line, WIDTH))
 }
 
@@ -115,7 +137,8 @@ pub fn status(style: Style, check: &Check, rate: f64, left: u64) -> String {
 pub fn summary(style: Style, check: &Check, seconds: f64, ledger: &str) -> Vec<String> {
     let rate = check.published as f64 / seconds.max(0.001);
     let title = format!("{} messages in {seconds:.1} s, {rate:.0}/s", grouped(check.published));
-    let count = |name: &str, count: u64, what: &str| format!("  {name:<13}{:>9}  {what}", grouped(count));
+    let count =
+        |name: &str, count: u64, what: &str| format!("  {name:<13}{:>9}  {what}", grouped(count));
     let (lost, wrong) = (check.lost(), check.wrong());
     let bad = |number: u64, line: String| {
         style.paint(if number == 0 { Paint::Green } else { Paint::Red }, &line)
@@ -125,12 +148,18 @@ pub fn summary(style: Style, check: &Check, seconds: f64, ledger: &str) -> Vec<S
         style.paint(Paint::Bold, &title),
         count("confirmed", check.confirmed, "by the MQTT broker, with a PUBACK"),
         count("in Kafka", check.read, "read back: value, key and timestamp compared"),
-        count("dead letters", check.dead_letters, "among them: broken uplinks, kept whole, with the reason"),
+        count(
+            "dead letters",
+            check.dead_letters,
+            "among them: broken uplinks, kept whole, with the reason",
+        ),
         count("duplicates", check.duplicates, "at least once means there may be some"),
         bad(lost, count("lost", lost, "confirmed and not in Kafka")),
         bad(wrong, count("wrong", wrong, "not as they should be")),
     ];
-    lines.extend(wrapped(ledger.split(' ').map(str::to_owned)).into_iter().map(|line| format!("  {line}")));
+    lines.extend(
+        wrapped(ledger.split(' ').map(str::to_owned)).into_iter().map(|line| format!("  {line}")),
+    );
     lines
 }
 
@@ -167,7 +196,6 @@ fn printable(bytes: &[u8]) -> String {
 
 /// At most so many characters: both ends, and dots for what is between them.
 fn elided(text: &str, width: usize) -> String {
-    const DOTS: &str = "...";
     let count = text.chars().count();
     if count <= width {
         return text.to_owned();
@@ -190,3 +218,6 @@ fn grouped(number: u64) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

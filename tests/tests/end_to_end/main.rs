@@ -8,4 +8,5 @@
     reason = "tests: a panic is how a test fails"
 )]
 
+mod demo;
 mod harness;
