@@ -45,7 +45,7 @@ pub const LOG_FILTER: &str = "warn,rumqttd=off,host::telemetry=error";
 const PLUGINS: &str = "wasm32-unknown-unknown/plugin";
 
 /// Kafka partitions of each topic, and of each dead-letter topic.
-const PARTITIONS: i32 = 3;
+const PARTITIONS: i32 = 4;
 const DEAD_LETTER_PARTITIONS: i32 = 1;
 
 /// How long the last messages may take to be confirmed and read back.

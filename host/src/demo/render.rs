@@ -151,7 +151,7 @@ pub fn summary(style: Style, check: &Check, seconds: f64, ledger: &str) -> Vec<S
         count(
             "dead letters",
             check.dead_letters,
-            "among them: broken uplinks, kept whole, with the reason",
+            "of these; each kept whole, with the reason",
         ),
         count("duplicates", check.duplicates, "at least once means there may be some"),
         bad(lost, count("lost", lost, "confirmed and not in Kafka")),
