@@ -9,7 +9,7 @@
 use std::alloc::{Layout, alloc, handle_alloc_error, realloc};
 use std::sync::{Mutex, PoisonError};
 
-use crate::answer::Answers;
+use crate::answers::Answers;
 use crate::message::{Message, MessageBuf, Qos};
 use crate::packed::answer_all;
 use crate::typed::{RawList, RawMessage, RawOption, RawPair, RawProperties, RawResult};

@@ -4,7 +4,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::answer::tag;
+use crate::answers::tag;
 
 /// `list<T>` and `string`.
 #[repr(C)]
@@ -110,7 +110,7 @@ mod tests {
     use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind};
 
     use super::*;
-    use crate::answer::Answers;
+    use crate::answers::Answers;
     use crate::{Error, IntoKey, IntoTimestamp, Key, Timestamp};
 
     /// What `wit-parser` makes of the contract.
