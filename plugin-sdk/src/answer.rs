@@ -247,28 +247,16 @@ mod tests {
     #[test]
     fn a_timestamp_is_eight_bytes() {
         assert_eq!(timestamp(1), [6, 1, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(
-            timestamp(Timestamp::EpochMs(-2)),
-            [6, 254, 255, 255, 255, 255, 255, 255, 255]
-        );
+        assert_eq!(timestamp(Timestamp::EpochMs(-2)), [6, 254, 255, 255, 255, 255, 255, 255, 255]);
     }
 
     #[test]
     fn reasons_and_errors_carry_their_text() {
         assert_eq!(key(Key::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
         assert_eq!(value(Value::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
-        assert_eq!(
-            timestamp(Timestamp::Skip("no".into())),
-            [3, 2, 0, 0, 0, b'n', b'o']
-        );
-        assert_eq!(
-            key(Err::<&str, _>(Error::bad_message("x"))),
-            [4, 1, 0, 0, 0, b'x']
-        );
-        assert_eq!(
-            timestamp(Err::<i64, _>(Error::fatal("x"))),
-            [5, 1, 0, 0, 0, b'x']
-        );
+        assert_eq!(timestamp(Timestamp::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
+        assert_eq!(key(Err::<&str, _>(Error::bad_message("x"))), [4, 1, 0, 0, 0, b'x']);
+        assert_eq!(timestamp(Err::<i64, _>(Error::fatal("x"))), [5, 1, 0, 0, 0, b'x']);
         let parsed = "".parse::<i64>();
         assert_eq!(timestamp(parsed)[..6], [4, 38, 0, 0, 0, b'c']);
     }

@@ -55,11 +55,7 @@ impl Answers {
     }
 
     pub fn error(&mut self, error: &Error) {
-        let tag = if error.is_fatal() {
-            tag::FATAL
-        } else {
-            tag::BAD_MESSAGE
-        };
+        let tag = if error.is_fatal() { tag::FATAL } else { tag::BAD_MESSAGE };
         self.sized(tag, error.text().as_bytes());
     }
 
@@ -73,8 +69,7 @@ impl Answers {
         self.packed.reserve(5 + bytes.len());
         self.packed.push(tag);
         // A plugin's whole memory has at most 4 GiB.
-        self.packed
-            .extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.packed.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         self.packed.extend_from_slice(bytes);
     }
 }

@@ -53,10 +53,7 @@ impl Message {
     ///
     /// # Panics
     /// If the topic is longer than MQTT can carry, 65,535 bytes, or the payload than 4 GiB.
-    #[expect(
-        clippy::new_ret_no_self,
-        reason = "an unsized type has an owned twin, as `Path` has"
-    )]
+    #[expect(clippy::new_ret_no_self, reason = "an unsized type has an owned twin, as `Path` has")]
     pub fn new(topic: impl AsRef<str>, payload: impl AsRef<[u8]>) -> MessageBuf {
         crate::logging::install();
         MessageBuf::new(topic.as_ref(), payload.as_ref())
@@ -229,27 +226,8 @@ struct Header {
 
 impl Header {
     fn of(packed: &[u8]) -> Option<Self> {
-        let [
-            p0,
-            p1,
-            p2,
-            p3,
-            r0,
-            r1,
-            r2,
-            r3,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-            t0,
-            t1,
-            ..,
-        ] = *packed.first_chunk::<HEADER>()?;
+        let [p0, p1, p2, p3, r0, r1, r2, r3, _, _, _, _, _, _, _, _, t0, t1, ..] =
+            *packed.first_chunk::<HEADER>()?;
         Some(Self {
             payload: u32::from_le_bytes([p0, p1, p2, p3]) as usize,
             properties: u32::from_le_bytes([r0, r1, r2, r3]) as usize,

@@ -141,10 +141,7 @@ impl fmt::Debug for MessageBuf {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "documented; MQTT itself allows no packet above 256 MiB"
-)]
+#[expect(clippy::expect_used, reason = "documented; MQTT itself allows no packet above 256 MiB")]
 fn size_u32(size: usize) -> u32 {
     size.try_into().expect("a payload has at most 4 GiB")
 }

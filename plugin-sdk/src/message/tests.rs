@@ -11,28 +11,16 @@ fn a_message_says_what_it_was_made_of() {
         .with_dup(true)
         .with_packet_id(513)
         .with_received_at_ms(-1);
-    assert_eq!(
-        (message.topic(), message.payload()),
-        ("plant/dev42/temp", &b"\xffbytes"[..])
-    );
-    assert_eq!(
-        (message.qos(), message.retain(), message.dup()),
-        (Qos::ExactlyOnce, false, true)
-    );
-    assert_eq!(
-        (message.packet_id(), message.received_at_ms()),
-        (Some(513), -1)
-    );
+    assert_eq!((message.topic(), message.payload()), ("plant/dev42/temp", &b"\xffbytes"[..]));
+    assert_eq!((message.qos(), message.retain(), message.dup()), (Qos::ExactlyOnce, false, true));
+    assert_eq!((message.packet_id(), message.received_at_ms()), (Some(513), -1));
     assert_eq!(message.properties().user_properties().count(), 0);
 }
 
 #[test]
 fn a_plain_message_is_qos_0_without_flags() {
     let message = Message::new("t", "");
-    assert_eq!(
-        (message.qos(), message.retain(), message.dup()),
-        (Qos::AtMostOnce, false, false)
-    );
+    assert_eq!((message.qos(), message.retain(), message.dup()), (Qos::AtMostOnce, false, false));
     assert_eq!((message.packet_id(), message.received_at_ms()), (None, 0));
 }
 
@@ -48,12 +36,7 @@ fn flags_can_be_taken_back() {
 
 #[test]
 fn levels_may_be_empty_and_there_is_always_one() {
-    let levels = |topic| {
-        Message::new(topic, "")
-            .levels()
-            .map(String::from)
-            .collect::<Vec<_>>()
-    };
+    let levels = |topic| Message::new(topic, "").levels().map(String::from).collect::<Vec<_>>();
     assert_eq!(levels("a/b"), ["a", "b"]);
     assert_eq!(levels("/a//"), ["", "a", "", ""]);
     assert_eq!(levels(""), [""]);
@@ -64,17 +47,10 @@ fn levels_may_be_empty_and_there_is_always_one() {
 #[test]
 fn text_and_json_say_what_is_wrong_with_a_payload() {
     let text = Message::new("t", b"a\xff").text().map(String::from);
-    assert!(
-        text.expect_err("not UTF-8")
-            .to_string()
-            .starts_with("the payload is not text: ")
-    );
+    assert!(text.expect_err("not UTF-8").to_string().starts_with("the payload is not text: "));
     let json = Message::new("t", "{").json::<Vec<u8>>();
     let error = json.expect_err("not JSON").to_string();
-    assert!(
-        error.starts_with("the payload's JSON does not fit: "),
-        "{error}"
-    );
+    assert!(error.starts_with("the payload's JSON does not fit: "), "{error}");
 }
 
 #[test]
@@ -88,12 +64,7 @@ fn json_may_borrow_from_the_message() {
     let message = Message::new("t", r#"{"device":"dev42","note":"21\u00b0"}"#);
     let reading: Reading<'_> = message.json().expect("it is JSON");
     assert_eq!((reading.device, &*reading.note), ("dev42", "21°"));
-    assert!(
-        message
-            .payload()
-            .as_ptr_range()
-            .contains(&reading.device.as_ptr())
-    );
+    assert!(message.payload().as_ptr_range().contains(&reading.device.as_ptr()));
 }
 
 #[test]
@@ -115,10 +86,7 @@ fn properties_are_what_was_added() {
     assert_eq!(properties.correlation_data(), Some(&b"\x00\xff"[..]));
     let user: Vec<_> = properties.user_properties().collect();
     assert_eq!(user, [("a", "1"), ("b", "2"), ("a", "3")]);
-    assert_eq!(
-        (properties.user_property("a"), properties.user_property("c")),
-        (Some("1"), None)
-    );
+    assert_eq!((properties.user_property("a"), properties.user_property("c")), (Some("1"), None));
     assert_eq!(message.payload(), b"payload");
 }
 
@@ -130,10 +98,7 @@ fn a_topic_that_mqtt_cannot_carry_is_refused() {
 
 #[test]
 fn debug_shows_the_message_and_not_its_bytes() {
-    let shown = format!(
-        "{:?}",
-        Message::new("t", "21.5").with_content_type("text/plain")
-    );
+    let shown = format!("{:?}", Message::new("t", "21.5").with_content_type("text/plain"));
     assert_eq!(
         shown,
         "Message { topic: \"t\", payload: \"21.5\", qos: AtMostOnce, retain: false, dup: false, \
