@@ -344,6 +344,17 @@ pub struct Header<'a> {
     pub value: Cow<'a, [u8]>,
 }
 
+impl<'a> Header<'a> {
+    /// A header whose value is text.
+    pub fn text(name: &'a str, value: impl Into<Cow<'a, str>>) -> Self {
+        let value = match value.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self { name: Cow::Borrowed(name), value }
+    }
+}
+
 /// What setters decided about one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict<'a> {

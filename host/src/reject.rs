@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 
 use crate::message::{Header, Message, Record, Rejection};
-use crate::sink::text_header;
 use crate::transform::headers::{HeaderPolicy, headers};
 
 /// What is left of a payload that is too large even for the dead-letter topic, in bytes.
@@ -29,16 +28,16 @@ pub fn record_headers<'a>(
 ) -> impl Iterator<Item = Header<'a>> {
     let plugin = rejection.plugin.iter().flat_map(|plugin| {
         [
-            text_header("reject.plugin", plugin.name.as_str()),
-            text_header("reject.plugin-sha256", plugin.sha256.as_str()),
+            Header::text("reject.plugin", plugin.name.as_str()),
+            Header::text("reject.plugin-sha256", plugin.sha256.as_str()),
         ]
     });
     headers(HeaderPolicy::All, &message)
         .chain([
-            text_header("reject.reason", rejection.reason.as_str()),
-            text_header("reject.error", rejection.error.as_str()),
-            text_header("reject.arrived-at", message.received_at_ms().to_string()),
-            text_header("reject.kafka-topic", kafka_topic),
+            Header::text("reject.reason", rejection.reason.as_str()),
+            Header::text("reject.error", rejection.error.as_str()),
+            Header::text("reject.arrived-at", message.received_at_ms().to_string()),
+            Header::text("reject.kafka-topic", kafka_topic),
         ])
         .chain(plugin)
 }

@@ -91,7 +91,7 @@ impl Lane {
                         headers,
                     ) {
                         Ok(()) => *sent += 1,
-                        Err(failure) => outcome.refused.push(failure),
+                        Err(failure) => outcome.refused.push(*failure),
                     }
                 }
                 Verdict::Skip(reason) => {
@@ -100,7 +100,7 @@ impl Lane {
                 }
                 Verdict::Reject(rejection) => outcome.rejected.push((index, rejection)),
                 Verdict::Fatal(rejection) => {
-                    outcome.fatal = outcome.fatal.take().or(Some(rejection))
+                    outcome.fatal = outcome.fatal.take().or(Some(rejection));
                 }
             }
         });
@@ -191,7 +191,7 @@ impl Lane {
                 self.sent += 1;
                 Ok(None)
             }
-            Err(failure) => self.condemn(failure),
+            Err(failure) => self.condemn(*failure),
         }
     }
 }

@@ -168,7 +168,7 @@ impl Path {
             });
         }
         let lanes = tokio::select! {
-            reached = reach_kafka(lanes, settings.route.kafka_topic.clone()) => reached?,
+            reached = reach_kafka(lanes, &settings) => reached?,
             _ = stops.wait_for(|stops| *stops > 0) => return Ok(None),
         };
         let inboxes: Vec<_> = lanes.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
@@ -252,31 +252,38 @@ impl Path {
 }
 
 /// Waits for Kafka's first answer, so that nothing is taken before it has somewhere to go.
-async fn reach_kafka(mut lanes: Vec<Lane>, topic: String) -> Result<Vec<Lane>, String> {
+async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<Lane>, String> {
     const ATTEMPT: Duration = Duration::from_secs(5);
+    let topic = &settings.route.kafka_topic;
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+    let mut attempts = 0;
     loop {
         let name = topic.clone();
         let probe = tokio::task::spawn_blocking(move || {
-            let answer = lanes
-                .first()
-                .map_or(Ok(()), |lane| lane.sink.probe(&name, ATTEMPT));
+            let answer = lanes.first().map_or(Ok(()), |lane| lane.sink.probe(&name, ATTEMPT));
             (lanes, answer)
         });
         let answer;
-        (lanes, answer) = probe
-            .await
-            .map_err(|error| format!("cannot ask Kafka for its topics: {error}"))?;
+        (lanes, answer) = probe.await.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))?;
+        attempts += 1;
         match answer {
-            Ok(()) => return Ok(lanes),
+            Ok(()) => break,
             Err(ProbeError::Permanent(what)) => return Err(what),
-            Err(ProbeError::Passing(what)) => {
+            // A broker that creates the topic now says at first that there is none.
+            Err(ProbeError::NoTopic(_)) if attempts < 4 => sleep(backoff.next_pause()).await,
+            Err(ProbeError::NoTopic(what) | ProbeError::Passing(what)) => {
                 let pause = backoff.next_pause();
                 tracing::warn!("{what}; trying again in {:.1} s", pause.as_secs_f32());
                 sleep(pause).await;
             }
         }
     }
+    if let Some(largest) = sink::largest_batch(&settings.sink, topic).await {
+        for lane in &mut lanes {
+            lane.sink.fit(largest)?;
+        }
+    }
+    Ok(lanes)
 }
 
 /// Runs the source on a thread of its own, with nothing else on it.

@@ -83,10 +83,10 @@ impl Lane {
             match self.sink.resend(failure.ticket, &failure.record) {
                 Ok(()) => self.sent += 1,
                 Err(failure) if matches!(failure.fault, Fault::Guilty(..)) => {
-                    refused.extend(self.condemn(failure)?);
+                    refused.extend(self.condemn(*failure)?);
                 }
                 Err(failure) => {
-                    refused.push(failure);
+                    refused.push(*failure);
                     break;
                 }
             }
@@ -120,7 +120,7 @@ impl Lane {
                     .sink
                     .resend(ticket(slot, index, Role::CutDeadLetter), &record);
                 self.sent += u64::from(again.is_ok());
-                Ok(again.err().map(Failure::into_trouble))
+                Ok(again.err().map(|failure| failure.into_trouble()))
             }
             Role::CutDeadLetter => Ok(Some(failure.into_trouble())),
         }

@@ -6,8 +6,8 @@
 
 mod fault;
 mod settings;
+mod topic;
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,6 +23,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 
 pub use fault::Fault;
 pub use settings::Settings;
+pub use topic::largest_batch;
 
 use crate::message::{Header, Record};
 
@@ -99,7 +100,7 @@ impl Parts {
         let Some(value) = &mut self.value else { return };
         let was = value.len().to_string();
         value.truncate(size);
-        let headers = self.headers.take().unwrap_or_else(OwnedHeaders::new);
+        let headers = self.headers.take().unwrap_or_default();
         let header = KafkaHeader {
             key: "reject.payload-size",
             value: Some(was.as_bytes()),
@@ -113,7 +114,7 @@ impl Parts {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-            headers: message.headers().map(|headers| headers.detach()),
+            headers: message.headers().map(rdkafka::message::BorrowedHeaders::detach),
         }
     }
 }
@@ -124,6 +125,9 @@ pub enum ProbeError {
     /// Trying again with the same options cannot help.
     #[error("{0}")]
     Permanent(String),
+    /// Kafka answers, and does not have the topic.
+    #[error("{0}")]
+    NoTopic(String),
     #[error("{0}")]
     Passing(String),
 }
@@ -186,7 +190,7 @@ impl Sink {
             ))),
             Some(error) => {
                 let code = RDKafkaErrorCode::from(error);
-                Err(ProbeError::Passing(fault::explain_topic(topic, code)))
+                Err(ProbeError::NoTopic(fault::explain_topic(topic, code)))
             }
         }
     }
@@ -201,7 +205,7 @@ impl Sink {
         topic: &str,
         record: &Record<'_>,
         headers: impl Iterator<Item = Header<'h>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let headers = headers.fold(None, |list: Option<OwnedHeaders>, header| {
             let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
             let value: &[u8] = &header.value;
@@ -218,7 +222,7 @@ impl Sink {
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub fn resend(&self, ticket: Ticket, record: &Parts) -> Result<(), Failure> {
+    pub fn resend(&self, ticket: Ticket, record: &Parts) -> Result<(), Box<Failure>> {
         self.produce(
             ticket,
             &record.topic,
@@ -237,7 +241,7 @@ impl Sink {
         value: Option<&[u8]>,
         timestamp_ms: i64,
         headers: Option<OwnedHeaders>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let mut record = BaseRecord::with_opaque_to(topic, ticket);
         record.key = key;
         record.payload = value;
@@ -255,7 +259,7 @@ impl Sink {
                         record = refused;
                         continue;
                     }
-                    return Err(Failure {
+                    return Err(Box::new(Failure {
                         ticket,
                         fault: Fault::at_once(code),
                         record: Parts {
@@ -265,7 +269,7 @@ impl Sink {
                             timestamp_ms,
                             headers: refused.headers,
                         },
-                    });
+                    }));
                 }
             }
         }
@@ -277,6 +281,15 @@ impl Sink {
             .client()
             .fatal_error()
             .map(|(code, reason)| format!("{code}: {reason}"))
+    }
+
+    /// Makes batches no larger than the topic takes. Nothing may have been sent yet.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    pub fn fit(&mut self, largest_batch: usize) -> Result<(), String> {
+        self.settings.largest_batch = Some(largest_batch);
+        if self.settings.needs_smaller_batches() { self.renew() } else { Ok(()) }
     }
 
     /// Replaces a producer that is out of use. All its records must have been reported.
@@ -415,17 +428,5 @@ impl ProducerContext for Context {
                 });
             }
         }
-    }
-}
-
-/// A value for a header that is text.
-pub fn text_header<'a>(name: &'a str, value: impl Into<Cow<'a, str>>) -> Header<'a> {
-    let value = match value.into() {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    };
-    Header {
-        name: Cow::Borrowed(name),
-        value,
     }
 }

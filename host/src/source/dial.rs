@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,24 +40,20 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Trusts the certificates in a PEM file, or those of the system.
+    /// Trusts the certificates of a PEM file, given with its path, or those of the system.
     ///
     /// # Errors
     /// If there are none: which file, and the cure.
-    pub fn new(ca_file: Option<&PathBuf>) -> Result<Self, String> {
+    pub fn new(ca_file: Option<(&Path, &[u8])>) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
-        if let Some(path) = ca_file {
-            let path_text = path.display();
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| {
-                    format!("--ca-file {path_text}: {error}; give a PEM file of CA certificates")
-                })?;
+        if let Some((path, pem)) = ca_file {
+            let path = path.display();
+            let certificates = CertificateDer::pem_slice_iter(pem)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| format!("--ca-file {path}: {error}; give a PEM file of CA certificates"))?;
             let (added, _) = roots.add_parsable_certificates(certificates);
             if added == 0 {
-                return Err(format!(
-                    "--ca-file {path_text} holds no certificate; give a PEM file of CA certificates"
-                ));
+                return Err(format!("--ca-file {path} holds no usable certificate; give a PEM file of CA certificates"));
             }
         } else {
             let found = rustls_native_certs::load_native_certs();

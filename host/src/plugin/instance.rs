@@ -1,0 +1,115 @@
+//! One instance of a plugin, and one call to it.
+//!
+//! An instance has a `Store` of its own and is dropped with it: after a trap nothing in it can be
+//! trusted, and the engine frees memory only with the store.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+
+use super::Ability;
+use super::bindings::mqtt_source::plugin::types;
+use super::failure::{Failure, Unstarted};
+use super::interfaces::{Exports, Typed};
+use super::load::Plugin;
+use super::state::{Memory, State};
+
+pub(super) struct Instance {
+    store: Store<State>,
+    exports: Exports,
+    /// Bytes of memory it had before its first call.
+    at_start: usize,
+    calls: u64,
+}
+
+impl Instance {
+    pub fn start(plugin: &Plugin) -> Result<Self, Unstarted> {
+        let memory = Memory::new(plugin.limits.memory);
+        let state = State {
+            memory,
+            log: Arc::clone(&plugin.log),
+            panic: None,
+        };
+        let mut store = Store::new(plugin.pre.engine(), state);
+        store.limiter(|state| &mut state.memory);
+        store.set_epoch_deadline(plugin.start_ticks);
+        // What crosses the boundary was in the instance's memory, so it cannot be more.
+        store.set_hostcall_fuel(plugin.limits.memory);
+        let instance = plugin
+            .pre
+            .instantiate(&mut store)
+            .map_err(|error| Unstarted::failed(store.data(), &plugin.limits, &error))?;
+        let exports = plugin
+            .indices
+            .load(&mut store, &instance)
+            .map_err(|(interface, error)| Unstarted::WrongType(interface, error))?;
+        let at_start = store.data().memory.used;
+        Ok(Self {
+            store,
+            exports,
+            at_start,
+            calls: 0,
+        })
+    }
+
+    /// Whether it has not been called yet.
+    pub fn is_fresh(&self) -> bool {
+        self.calls == 0
+    }
+
+    /// Whether its memory has grown so much that it is better replaced: it never shrinks.
+    pub fn is_bloated(&self) -> bool {
+        let memory = &self.store.data().memory;
+        // What it takes at its start it would take again.
+        memory.used > self.at_start + (memory.limit - self.at_start) / 4 * 3
+    }
+
+    pub fn packed(
+        &mut self,
+        plugin: &Plugin,
+        ability: Ability,
+        messages: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        self.begin(plugin);
+        let called = self.exports.packed(&mut self.store, ability, messages);
+        self.end(plugin, ability, called)
+    }
+
+    pub fn typed(
+        &mut self,
+        plugin: &Plugin,
+        ability: Ability,
+        message: types::Message<'_>,
+    ) -> Result<Typed, Failure> {
+        self.begin(plugin);
+        let called = self.exports.typed(&mut self.store, ability, message);
+        self.end(plugin, ability, called)
+    }
+
+    fn begin(&mut self, plugin: &Plugin) {
+        self.calls += 1;
+        self.store.data_mut().memory.denied = false;
+        self.store.set_epoch_deadline(plugin.call_ticks);
+    }
+
+    fn end<A>(
+        &mut self,
+        plugin: &Plugin,
+        ability: Ability,
+        called: Option<wasmtime::Result<A>>,
+    ) -> Result<A, Failure> {
+        let state = self.store.data_mut();
+        state.log.settle();
+        match called {
+            Some(Ok(answer)) => {
+                // It said that it panicked, and then did not.
+                if let Some(said) = state.panic.take() {
+                    state.log.write(tracing::Level::ERROR, "panic", &said);
+                }
+                Ok(answer)
+            }
+            Some(Err(error)) => Err(Failure::of_call(state, &plugin.limits, ability, &error)),
+            None => Err(Failure::nonsense(ability, "it is not there")),
+        }
+    }
+}
