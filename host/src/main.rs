@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use host::bridge::{self, Stops};
 use host::config::{self, Command, Config};
-use host::telemetry::{self, Ledger};
 use host::setup;
+use host::telemetry::{self, Ledger};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -47,7 +47,17 @@ fn carry(config: Config) -> ExitCode {
     });
     // What may still wait for Kafka's first answer is of no use any more.
     runtime.shutdown_background();
-    eprintln!("{ledger}");
+    let counts = ledger.counts();
+    eprintln!("{counts}");
+    if counts.timestamp_unusable > 0 {
+        tracing::info!(
+            "{} messages had a _timestamp that names no time, and got their time of arrival",
+            counts.timestamp_unusable
+        );
+    }
+    if let Err(imbalance) = counts.balance() {
+        return fail(FAILED, &imbalance.to_string());
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => fail(FAILED, &problem),
@@ -57,7 +67,8 @@ fn carry(config: Config) -> ExitCode {
 /// Counts requests to stop: SIGTERM and SIGINT.
 fn stops() -> std::io::Result<Stops> {
     let (sender, stops) = watch::channel(0);
-    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (terminate, interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let count = |mut signal: Signal, sender: watch::Sender<u32>| async move {
         while signal.recv().await.is_some() {
             sender.send_modify(|stops| *stops += 1);

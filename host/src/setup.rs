@@ -25,7 +25,8 @@ pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String>
         memory: config.plugins.memory_limit,
         ..Limits::default()
     };
-    let plugins = Plugins::load(&config.plugins.files, &limits).map_err(|error| error.to_string())?;
+    let plugins =
+        Plugins::load(&config.plugins.files, &limits).map_err(|error| error.to_string())?;
     for plugin in plugins.describe() {
         tracing::info!("{plugin}");
     }
@@ -61,7 +62,9 @@ fn sink_settings(config: &Config) -> sink::Settings {
     sink::Settings {
         brokers: config.sink.brokers.clone(),
         client_id: config.source.client_id.clone(),
-        properties: properties.map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect(),
+        properties: properties
+            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+            .collect(),
         largest_batch: None,
     }
 }
@@ -88,8 +91,12 @@ fn source_settings(config: config::Source) -> Result<source::Settings, String> {
             username: config.username,
             password: config.password.map(|password| password.reveal().to_owned()),
             max_packet_size: config.max_packet_size,
-            session_expiry: properties.as_ref().map_or(0, |properties| properties.session_expiry_secs),
-            receive_maximum: properties.as_ref().map_or(u16::MAX, |properties| properties.receive_maximum),
+            session_expiry: properties
+                .as_ref()
+                .map_or(0, |properties| properties.session_expiry_secs),
+            receive_maximum: properties
+                .as_ref()
+                .map_or(u16::MAX, |properties| properties.receive_maximum),
             user_properties: properties.map(|properties| properties.user).unwrap_or_default(),
         },
         filters: config.topics,

@@ -9,7 +9,7 @@
 use std::alloc::{Layout, alloc, handle_alloc_error, realloc};
 use std::sync::{Mutex, PoisonError};
 
-use crate::answer::Answers;
+use crate::answers::Answers;
 use crate::message::{Message, MessageBuf, Qos};
 use crate::packed::answer_all;
 use crate::typed::{RawList, RawMessage, RawOption, RawPair, RawProperties, RawResult};
@@ -24,10 +24,7 @@ struct Last {
     area: Area,
 }
 
-static LAST: Mutex<Last> = Mutex::new(Last {
-    answers: Answers::new(),
-    area: Area([0; 6]),
-});
+static LAST: Mutex<Last> = Mutex::new(Last { answers: Answers::new(), area: Area([0; 6]) });
 
 /// Runs one call, and leaves its answers for the host to read.
 fn call(
@@ -111,13 +108,7 @@ unsafe extern "C" fn cabi_realloc(
         unsafe { alloc(layout) }
     } else {
         // SAFETY: as the caller says.
-        unsafe {
-            realloc(
-                old,
-                Layout::from_size_align_unchecked(old_size, align),
-                size,
-            )
-        }
+        unsafe { realloc(old, Layout::from_size_align_unchecked(old_size, align), size) }
     };
     if new.is_null() {
         handle_alloc_error(layout);

@@ -25,7 +25,6 @@
 //! serde = { version = "1", features = ["derive"] }   # only for `message.json()`
 //!
 //! [profile.release]
-//! opt-level = "s"
 //! lto = true
 //! codegen-units = 1
 //! panic = "abort"
@@ -106,6 +105,7 @@
 #[cfg(target_arch = "wasm32")]
 mod abi;
 mod answer;
+mod answers;
 mod error;
 mod export;
 mod logging;
@@ -189,7 +189,7 @@ pub mod prelude {
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::abi::{Area, packed, typed_bytes, typed_time};
-    pub use crate::answer::Answers;
+    pub use crate::answers::Answers;
     pub use crate::export::worlds;
     pub use crate::packed::answer_all;
     pub use crate::typed::{RawMessage, RawPair, bytes_result, time_result};

@@ -77,10 +77,7 @@ impl Inbox {
             if state.closed {
                 return Mail::Closed;
             }
-            state = self
-                .mail
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.mail.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

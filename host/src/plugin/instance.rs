@@ -25,11 +25,7 @@ pub(super) struct Instance {
 impl Instance {
     pub fn start(plugin: &Plugin) -> Result<Self, Unstarted> {
         let memory = Memory::new(plugin.limits.memory);
-        let state = State {
-            memory,
-            log: Arc::clone(&plugin.log),
-            panic: None,
-        };
+        let state = State { memory, log: Arc::clone(&plugin.log), panic: None };
         let mut store = Store::new(plugin.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(plugin.start_ticks);
@@ -44,12 +40,7 @@ impl Instance {
             .load(&mut store, &instance)
             .map_err(|(interface, error)| Unstarted::WrongType(interface, error))?;
         let at_start = store.data().memory.used;
-        Ok(Self {
-            store,
-            exports,
-            at_start,
-            calls: 0,
-        })
+        Ok(Self { store, exports, at_start, calls: 0 })
     }
 
     /// Whether it has not been called yet.

@@ -41,20 +41,14 @@ impl Ring {
     /// Takes in a message and gives it its place in the order of everything received.
     pub fn push(&mut self, packet_id: u16, qos: Qos) -> Sequence {
         let epoch = self.epoch;
-        self.entries.push_back(Entry {
-            packet_id,
-            qos,
-            confirmed: false,
-            epoch,
-        });
+        self.entries.push_back(Entry { packet_id, qos, confirmed: false, epoch });
         self.first + self.entries.len() as Sequence - 1
     }
 
     /// Marks a message as safe in Kafka. A sequence number that is not in the ring is ignored.
     pub fn confirm(&mut self, sequence: Sequence) {
-        let entry = sequence
-            .checked_sub(self.first)
-            .and_then(|index| self.entries.get_mut(index as usize));
+        let entry =
+            sequence.checked_sub(self.first).and_then(|index| self.entries.get_mut(index as usize));
         if let Some(entry) = entry {
             entry.confirmed = true;
         }
@@ -64,18 +58,11 @@ impl Ring {
     pub fn release(&mut self) -> impl Iterator<Item = Acknowledgement> + '_ {
         std::iter::from_fn(|| {
             loop {
-                let entry = self
-                    .entries
-                    .front()
-                    .filter(|entry| entry.confirmed)
-                    .copied()?;
+                let entry = self.entries.front().filter(|entry| entry.confirmed).copied()?;
                 self.entries.pop_front();
                 self.first += 1;
                 if entry.epoch == self.epoch && entry.qos != Qos::AtMostOnce {
-                    return Some(Acknowledgement {
-                        packet_id: entry.packet_id,
-                        qos: entry.qos,
-                    });
+                    return Some(Acknowledgement { packet_id: entry.packet_id, qos: entry.qos });
                 }
             }
         })
@@ -96,9 +83,7 @@ mod tests {
     use super::*;
 
     fn released(ring: &mut Ring) -> Vec<u16> {
-        ring.release()
-            .map(|acknowledgement| acknowledgement.packet_id)
-            .collect()
+        ring.release().map(|acknowledgement| acknowledgement.packet_id).collect()
     }
 
     #[test]

@@ -44,10 +44,7 @@ mod tests {
 
     #[test]
     fn an_empty_object_gets_its_first_member() {
-        assert_eq!(
-            value_of("{}").as_deref(),
-            Some(r#"{"topic":"plant/dev42/temp"}"#)
-        );
+        assert_eq!(value_of("{}").as_deref(), Some(r#"{"topic":"plant/dev42/temp"}"#));
     }
 
     #[test]
@@ -67,16 +64,7 @@ mod tests {
 
     #[test]
     fn whatever_is_no_object_or_has_a_topic_is_left_alone() {
-        for payload in [
-            "",
-            "21.5",
-            "[]",
-            "[null]",
-            "{",
-            "{}}",
-            "{\"a\":1,}",
-            r#"{"topic":"x"}"#,
-        ] {
+        for payload in ["", "21.5", "[]", "[null]", "{", "{}}", "{\"a\":1,}", r#"{"topic":"x"}"#] {
             assert_eq!(value_of(payload), None, "{payload}");
         }
         assert_eq!(value(&Message::new("t", b"{\"a\":\"\xff\"}")), Ok(None));

@@ -77,13 +77,7 @@ pub struct Subscriber {
 
 impl Subscriber {
     fn new(stream: TcpStream, packets: Packets, qos: u8) -> Self {
-        Self {
-            stream,
-            packets,
-            qos,
-            acknowledged: 0,
-            input: Vec::new(),
-        }
+        Self { stream, packets, qos, acknowledged: 0, input: Vec::new() }
     }
 
     /// Sends `count` messages: at QoS 0 as fast as they are taken, at QoS 1 with at most `window`

@@ -53,10 +53,7 @@ impl Cost {
 
     /// The reverse of `to_string`.
     pub fn parse(line: &str) -> Option<Self> {
-        let mut numbers = line
-            .strip_prefix("cost ")?
-            .split(' ')
-            .map(|word| word.parse().ok());
+        let mut numbers = line.strip_prefix("cost ")?.split(' ').map(|word| word.parse().ok());
         let mut number = || numbers.next()?;
         Some(Self {
             cpu: Duration::from_micros(number()?),
@@ -75,12 +72,8 @@ impl fmt::Display for Cost {
 
 /// rumqttc as its users run it: its event loop acknowledges by itself, every message is dropped.
 pub fn rumqttc(port: u16, qos: u8, messages: usize) -> Cost {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .expect("a runtime can be made")
-        .block_on(subscribe(port, qos, messages))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be made").block_on(subscribe(port, qos, messages))
 }
 
 async fn subscribe(port: u16, qos: u8, messages: usize) -> Cost {
@@ -88,15 +81,8 @@ async fn subscribe(port: u16, qos: u8, messages: usize) -> Cost {
     options.set_max_packet_size(MAX_PACKET_SIZE, MAX_PACKET_SIZE);
     let (client, mut events) = AsyncClient::new(options, 16);
     events.network_options.set_tcp_nodelay(true);
-    let wanted = if qos == 0 {
-        QoS::AtMostOnce
-    } else {
-        QoS::AtLeastOnce
-    };
-    client
-        .subscribe("#", wanted)
-        .await
-        .expect("there is room for a request");
+    let wanted = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+    client.subscribe("#", wanted).await.expect("there is room for a request");
 
     let (mut before, mut began, mut left) = (Usage::own(), Instant::now(), messages);
     while left > 0 {
@@ -139,10 +125,7 @@ pub fn librdkafka(brokers: &str, topic: &str, messages: usize, size: usize) -> C
         let (before, began) = (Usage::own(), Instant::now());
         for index in 0..messages {
             let (mqtt_topic, payload) = all.get(index);
-            send(
-                &producer,
-                BaseRecord::to(topic).key(mqtt_topic).payload(payload),
-            );
+            send(&producer, BaseRecord::to(topic).key(mqtt_topic).payload(payload));
         }
         while delivered.load(Ordering::Relaxed) < messages {
             thread::sleep(Duration::from_millis(1));

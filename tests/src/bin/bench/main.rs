@@ -86,11 +86,8 @@ fn main() -> ExitCode {
 /// The whole comparison.
 fn compare(arguments: &Arguments) -> ExitCode {
     let load = &arguments.load;
-    let plugins: Vec<(&String, PathBuf)> = arguments
-        .plugin
-        .iter()
-        .map(|package| (package, tests::plugin::plugin(package)))
-        .collect();
+    let plugins: Vec<(&String, PathBuf)> =
+        arguments.plugin.iter().map(|package| (package, tests::plugin::plugin(package))).collect();
     let kafka = Kafka::start();
     let mut rows: Vec<Row> = Vec::new();
     for round in 1..=arguments.rounds {
@@ -124,16 +121,10 @@ fn compare(arguments: &Arguments) -> ExitCode {
 }
 
 fn add(rows: &mut Vec<Row>, subject: Subject, qos: u8, sample: run::Sample) {
-    let known = rows
-        .iter_mut()
-        .find(|row| row.subject == subject && row.qos == qos);
+    let known = rows.iter_mut().find(|row| row.subject == subject && row.qos == qos);
     match known {
         Some(row) => row.samples.push(sample),
-        None => rows.push(Row {
-            subject,
-            qos,
-            samples: vec![sample],
-        }),
+        None => rows.push(Row { subject, qos, samples: vec![sample] }),
     }
 }
 

@@ -33,9 +33,7 @@ impl Messages {
         let mut packets = Packets::default();
         for (index, (topic, payload)) in self.all.iter().enumerate() {
             let publish = Publish::new(topic.as_str(), payload.as_slice()).qos(qos);
-            packets
-                .bytes
-                .extend(publish.encode(version, index as u16 + 1));
+            packets.bytes.extend(publish.encode(version, index as u16 + 1));
             packets.ends.push(packets.bytes.len());
         }
         packets

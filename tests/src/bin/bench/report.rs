@@ -55,11 +55,7 @@ pub fn table(rows: &[Row], qos: u8) -> String {
     for row in floor.iter().chain(&host) {
         if row.subject == Subject::Builtin {
             // In a String nothing can fail.
-            let _ = writeln!(
-                text,
-                "{:<24}{:>22}{floor_us:>22.2}{:>9.2}",
-                "floor", "", 1.0
-            );
+            let _ = writeln!(text, "{:<24}{:>22}{floor_us:>22.2}{:>9.2}", "floor", "", 1.0);
         }
         let rate = Spread::of(row, |sample| sample.messages_per_second / 1_000.0);
         let ratio = if row.subject.is_host() {
@@ -113,11 +109,7 @@ impl Spread {
         } else {
             values[middle]
         };
-        Self {
-            low: values[0],
-            median,
-            high: values[values.len() - 1],
-        }
+        Self { low: values[0], median, high: values[values.len() - 1] }
     }
 
     fn show(&self, digits: usize) -> String {

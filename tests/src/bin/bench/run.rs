@@ -59,15 +59,9 @@ impl Sample {
 /// rumqttc alone.
 pub fn rumqttc(load: &Load, qos: u8) -> Sample {
     let feeder = Feeder::listen(0).expect("a port is free");
-    let arguments = [
-        "rumqttc".to_owned(),
-        feeder.port().to_string(),
-        qos.to_string(),
-    ];
+    let arguments = ["rumqttc".to_owned(), feeder.port().to_string(), qos.to_string()];
     let process = start_own(&arguments, load);
-    let mut subscriber = feeder
-        .accept(&Messages::new(load.size), qos)
-        .expect("rumqttc subscribes");
+    let mut subscriber = feeder.accept(&Messages::new(load.size), qos).expect("rumqttc subscribes");
     subscriber
         .feed(load.messages, load.window)
         .unwrap_or_else(|error| panic!("the feeder: {error}\n{}", process.tail()));
@@ -77,11 +71,7 @@ pub fn rumqttc(load: &Load, qos: u8) -> Sample {
 /// librdkafka alone.
 pub fn librdkafka(load: &Load, kafka: &Kafka) -> Sample {
     let topic = Topic::new(kafka, "librdkafka");
-    let arguments = [
-        "librdkafka".to_owned(),
-        kafka.address().to_owned(),
-        topic.name.clone(),
-    ];
+    let arguments = ["librdkafka".to_owned(), kafka.address().to_owned(), topic.name.clone()];
     let mut sample = cost(&start_own(&arguments, load), load);
     sample.records = Some(topic.wait_for(load.messages, || {}).0);
     sample
@@ -99,12 +89,7 @@ fn start_own(arguments: &[String], load: &Load) -> Process {
 fn cost(process: &Process, load: &Load) -> Sample {
     let line = process.wait_for_line("what it cost", A_WHILE, |line| Cost::parse(line).is_some());
     let cost = Cost::parse(&line).expect("it has just been found to be one");
-    Sample::of(
-        load.messages,
-        cost.elapsed,
-        cost.cpu,
-        cost.peak_resident_bytes,
-    )
+    Sample::of(load.messages, cost.elapsed, cost.cpu, cost.peak_resident_bytes)
 }
 
 /// The host, started as a user would.
@@ -163,11 +148,7 @@ impl<'a> Topic<'a> {
             .set("group.id", "bench")
             .create()
             .expect("the settings of a consumer are right");
-        Self {
-            kafka,
-            name,
-            consumer,
-        }
+        Self { kafka, name, consumer }
     }
 
     /// Waits until there are `count` records, or no more come; does something `meanwhile`. Gives
