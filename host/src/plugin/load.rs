@@ -15,7 +15,7 @@ use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
 use super::instance::Instance;
-use super::interfaces::Indices;
+use super::interfaces::{self, Indices};
 use super::log::PluginLog;
 use super::state::State;
 use super::text::joined;
@@ -225,7 +225,7 @@ impl Loader<'_> {
         }
         if fitting
             .iter()
-            .any(|(interface, _)| wrap::EXPORTABLE.contains(interface))
+            .any(|(interface, _)| interfaces::NAMES.contains(interface))
         {
             return Ok(());
         }

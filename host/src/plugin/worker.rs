@@ -84,8 +84,13 @@ impl Worker {
         if failure.reason == Reason::TimeOut {
             self.pace.slow_down();
         }
-        let (plugin, messages, error) = (&self.plugin.name.name, run.len(), failure.error);
-        tracing::warn!(target: "plugin", plugin, messages, error, "failed for a run of messages, but for none of them alone");
+        tracing::warn!(
+            target: "plugin",
+            plugin = self.plugin.name.name,
+            messages = run.len(),
+            error = failure.error,
+            "failed for a run of messages, but for none of them alone"
+        );
     }
 
     /// Whether the message is innocent.

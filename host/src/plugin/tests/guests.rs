@@ -103,12 +103,14 @@ pub fn module(body: &str) -> String {
 
 /// A packed key setter that does what the first byte of a payload says: `t` traps, `l` loops,
 /// `p` panics, `e` eats memory until there is none, `g` answers garbage, `M` takes 20 MiB more and
-/// keeps it, `c` answers the number of calls that its instance has had, as a letter from `A`. Any
-/// other payload is its own key.
+/// keeps it, `c` answers the number of calls that its instance has had, as a letter from `A`, `o`
+/// traps unless it is the first call. Any other payload is its own key.
 pub fn obedient() -> String {
     let act = r#"
   (func $act (param $what i32)
     (if (i32.eq (local.get $what) (i32.const 0x74)) (then unreachable))
+    (if (i32.and (i32.eq (local.get $what) (i32.const 0x6f)) (i32.gt_u (global.get $calls) (i32.const 1)))
+      (then unreachable))
     (if (i32.eq (local.get $what) (i32.const 0x6c)) (then (loop $on (br $on))))
     (if (i32.eq (local.get $what) (i32.const 0x4d))
       (then (drop (memory.grow (i32.const 320)))))

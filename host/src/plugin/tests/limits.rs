@@ -139,6 +139,16 @@ fn a_failure_leaves_a_new_instance_behind() {
 }
 
 #[test]
+fn a_message_is_not_guilty_of_what_an_instance_has_come_to() {
+    let file = guests::wat("obedient.wasm", &guests::obedient());
+    let mut setters = setters(file.path());
+    for payload in ["c", "once", "once"] {
+        let said = answer(&mut setters, Ability::Key, &[payload]);
+        assert!(matches!(&said[0], Said::Bytes(_)), "{said:?}");
+    }
+}
+
+#[test]
 fn an_instance_that_takes_most_of_its_memory_is_replaced_between_calls() {
     let file = guests::wat("obedient.wasm", &guests::obedient());
     let mut setters = setters(file.path());
