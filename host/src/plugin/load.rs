@@ -39,10 +39,8 @@ pub(super) struct Plugin {
     pub log: Arc<PluginLog>,
     pub pre: InstancePre<State>,
     pub indices: Indices,
-    /// [`Limits::call`] on the plugins' clock.
-    pub call_ticks: u64,
-    /// [`Limits::start`] on the plugins' clock.
-    pub start_ticks: u64,
+    /// How often the clock ticks that calls are ended by.
+    pub tick: Duration,
     pub size: usize,
     pub compile: Duration,
 }
@@ -185,8 +183,7 @@ impl Loader<'_> {
             limits: self.limits.clone(),
             pre,
             indices,
-            call_ticks: self.clock.ticks(self.limits.call),
-            start_ticks: self.clock.ticks(self.limits.start),
+            tick: self.clock.tick(),
             size: bytes.len(),
             compile,
         };

@@ -57,7 +57,9 @@ impl Worker {
             let run = next..fitting(batch, next..range.end.min(next + most));
             next = run.end;
             if run.len() == 1 {
-                self.answer_one(ability, batch, run.start, answers);
+                if self.answer_one(ability, batch, run.start, answers) {
+                    self.pace.went_well(1);
+                }
             } else {
                 self.answer_run(ability, batch, run, answers);
             }
@@ -72,7 +74,7 @@ impl Worker {
         answers: &mut Answers,
     ) {
         let Err(failure) = self.attempt(ability, batch, run.clone(), answers) else {
-            return self.pace.went_well();
+            return self.pace.went_well(run.len());
         };
         let mut guilty = 0;
         for index in run.clone() {
@@ -82,7 +84,7 @@ impl Worker {
             return;
         }
         if failure.reason == Reason::TimeOut {
-            self.pace.slow_down();
+            self.pace.slow_down(run.len());
         }
         tracing::warn!(
             target: "plugin",
@@ -192,15 +194,16 @@ impl Default for Pace {
 }
 
 impl Pace {
-    fn slow_down(&mut self) {
+    /// So many messages took too long together.
+    fn slow_down(&mut self, messages: usize) {
         *self = Self {
-            run: (self.run / 2).max(1),
+            run: (messages / 2).max(1),
             good: 0,
         };
     }
 
-    fn went_well(&mut self) {
-        if self.run == RUN {
+    fn went_well(&mut self, messages: usize) {
+        if self.run == RUN || messages < self.run {
             return;
         }
         self.good += 1;
@@ -221,29 +224,35 @@ mod tests {
     fn a_run_is_halved_down_to_one_message_and_grows_back_slowly() {
         let mut pace = Pace::default();
         for wanted in [32, 16, 8, 4, 2, 1, 1] {
-            pace.slow_down();
+            pace.slow_down(pace.run);
             assert_eq!(pace.run, wanted);
         }
         for wanted in [2, 4, 8, 16, 32, 64, 64] {
             let before = pace.run;
             for _ in 1..GOOD_CALLS {
-                pace.went_well();
+                pace.went_well(before);
                 assert_eq!(pace.run, before);
             }
-            pace.went_well();
+            pace.went_well(before);
             assert_eq!(pace.run, wanted);
         }
     }
 
     #[test]
-    fn a_time_out_starts_the_count_of_good_calls_again() {
+    fn a_short_run_that_took_too_long_is_what_is_halved() {
         let mut pace = Pace::default();
-        pace.slow_down();
-        for _ in 1..GOOD_CALLS {
-            pace.went_well();
-        }
-        pace.slow_down();
-        pace.went_well();
-        assert_eq!(pace, Pace { run: 16, good: 1 });
+        pace.slow_down(10);
+        assert_eq!(pace.run, 5);
+    }
+
+    #[test]
+    fn only_full_runs_since_the_last_time_out_count() {
+        let mut pace = Pace::default();
+        pace.slow_down(8);
+        pace.went_well(3);
+        pace.went_well(4);
+        assert_eq!(pace, Pace { run: 4, good: 1 });
+        pace.slow_down(4);
+        assert_eq!(pace, Pace { run: 2, good: 0 });
     }
 }
