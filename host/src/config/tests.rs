@@ -245,7 +245,14 @@ fn the_demo_needs_nothing() {
     assert_eq!(demo(&["demo"]), Demo { time, messages: None, plugins: None, log });
     let log = Log { format: LogFormat::Json, filter: Some("debug".into()) };
     assert_eq!(
-        demo(&["demo", "--seconds=3", "--messages=5", "--plugins=d", "--log=debug", "--log-format=json"]),
+        demo(&[
+            "demo",
+            "--seconds=3",
+            "--messages=5",
+            "--plugins=d",
+            "--log=debug",
+            "--log-format=json"
+        ]),
         Demo { time: Duration::from_secs(3), messages: Some(5), plugins: Some("d".into()), log }
     );
     for arguments in [

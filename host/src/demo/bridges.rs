@@ -39,7 +39,8 @@ impl LoadedPlugins {
                     missing.display()
                 ));
             }
-            let plugins = Plugins::load(&files, &Limits::default()).map_err(|error| error.to_string())?;
+            let plugins =
+                Plugins::load(&files, &Limits::default()).map_err(|error| error.to_string())?;
             Ok((fleet, plugins))
         };
         Fleet::ALL.into_iter().map(load).collect::<Result<_, _>>().map(Self)
@@ -63,7 +64,8 @@ impl Bridges {
         let mut running = JoinSet::new();
         for (fleet, plugins) in plugins.0 {
             let settings = settings(fleet, addresses);
-            open_session(&settings.source.hello.client_id, fleet.filter(), addresses.mqtt_5).await?;
+            open_session(&settings.source.hello.client_id, fleet.filter(), addresses.mqtt_5)
+                .await?;
             let transforms = move || Transform::new(Builtin::new(true), plugins.instantiate());
             running.spawn(bridge::run(settings, transforms, Arc::clone(ledger), stopped.clone()));
         }

@@ -40,8 +40,8 @@ impl Brokers {
         for (topic, partitions) in topics {
             kafka.create_topic(topic, *partitions, 1).map_err(failed)?;
         }
-        let [mqtt_3, mqtt_5] =
-            start_mqtt().map_err(|error| format!("cannot start the embedded MQTT broker: {error}"))?;
+        let [mqtt_3, mqtt_5] = start_mqtt()
+            .map_err(|error| format!("cannot start the embedded MQTT broker: {error}"))?;
         for port in [mqtt_3, mqtt_5] {
             timeout(PATIENCE, listening(port))
                 .await

@@ -112,7 +112,8 @@ impl Check {
         let mut missing: Vec<_> = self.missing().collect();
         missing.sort_by_key(|expected| expected.number);
         if let [_, ..] = missing[..] {
-            let names = missing.iter().take(TOLD).map(|expected| name(expected)).collect::<Vec<_>>();
+            let names =
+                missing.iter().take(TOLD).map(|expected| name(expected)).collect::<Vec<_>>();
             let count = missing.len();
             return Err(format!(
                 "{count} of {} confirmed messages are not in Kafka: {}",

@@ -27,10 +27,7 @@ fn split(ms: i64) -> (String, String) {
     let of_day = ms.rem_euclid(DAY);
     let (seconds, ms) = (of_day / 1000, of_day % 1000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    (
-        format!("{year:04}-{month:02}-{day:02}"),
-        format!("{hour:02}:{minute:02}:{second:02}.{ms:03}"),
-    )
+    (format!("{year:04}-{month:02}-{day:02}"), format!("{hour:02}:{minute:02}:{second:02}.{ms:03}"))
 }
 
 /// The year, month and day that are so many days after 1970-01-01 in the Gregorian calendar.

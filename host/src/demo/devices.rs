@@ -95,12 +95,19 @@ impl Fleet {
     }
 }
 
-const PEOPLE: [(&str, &str, &str); 4] =
-    [("jane", "phone", "JP"), ("ravi", "tablet", "RT"), ("lena", "watch", "LW"), ("tomás", "bike", "TB")];
+const PEOPLE: [(&str, &str, &str); 4] = [
+    ("jane", "phone", "JP"),
+    ("ravi", "tablet", "RT"),
+    ("lena", "watch", "LW"),
+    ("tomás", "bike", "TB"),
+];
 const SOIL_SENSORS: u64 = 6;
 const MACHINES: [&str; 4] = ["press-1", "press-2", "oven-7", "pump-3"];
-const QUANTITIES: [(&str, &str, f64, f64); 3] =
-    [("temperature", "°C", 20.0, 80.0), ("pressure", "bar", 1.0, 9.0), ("vibration", "mm/s", 0.0, 4.0)];
+const QUANTITIES: [(&str, &str, f64, f64); 3] = [
+    ("temperature", "°C", 20.0, 80.0),
+    ("pressure", "bar", 1.0, 9.0),
+    ("vibration", "mm/s", 0.0, 4.0),
+];
 
 /// Every so many messages a gateway cuts an uplink short.
 const BETWEEN_BROKEN: u64 = 120;

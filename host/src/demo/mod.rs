@@ -204,7 +204,12 @@ impl Watcher {
         let program = std::env::args().next().unwrap_or_else(|| "host".to_owned());
         let style = self.screen.style;
         self.screen.end_status();
-        self.screen.lines(&render::summary(style, &self.check, seconds.as_secs_f64(), &ledger.to_string()));
+        self.screen.lines(&render::summary(
+            style,
+            &self.check,
+            seconds.as_secs_f64(),
+            &ledger.to_string(),
+        ));
         self.screen.lines(&render::next_steps(style, &program, plugins));
     }
 }

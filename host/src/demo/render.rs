@@ -47,7 +47,8 @@ pub fn introduction(style: Style, addresses: &Addresses) -> Vec<String> {
         style.paint(Paint::Dim, &route("MQTT filter", "plugins", "Kafka topic")),
     ];
     let routes = Fleet::ALL.map(|fleet| {
-        let plugins: Vec<_> = fleet.plugins().iter().filter_map(|file| file.strip_suffix(".wasm")).collect();
+        let plugins: Vec<_> =
+            fleet.plugins().iter().filter_map(|file| file.strip_suffix(".wasm")).collect();
         route(fleet.filter(), &plugins.join(" + "), fleet.kafka_topic())
     });
     lines.extend(routes);
@@ -78,9 +79,13 @@ pub fn record(style: Style, record: &Record) -> Vec<String> {
         style.paint(Paint::Cyan, &format!("{:<29}", elided(&key, 29))),
         clock::readable(record.timestamp_ms),
     )];
-    let value: Vec<_> = elided(&printable(&record.value), VALUE_LINES * (WIDTH - 2)).chars().collect();
-    lines.extend(value.chunks(WIDTH - 2).map(|line| format!("  {}", line.iter().collect::<String>())));
-    let headers = wrapped(record.headers.iter().map(|(name, value)| format!("{name}={}", printable(value))));
+    let value: Vec<_> =
+        elided(&printable(&record.value), VALUE_LINES * (WIDTH - 2)).chars().collect();
+    lines.extend(
+        value.chunks(WIDTH - 2).map(|line| format!("  {}", line.iter().collect::<String>())),
+    );
+    let headers =
+        wrapped(record.headers.iter().map(|(name, value)| format!("{name}={}", printable(value))));
     let headers = headers.into_iter().take(HEADER_LINES);
     lines.extend(headers.map(|line| style.paint(Paint::Dim, &format!("  {line}"))));
     lines
@@ -106,8 +111,9 @@ fn wrapped(items: impl Iterator<Item = String>) -> Vec<String> {
 pub fn status(style: Style, check: &Check, rate: f64, left: u64) -> String {
     let [published, confirmed, read] = [check.published, check.confirmed, check.read].map(grouped);
     let left = if left == 0 { "finishing".to_owned() } else { format!("{left} s left") };
-    let line =
-        format!("{published} published  {confirmed} confirmed  {read} in Kafka  {rate:.0}/s  {left}");
+    let line = format!(
+        "{published} published  {confirmed} confirmed  {read} in Kafka  {rate:.0}/s  {left}"
+    );
     style.paint(Paint::Bold, &elided(&line, WIDTH))
 }
 
@@ -115,7 +121,8 @@ pub fn status(style: Style, check: &Check, rate: f64, left: u64) -> String {
 pub fn summary(style: Style, check: &Check, seconds: f64, ledger: &str) -> Vec<String> {
     let rate = check.published as f64 / seconds.max(0.001);
     let title = format!("{} messages in {seconds:.1} s, {rate:.0}/s", grouped(check.published));
-    let count = |name: &str, count: u64, what: &str| format!("  {name:<13}{:>9}  {what}", grouped(count));
+    let count =
+        |name: &str, count: u64, what: &str| format!("  {name:<13}{:>9}  {what}", grouped(count));
     let (lost, wrong) = (check.lost(), check.wrong());
     let bad = |number: u64, line: String| {
         style.paint(if number == 0 { Paint::Green } else { Paint::Red }, &line)
@@ -125,12 +132,18 @@ pub fn summary(style: Style, check: &Check, seconds: f64, ledger: &str) -> Vec<S
         style.paint(Paint::Bold, &title),
         count("confirmed", check.confirmed, "by the MQTT broker, with a PUBACK"),
         count("in Kafka", check.read, "read back: value, key and timestamp compared"),
-        count("dead letters", check.dead_letters, "among them: broken uplinks, kept whole, with the reason"),
+        count(
+            "dead letters",
+            check.dead_letters,
+            "among them: broken uplinks, kept whole, with the reason",
+        ),
         count("duplicates", check.duplicates, "at least once means there may be some"),
         bad(lost, count("lost", lost, "confirmed and not in Kafka")),
         bad(wrong, count("wrong", wrong, "not as they should be")),
     ];
-    lines.extend(wrapped(ledger.split(' ').map(str::to_owned)).into_iter().map(|line| format!("  {line}")));
+    lines.extend(
+        wrapped(ledger.split(' ').map(str::to_owned)).into_iter().map(|line| format!("  {line}")),
+    );
     lines
 }
 

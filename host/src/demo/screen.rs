@@ -38,7 +38,9 @@ impl Screen {
     /// Standard output, with what it can do. The only place that asks the environment.
     pub fn stdout() -> Self {
         let out = std::io::stdout();
-        let is = |name: &str, wanted: fn(&str) -> bool| std::env::var(name).is_ok_and(|value| wanted(&value));
+        let is = |name: &str, wanted: fn(&str) -> bool| {
+            std::env::var(name).is_ok_and(|value| wanted(&value))
+        };
         let live = out.is_terminal() && !is("TERM", |term| term == "dumb");
         let colour = live && !is("NO_COLOR", |value| !value.is_empty());
         Self::new(Box::new(out), if colour { Style::Coloured } else { Style::Plain }, live)
@@ -133,7 +135,8 @@ mod tests {
     fn the_first_records_are_shown_and_then_a_few_per_second() {
         let mut screen = Screen::new(Box::new(std::io::sink()), Style::Plain, false);
         let start = Instant::now();
-        let mut shown = |topic: &str, ms| screen.wants(&letter(topic), start + Duration::from_millis(ms));
+        let mut shown =
+            |topic: &str, ms| screen.wants(&letter(topic), start + Duration::from_millis(ms));
         assert!((0..FIRST).all(|index| shown("plant", index)));
         let later = FIRST + 1..FIRST + 4001;
         assert_eq!(later.filter(|ms| shown("plant", *ms)).count(), 10);
@@ -143,7 +146,8 @@ mod tests {
     fn the_first_dead_letter_is_always_shown() {
         let mut screen = Screen::new(Box::new(std::io::sink()), Style::Plain, false);
         let start = Instant::now();
-        let mut shown = |topic: &str, ms| screen.wants(&letter(topic), start + Duration::from_millis(ms));
+        let mut shown =
+            |topic: &str, ms| screen.wants(&letter(topic), start + Duration::from_millis(ms));
         assert!((0..FIRST).all(|_| shown("plant", 0)) && !shown("plant", 1));
         assert!(shown("plant.dead-letter", 2) && !shown("plant.dead-letter", 3));
     }
