@@ -195,7 +195,9 @@ impl Sink {
         let headers = headers.fold(None, |list: Option<OwnedHeaders>, header| {
             let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
             let value: &[u8] = &header.value;
-            Some(list.insert(KafkaHeader { key: &header.name, value: Some(value) }))
+            // librdkafka's names end at a NUL, which MQTT forbids and not every server refuses.
+            let name = header.name.replace('\0', "\u{fffd}");
+            Some(list.insert(KafkaHeader { key: &name, value: Some(value) }))
         });
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         self.produce(ticket, topic, key, value, record.timestamp_ms, headers)
@@ -305,12 +307,7 @@ fn create(
         troubles: Mutex::default(),
         reached: AtomicBool::new(false),
     };
-    config.create_with_context(context).map_err(|error| match error {
-        KafkaError::ClientConfig(_, description, name, value) => {
-            format!("-X {name}={value}: {description}")
-        }
-        error => format!("cannot make a Kafka producer: {error}"),
-    })
+    configure(settings).create_with_context(context).map_err(|error| refused(&error))
 }
 
 /// The thread on which delivery reports arrive.
