@@ -292,15 +292,34 @@ impl Drop for Sink {
     }
 }
 
-fn create(
-    settings: &Settings,
-    reports: &Arc<dyn Reports>,
-) -> Result<BaseProducer<Context>, String> {
+/// Checks that librdkafka knows all properties and takes their values, without connecting.
+///
+/// # Errors
+/// Which it does not, and why.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    configure(settings).create_native_config().map(drop).map_err(|error| refused(&error))
+}
+
+fn configure(settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, value) in settings.properties() {
         config.set(name, value);
     }
     config.set_log_level(RDKafkaLogLevel::Info);
+    config
+}
+
+fn refused(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, name, _) => format!("-X {name}: {description}"),
+        error => format!("cannot make a Kafka producer: {error}"),
+    }
+}
+
+fn create(
+    settings: &Settings,
+    reports: &Arc<dyn Reports>,
+) -> Result<BaseProducer<Context>, String> {
     let context = Context {
         reports: Arc::clone(reports),
         last_error: Mutex::default(),
