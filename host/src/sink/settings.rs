@@ -24,8 +24,10 @@ const DEFAULTS: [(&str, &str); 16] = [
     ("enable.idempotence", "true"),
     // A record is given up never, not after five minutes: an unreachable Kafka is no fault of it.
     ("message.timeout.ms", "0"),
-    // Waiting this long for company gives full batches at high rates and hardly shows at low ones.
-    ("linger.ms", "5"),
+    // At high rates batches fill while earlier ones are on their way. Waiting longer is dear where
+    // the MQTT broker waits too: with 1,000 unacknowledged messages, 5 ms allow 130,000/s, 1 ms
+    // 300,000/s; with 20 (mosquitto's default) 3,000/s and 11,000/s.
+    ("linger.ms", "1"),
     ("batch.num.messages", "10000"),
     ("compression.type", "lz4"),
     // The broker knows what it takes; librdkafka's limit of 1 MB is below Kafka's own.
