@@ -18,7 +18,7 @@ GUESTS   := $(call members,tests/guests)
 help:
 	@echo "make demo      see it work: brokers, devices and plugins included (ARGS='--seconds 30')"
 	@echo "make test      check everything, with a real mosquitto and a real Apache Kafka"
-	@echo "make bench     measure messages per second and CPU time per message"
+	@echo "make bench     messages per second and CPU time per message (ARGS=--help)"
 	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
 	@echo "make plugins   build the example plugins into target/wasm32-unknown-unknown/plugin/"
 	@echo "make deps      install what building needs, and nothing else"
@@ -30,9 +30,8 @@ test: test-deps lint
 	cargo build $(WASM) $(addprefix --package ,$(EXAMPLES) $(GUESTS))
 	cargo test --release --workspace
 
-bench: test-deps plugins
-	cargo build --release --package host
-	cargo bench --package tests
+bench: test-deps
+	cargo run --release --package tests --bin bench -- $(ARGS)
 
 lint: deps
 	cargo metadata --locked --format-version 1 --quiet >/dev/null

@@ -13,7 +13,7 @@ const WRITE: usize = 64 * 1024;
 /// Writes at QoS 0 between two looks at what the subscriber says.
 const WRITES_PER_LOOK: usize = 64;
 /// How long the subscriber may be silent while acknowledgements are due.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Feeder {
     listener: TcpListener,

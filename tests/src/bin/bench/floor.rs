@@ -21,7 +21,7 @@ use crate::messages::Messages;
 const PRODUCER: [(&str, &str); 7] = [
     ("enable.idempotence", "true"),
     ("message.timeout.ms", "0"),
-    ("linger.ms", "5"),
+    ("linger.ms", "1"),
     ("batch.num.messages", "10000"),
     ("compression.type", "lz4"),
     ("partitioner", "murmur2_random"),
