@@ -337,6 +337,17 @@ pub struct Header<'a> {
     pub value: Cow<'a, [u8]>,
 }
 
+impl<'a> Header<'a> {
+    /// A header whose value is text.
+    pub fn text(name: &'a str, value: impl Into<Cow<'a, str>>) -> Self {
+        let value = match value.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self { name: Cow::Borrowed(name), value }
+    }
+}
+
 /// What setters decided about one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict<'a> {
@@ -428,14 +439,21 @@ mod tests {
         let mut batch = Batch::new();
         batch.push(3, 1_700_000_000_001, &publish("plant/a", b"one"));
         let properties = [0x03, 0, 2, b'a', b'b', 0x0b, 0x81, 0x01, 0x26, 0, 1, b'k', 0, 1, b'v'];
-        batch.push(4, -1, &Publish { properties: Some(&properties), dup: true, ..publish("ü", b"") });
+        batch.push(
+            4,
+            -1,
+            &Publish { properties: Some(&properties), dup: true, ..publish("ü", b"") },
+        );
 
         let (first, second) = (batch.message(0), batch.message(1));
         assert_eq!((first.topic(), first.payload(), first.sequence()), ("plant/a", &b"one"[..], 3));
         assert_eq!((first.qos(), first.retain(), first.dup()), (Qos::AtLeastOnce, true, false));
         assert_eq!((first.packet_id(), first.received_at_ms()), (7, 1_700_000_000_001));
         assert!(first.properties().is_none());
-        assert_eq!((second.topic(), second.payload(), second.received_at_ms()), ("ü", &b""[..], -1));
+        assert_eq!(
+            (second.topic(), second.payload(), second.received_at_ms()),
+            ("ü", &b""[..], -1)
+        );
         let found: Vec<_> = second.properties().expect("an MQTT 5 message").iter().collect();
         assert_eq!(found, [Property::ContentType("ab"), Property::User("k", "v")]);
     }

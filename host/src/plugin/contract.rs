@@ -14,19 +14,14 @@ pub(super) const PACKAGE: &str = "mqtt-source:plugin";
 
 /// `0.1.0` of `package mqtt-source:plugin@0.1.0;`.
 pub(super) fn version() -> &'static str {
-    let after = WIT
-        .split_once("package mqtt-source:plugin@")
-        .map_or("", |(_, after)| after);
+    let after = WIT.split_once("package mqtt-source:plugin@").map_or("", |(_, after)| after);
     after.split_once(';').map_or("", |(version, _)| version)
 }
 
 /// The part of a version that must agree: `0.1` of `0.1.7`, `1` of `1.2.3`.
 pub(super) fn line(version: &str) -> &str {
     let dots = if version.starts_with("0.") { 2 } else { 1 };
-    version
-        .match_indices('.')
-        .nth(dots - 1)
-        .map_or(version, |(at, _)| &version[..at])
+    version.match_indices('.').nth(dots - 1).map_or(version, |(at, _)| &version[..at])
 }
 
 /// Whether something built for `found` fits this host.
@@ -35,10 +30,7 @@ pub(super) fn check_version(found: &str) -> Result<(), Problem> {
     if found == spoken {
         return Ok(());
     }
-    Err(Problem::OtherVersion {
-        found: found.to_owned(),
-        spoken: spoken.to_owned(),
-    })
+    Err(Problem::OtherVersion { found: found.to_owned(), spoken: spoken.to_owned() })
 }
 
 /// An interface of the contract's package: `key-setter` and `0.1.0`, of
@@ -67,14 +59,9 @@ pub(super) fn difference(component: &[u8], interface: &str) -> Option<(String, S
             return Some((wanted, got));
         }
         let (wanted, got) = (named_types(&ours, function), named_types(theirs, other));
-        let differing = wanted
-            .into_iter()
-            .find(|(name, ty)| got.get(name) != Some(ty));
+        let differing = wanted.into_iter().find(|(name, ty)| got.get(name) != Some(ty));
         if let Some((name, wanted)) = differing {
-            return Some((
-                wanted,
-                got.get(&name).map_or("nothing", String::as_str).to_owned(),
-            ));
+            return Some((wanted, got.get(&name).map_or("nothing", String::as_str).to_owned()));
         }
     }
     None
@@ -95,9 +82,8 @@ fn signature(resolve: &Resolve, function: &Function) -> String {
         .iter()
         .map(|parameter| format!("{}: {}", parameter.name, type_name(resolve, &parameter.ty)))
         .collect();
-    let result = function
-        .result
-        .map_or_else(String::new, |ty| format!(" -> {}", type_name(resolve, &ty)));
+    let result =
+        function.result.map_or_else(String::new, |ty| format!(" -> {}", type_name(resolve, &ty)));
     format!("{}: func({}){result}", function.name, parameters.join(", "))
 }
 
@@ -112,12 +98,7 @@ fn type_name(resolve: &Resolve, ty: &Type) -> String {
 /// The definitions of all named types that a function uses, however deep.
 fn named_types(resolve: &Resolve, function: &Function) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let mut open: Vec<Type> = function
-        .params
-        .iter()
-        .map(|p| p.ty)
-        .chain(function.result)
-        .collect();
+    let mut open: Vec<Type> = function.params.iter().map(|p| p.ty).chain(function.result).collect();
     while let Some(ty) = open.pop() {
         let Type::Id(id) = ty else { continue };
         let definition = &resolve.types[id];
@@ -158,10 +139,9 @@ fn describe(resolve: &Resolve, name: &str, definition: &TypeDef) -> String {
             };
             ("variant", variant.cases.iter().map(case).collect())
         }
-        TypeDefKind::Enum(list) => (
-            "enum",
-            list.cases.iter().map(|case| case.name.clone()).collect(),
-        ),
+        TypeDefKind::Enum(list) => {
+            ("enum", list.cases.iter().map(|case| case.name.clone()).collect())
+        }
         other => (other.as_str(), Vec::new()),
     };
     format!("{kind} {name} {{ {} }}", members.join(", "))
@@ -184,10 +164,7 @@ mod tests {
 
     #[test]
     fn interfaces_are_told_by_package() {
-        assert_eq!(
-            interface("mqtt-source:plugin/host@0.1.0"),
-            Some(("host", "0.1.0"))
-        );
+        assert_eq!(interface("mqtt-source:plugin/host@0.1.0"), Some(("host", "0.1.0")));
         assert_eq!(interface("mqtt-source:plugins/host@0.1.0"), None);
         assert_eq!(interface("wasi:cli/environment@0.2.6"), None);
     }

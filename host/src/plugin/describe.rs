@@ -40,11 +40,8 @@ pub struct Description<'a> {
 
 impl fmt::Display for Description<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let abilities: Vec<_> = self
-            .abilities
-            .iter()
-            .map(|(ability, calls)| format!("{ability} ({calls})"))
-            .collect();
+        let abilities: Vec<_> =
+            self.abilities.iter().map(|(ability, calls)| format!("{ability} ({calls})")).collect();
         write!(
             f,
             "{}: {}; {}, sha256 {}, compiled in {} ms",

@@ -38,11 +38,7 @@ fn compile_cache(directory: &Path) -> Option<Cache> {
 
 /// Where this user's caches are (XDG Base Directory Specification), if anywhere.
 pub(super) fn cache_directory() -> Option<PathBuf> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
     Some(caches.join("mqtt-kafka-host"))
 }
@@ -62,18 +58,12 @@ impl Ticker {
         let tick = (call / 10).clamp(Duration::from_millis(1), Duration::from_millis(10));
         let (stop, stopped) = mpsc::channel();
         let engine = engine.clone();
-        let thread = thread::Builder::new()
-            .name("plugin-clock".into())
-            .spawn(move || {
-                while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-                    engine.increment_epoch();
-                }
-            })?;
-        Ok(Self {
-            tick,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = thread::Builder::new().name("plugin-clock".into()).spawn(move || {
+            while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { tick, stop: Some(stop), thread: Some(thread) })
     }
 
     /// How often the clock ticks.

@@ -41,11 +41,7 @@ pub enum Problem {
         "exports `{interface}` with another type: expected `{expected}`, found `{found}`; \
          build it with the plugin-sdk of this host"
     )]
-    WrongType {
-        interface: String,
-        expected: String,
-        found: String,
-    },
+    WrongType { interface: String, expected: String, found: String },
     #[error("does not fit the contract ({0}); build it with the plugin-sdk of this host")]
     Unfit(String),
     #[error(

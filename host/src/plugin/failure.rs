@@ -23,11 +23,7 @@ pub(super) struct Failure {
 impl Failure {
     pub fn nonsense(ability: Ability, what: &str) -> Self {
         let error = joined(&format!("the {ability} answered nonsense: {what}"));
-        Self {
-            reason: Reason::BadOutput,
-            error,
-            panicked: false,
-        }
+        Self { reason: Reason::BadOutput, error, panicked: false }
     }
 
     /// What the engine's error in a call means.
@@ -37,29 +33,15 @@ impl Failure {
         ability: Ability,
         error: &wasmtime::Error,
     ) -> Self {
-        let told = |reason, error| Self {
-            reason,
-            error,
-            panicked: false,
-        };
+        let told = |reason, error| Self { reason, error, panicked: false };
         let trap = error.downcast_ref::<Trap>();
         if trap == Some(&Trap::Interrupt) {
             let limit = limits.call.as_millis();
-            told(
-                Reason::TimeOut,
-                format!("the {ability} ran longer than {limit} ms"),
-            )
+            told(Reason::TimeOut, format!("the {ability} ran longer than {limit} ms"))
         } else if state.memory.denied {
-            told(
-                Reason::MemoryLimit,
-                format!("the {ability} exceeded {}", state.memory),
-            )
+            told(Reason::MemoryLimit, format!("the {ability} exceeded {}", state.memory))
         } else if let Some(panic) = &state.panic {
-            Self {
-                reason: Reason::Trap,
-                error: panic.clone(),
-                panicked: true,
-            }
+            Self { reason: Reason::Trap, error: panic.clone(), panicked: true }
         } else if let Some(trap) = trap {
             told(Reason::Trap, joined(&format!("{trap}{}", frames(error))))
         } else {
@@ -96,19 +78,11 @@ fn frames(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return String::new();
     };
-    let symbols = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.func_name());
-    let mut names: Vec<_> = symbols
-        .map(|symbol| format!("{:#}", rustc_demangle::demangle(symbol)))
-        .collect();
+    let symbols = backtrace.frames().iter().filter_map(|frame| frame.func_name());
+    let mut names: Vec<_> =
+        symbols.map(|symbol| format!("{:#}", rustc_demangle::demangle(symbol))).collect();
     // Of a recursion, once is enough.
     names.dedup();
     names.truncate(FRAMES);
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!(" in {}", names.join(" < "))
-    }
+    if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
 }

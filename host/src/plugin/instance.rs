@@ -52,12 +52,7 @@ impl Instance {
             .map_err(|(interface, error)| Unstarted::WrongType(interface, error))?;
         let at_start = store.data().memory.used;
         store.data_mut().time = Allowance::new(plugin.tick, plugin.limits.call);
-        Ok(Self {
-            store,
-            exports,
-            at_start,
-            calls: 0,
-        })
+        Ok(Self { store, exports, at_start, calls: 0 })
     }
 
     /// Whether it has not been called yet.

@@ -71,18 +71,13 @@ impl Plugins {
             engine::engine(cache).map_err(|error| no_engine(joined(&format!("{error:#}"))))?;
         let clock =
             Ticker::start(&engine, limits.call).map_err(|error| no_engine(error.to_string()))?;
-        let loader = Loader {
-            engine,
-            clock: &clock,
-            limits,
-        };
+        let loader = Loader { engine, clock: &clock, limits };
 
         let mut plugins: Vec<Arc<Plugin>> = Vec::with_capacity(files.len());
         let mut seen = HashSet::new();
         for file in files {
-            let place = file
-                .canonicalize()
-                .map_err(|error| fault(file, Problem::Unreadable(error)))?;
+            let place =
+                file.canonicalize().map_err(|error| fault(file, Problem::Unreadable(error)))?;
             if !seen.insert(place) {
                 return Err(fault(file, Problem::Twice));
             }
@@ -90,10 +85,7 @@ impl Plugins {
             refuse_second_claim(&plugins, &plugin).map_err(|problem| fault(file, problem))?;
             plugins.push(Arc::new(plugin));
         }
-        Ok(Self {
-            loaded: plugins,
-            clock: Some(Arc::new(clock)),
-        })
+        Ok(Self { loaded: plugins, clock: Some(Arc::new(clock)) })
     }
 
     /// What was loaded, in the order it was given.
@@ -121,29 +113,18 @@ impl Plugins {
 
 impl Plugin {
     pub fn abilities(&self) -> impl Iterator<Item = (Ability, Calls)> {
-        Ability::ALL
-            .into_iter()
-            .filter_map(|ability| Some((ability, self.indices.calls(ability)?)))
+        Ability::ALL.into_iter().filter_map(|ability| Some((ability, self.indices.calls(ability)?)))
     }
 }
 
 fn fault(file: &Path, problem: Problem) -> LoadError {
-    LoadError {
-        file: file.to_owned(),
-        problem,
-    }
+    LoadError { file: file.to_owned(), problem }
 }
 
 fn refuse_second_claim(loaded: &[Arc<Plugin>], plugin: &Plugin) -> Result<(), Problem> {
     for (ability, _) in plugin.abilities() {
-        if let Some(other) = loaded
-            .iter()
-            .find(|other| other.indices.calls(ability).is_some())
-        {
-            return Err(Problem::Claimed {
-                ability,
-                other: other.file.clone(),
-            });
+        if let Some(other) = loaded.iter().find(|other| other.indices.calls(ability).is_some()) {
+            return Err(Problem::Claimed { ability, other: other.file.clone() });
         }
     }
     Ok(())
@@ -174,10 +155,7 @@ impl Loader<'_> {
 
         let name = Arc::new(name(file, &bytes));
         let plugin = Plugin {
-            log: Arc::new(PluginLog::new(
-                Arc::clone(&name),
-                self.limits.log_lines_per_second,
-            )),
+            log: Arc::new(PluginLog::new(Arc::clone(&name), self.limits.log_lines_per_second)),
             name,
             file: file.to_owned(),
             limits: self.limits.clone(),
@@ -206,24 +184,17 @@ impl Loader<'_> {
 
     fn check_exports(&self, component: &Component) -> Result<(), Problem> {
         let ty = component.component_type();
-        let ours: Vec<_> = ty
-            .exports(&self.engine)
-            .filter_map(|(name, _)| contract::interface(name))
-            .collect();
+        let ours: Vec<_> =
+            ty.exports(&self.engine).filter_map(|(name, _)| contract::interface(name)).collect();
         let Some((_, version)) = ours.first() else {
             return Err(Problem::NoContract);
         };
-        let fitting: Vec<_> = ours
-            .iter()
-            .filter(|(_, version)| contract::check_version(version).is_ok())
-            .collect();
+        let fitting: Vec<_> =
+            ours.iter().filter(|(_, version)| contract::check_version(version).is_ok()).collect();
         if fitting.is_empty() {
             return contract::check_version(version);
         }
-        if fitting
-            .iter()
-            .any(|(interface, _)| interfaces::NAMES.contains(interface))
-        {
+        if fitting.iter().any(|(interface, _)| interfaces::NAMES.contains(interface)) {
             return Ok(());
         }
         let names: Vec<_> = fitting.iter().map(|(interface, _)| *interface).collect();
@@ -248,23 +219,14 @@ fn name(file: &Path, bytes: &[u8]) -> PluginName {
         // Writing to a string does not fail.
         let _ = write!(sha256, "{byte:02x}");
     }
-    PluginName {
-        name: file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        sha256,
-    }
+    PluginName { name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), sha256 }
 }
 
 fn wrong_type(component: &[u8], interface: &str, error: Option<wasmtime::Error>) -> Problem {
     match (contract::difference(component, interface), error) {
-        (Some((expected, found)), _) => Problem::WrongType {
-            interface: interface.to_owned(),
-            expected,
-            found,
-        },
+        (Some((expected, found)), _) => {
+            Problem::WrongType { interface: interface.to_owned(), expected, found }
+        }
         (None, Some(error)) => Problem::Unfit(joined(&format!("{interface}: {error:#}"))),
         (None, None) => Problem::Unfit(format!("{interface} has no function of that name")),
     }

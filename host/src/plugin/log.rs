@@ -30,16 +30,8 @@ struct Second {
 
 impl PluginLog {
     pub fn new(plugin: Arc<PluginName>, limit: u32) -> Self {
-        let second = Mutex::new(Second {
-            began: Instant::now(),
-            kept: 0,
-        });
-        Self {
-            plugin,
-            limit,
-            second,
-            dropped: AtomicU32::new(0),
-        }
+        let second = Mutex::new(Second { began: Instant::now(), kept: 0 });
+        Self { plugin, limit, second, dropped: AtomicU32::new(0) }
     }
 
     /// Writes one line, unless this second has had its share.
@@ -49,12 +41,7 @@ impl PluginLog {
         }
         self.settle();
         if self.take(Instant::now()) {
-            emit(
-                level,
-                &self.plugin.name,
-                &one_line(target),
-                &one_line(message),
-            );
+            emit(level, &self.plugin.name, &one_line(target), &one_line(message));
         } else {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -82,10 +69,7 @@ impl PluginLog {
     fn take(&self, now: Instant) -> bool {
         let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(second.began) >= SECOND {
-            *second = Second {
-                began: now,
-                kept: 0,
-            };
+            *second = Second { began: now, kept: 0 };
         }
         second.kept += 1;
         second.kept <= self.limit
@@ -125,10 +109,7 @@ mod tests {
     use crate::plugin::tests::logged;
 
     fn log(limit: u32) -> PluginLog {
-        let plugin = PluginName {
-            name: "chatty".into(),
-            sha256: String::new(),
-        };
+        let plugin = PluginName { name: "chatty".into(), sha256: String::new() };
         PluginLog::new(Arc::new(plugin), limit)
     }
 
@@ -150,10 +131,7 @@ mod tests {
             }
             log.settle();
         });
-        assert!(
-            lines.contains("line 1") && !lines.contains("line 2"),
-            "{lines}"
-        );
+        assert!(lines.contains("line 1") && !lines.contains("line 2"), "{lines}");
         assert_eq!(lines.matches("3 lines dropped").count(), 1, "{lines}");
     }
 
@@ -173,9 +151,6 @@ mod tests {
             log.write(Level::TRACE, "key", "detail");
             log.write(Level::INFO, "key", "news");
         });
-        assert!(
-            lines.contains("news") && !lines.contains("dropped"),
-            "{lines}"
-        );
+        assert!(lines.contains("news") && !lines.contains("dropped"), "{lines}");
     }
 }

@@ -18,14 +18,8 @@ pub struct Setters {
 
 impl Setters {
     pub(super) fn new(plugins: &[Arc<Plugin>], clock: Option<Arc<Ticker>>) -> Self {
-        let workers = plugins
-            .iter()
-            .map(|plugin| Worker::new(Arc::clone(plugin)))
-            .collect();
-        Self {
-            workers,
-            _clock: clock,
-        }
+        let workers = plugins.iter().map(|plugin| Worker::new(Arc::clone(plugin))).collect();
+        Self { workers, _clock: clock }
     }
 
     /// Whether a plugin decides this.

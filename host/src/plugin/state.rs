@@ -35,12 +35,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            used: 0,
-            grown: 0,
-            denied: false,
-        }
+        Self { limit, used: 0, grown: 0, denied: false }
     }
 }
 

@@ -54,10 +54,7 @@ mod tests {
 
     #[test]
     fn layout_becomes_spaces() {
-        assert_eq!(
-            joined("panicked at a.rs:1:2:\n  no\n"),
-            "panicked at a.rs:1:2: no"
-        );
+        assert_eq!(joined("panicked at a.rs:1:2:\n  no\n"), "panicked at a.rs:1:2: no");
     }
 
     #[test]

@@ -19,11 +19,7 @@ pub(super) struct Allowance {
 
 impl Allowance {
     pub fn new(tick: Duration, limit: Duration) -> Self {
-        Self {
-            tick,
-            half: limit / 2,
-            halfway: None,
-        }
+        Self { tick, half: limit / 2, halfway: None }
     }
 
     /// Begins to measure: ticks until [`expired`](Self::expired) is to be asked.
@@ -48,10 +44,7 @@ impl Allowance {
 
 /// The processor time that this thread has used.
 pub(super) fn processor_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     #[expect(unsafe_code, reason = "the standard library does not know this clock")]
     // SAFETY: `time` is a valid timespec, which the call fills in and does not keep.
     let status = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };

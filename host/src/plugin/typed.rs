@@ -7,10 +7,7 @@ use crate::message::{Message, Properties, Property, Qos};
 
 /// Hands a message over, borrowed from its batch.
 pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>) -> R) -> R {
-    let user: Vec<_> = message
-        .properties()
-        .map(user_properties)
-        .unwrap_or_default();
+    let user: Vec<_> = message.properties().map(user_properties).unwrap_or_default();
     to(types::Message {
         topic: message.topic(),
         payload: message.payload(),
@@ -23,9 +20,7 @@ pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>)
         dup: message.dup(),
         packet_id: Some(message.packet_id()).filter(|id| *id != 0),
         received_at_ms: message.received_at_ms(),
-        properties: message
-            .properties()
-            .map(|properties| single_properties(properties, &user)),
+        properties: message.properties().map(|properties| single_properties(properties, &user)),
     })
 }
 

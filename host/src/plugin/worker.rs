@@ -31,11 +31,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub fn new(plugin: Arc<Plugin>) -> Self {
-        Self {
-            plugin,
-            instance: None,
-            pace: Pace::default(),
-        }
+        Self { plugin, instance: None, pace: Pace::default() }
     }
 
     pub fn has(&self, ability: Ability) -> bool {
@@ -110,15 +106,9 @@ impl Worker {
         }
         let Err(failure) = attempted else { return true };
         if failure.panicked {
-            self.plugin
-                .log
-                .write(tracing::Level::ERROR, "panic", &failure.error);
+            self.plugin.log.write(tracing::Level::ERROR, "panic", &failure.error);
         }
-        let judge = Judge {
-            plugin: &self.plugin.name,
-            ability,
-            limits: &self.plugin.limits,
-        };
+        let judge = Judge { plugin: &self.plugin.name, ability, limits: &self.plugin.limits };
         answers.items.push(match failure.reason {
             Reason::Fatal => judge.fatal(&failure.error),
             reason => judge.reject(reason, failure.error),
@@ -135,11 +125,7 @@ impl Worker {
         answers: &mut Answers,
     ) -> Result<(), Failure> {
         let plugin = &*self.plugin;
-        let judge = Judge {
-            plugin: &plugin.name,
-            ability,
-            limits: &plugin.limits,
-        };
+        let judge = Judge { plugin: &plugin.name, ability, limits: &plugin.limits };
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::start(plugin).map_err(unstarted)?,
@@ -196,10 +182,7 @@ impl Default for Pace {
 impl Pace {
     /// So many messages took too long together.
     fn slow_down(&mut self, messages: usize) {
-        *self = Self {
-            run: (messages / 2).max(1),
-            good: 0,
-        };
+        *self = Self { run: (messages / 2).max(1), good: 0 };
     }
 
     fn went_well(&mut self, messages: usize) {
@@ -208,10 +191,7 @@ impl Pace {
         }
         self.good += 1;
         if self.good == GOOD_CALLS {
-            *self = Self {
-                run: (self.run * 2).min(RUN),
-                good: 0,
-            };
+            *self = Self { run: (self.run * 2).min(RUN), good: 0 };
         }
     }
 }

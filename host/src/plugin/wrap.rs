@@ -28,21 +28,12 @@ pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
     if !module.has_world && module.named().next().is_none() {
         return Err(Problem::NoContract);
     }
-    if let Some(import) = module
-        .imports
-        .iter()
-        .find(|(from, _)| !from.contains(PACKAGE))
-    {
+    if let Some(import) = module.imports.iter().find(|(from, _)| !from.contains(PACKAGE)) {
         return Err(Problem::NotGranted(format!("{}.{}", import.0, import.1)));
     }
-    let described = if module.has_world {
-        Cow::Borrowed(bytes)
-    } else {
-        module.describe(bytes)?.into()
-    };
-    encode(&described)
-        .map(Cow::Owned)
-        .map_err(|error| unfit(&error))
+    let described =
+        if module.has_world { Cow::Borrowed(bytes) } else { module.describe(bytes)?.into() };
+    encode(&described).map(Cow::Owned).map_err(|error| unfit(&error))
 }
 
 /// The two innermost causes: which export, and what is wrong with it.
@@ -53,10 +44,7 @@ fn unfit(error: &anyhow::Error) -> Problem {
 
 fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     // The engine validates the component; once is enough.
-    ComponentEncoder::default()
-        .module(module)?
-        .validate(false)
-        .encode()
+    ComponentEncoder::default().module(module)?.validate(false).encode()
 }
 
 fn what_instead(bytes: &[u8]) -> &'static str {
@@ -85,10 +73,7 @@ impl<'a> Surface<'a> {
         let mut surface = Self::default();
         for payload in Parser::new(0).parse_all(bytes) {
             match payload? {
-                Payload::Version {
-                    encoding: Encoding::Component,
-                    ..
-                } => return Ok(None),
+                Payload::Version { encoding: Encoding::Component, .. } => return Ok(None),
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import?;
@@ -111,9 +96,7 @@ impl<'a> Surface<'a> {
 
     /// Interfaces of the contract that the names of the exports tell of, and their versions.
     fn named(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.exports
-            .iter()
-            .filter_map(|name| contract::interface(name.split_once('#')?.0))
+        self.exports.iter().filter_map(|name| contract::interface(name.split_once('#')?.0))
     }
 
     /// Adds the world that the names of the exports tell of.
@@ -123,19 +106,14 @@ impl<'a> Surface<'a> {
             return Err(Problem::NoContract);
         };
         contract::check_version(version)?;
-        let known = interfaces::NAMES
-            .iter()
-            .filter(|known| found.iter().any(|(name, _)| name == *known));
+        let known =
+            interfaces::NAMES.iter().filter(|known| found.iter().any(|(name, _)| name == *known));
         let exports: Vec<_> = known.map(|name| format!("export {name};")).collect();
         if exports.is_empty() {
             let names: Vec<_> = found.iter().map(|(name, _)| *name).collect();
             return Err(Problem::NoAbility(names.join(", ")));
         }
-        let wit = format!(
-            "{WIT}\nworld found {{ import host; {} }}",
-            exports.join(" ")
-        )
-        .replacen(
+        let wit = format!("{WIT}\nworld found {{ import host; {} }}", exports.join(" ")).replacen(
             &format!("@{}", contract::version()),
             &format!("@{version}"),
             1,

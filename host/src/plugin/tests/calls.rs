@@ -7,20 +7,12 @@ use crate::plugin::Calls;
 fn a_plugin_of_the_sdk_is_loaded_described_and_called() {
     let plugins = load(&[guests::built("describe")], &limits());
     let described: Vec<_> = plugins.describe().collect();
-    let [plugin] = &described[..] else {
-        panic!("{described:?}")
-    };
+    let [plugin] = &described[..] else { panic!("{described:?}") };
     let packed = |ability| (ability, Calls::Packed);
     assert_eq!(plugin.abilities, Ability::ALL.map(packed));
-    assert_eq!(
-        (plugin.name.name.as_str(), plugin.name.sha256.len()),
-        ("describe", 64)
-    );
+    assert_eq!((plugin.name.name.as_str(), plugin.name.sha256.len()), ("describe", 64));
     let line = plugin.to_string();
-    assert!(
-        line.contains("describe.wasm: key setter (packed), value setter (packed)"),
-        "{line}"
-    );
+    assert!(line.contains("describe.wasm: key setter (packed), value setter (packed)"), "{line}");
 
     let mut setters = plugins.instantiate();
     assert!(setters.has(Ability::Value));
@@ -41,19 +33,11 @@ fn properties_reach_plugins_through_both_interfaces() {
         [&[0x26][..], &size(name), name, &size(value), value].concat()
     };
     let mut batch = Batch::new();
-    for (key, time) in [
-        ("k", "-5"),
-        ("ü", "0"),
-        ("", "77"),
-        ("a", "default"),
-        ("b", "x"),
-        ("c", "fatal"),
-    ] {
-        let properties = [
-            user(b"key", key.as_bytes()),
-            user(b"timestamp", time.as_bytes()),
-        ]
-        .concat();
+    for (key, time) in
+        [("k", "-5"), ("ü", "0"), ("", "77"), ("a", "default"), ("b", "x"), ("c", "fatal")]
+    {
+        let properties =
+            [user(b"key", key.as_bytes()), user(b"timestamp", time.as_bytes())].concat();
         let publish = Publish {
             topic: "t",
             payload: b"p",
@@ -71,11 +55,7 @@ fn properties_reach_plugins_through_both_interfaces() {
         let [packed, typed] = [&mut packed, &mut typed].map(|setters| {
             let mut answers = Answers::new();
             setters.call(ability, &batch, 1..batch.len(), &mut answers);
-            answers
-                .items
-                .iter()
-                .map(|item| Said::of(item, &answers))
-                .collect::<Vec<_>>()
+            answers.items.iter().map(|item| Said::of(item, &answers)).collect::<Vec<_>>()
         });
         assert_eq!(packed.len(), 5);
         assert_eq!(packed, typed, "{ability}");
@@ -86,11 +66,7 @@ fn properties_reach_plugins_through_both_interfaces() {
 fn every_answer_of_a_typed_setter_arrives() {
     let file = guests::wat("by-hand.wasm", &guests::typed());
     let mut setters = setters(file.path());
-    let said = answer(
-        &mut setters,
-        Ability::Key,
-        &["", "n", "s", "b", "f", "q", "other"],
-    );
+    let said = answer(&mut setters, Ability::Key, &["", "n", "s", "b", "f", "q", "other"]);
     assert_eq!(
         said,
         [
@@ -114,10 +90,7 @@ fn nonsense_from_a_typed_setter_condemns_only_its_message() {
         match said {
             Said::Bytes(topic) if index % 2 == 1 => assert_eq!(topic, "plant/a"),
             Said::Reject("bad-output", error) if index % 2 == 0 => {
-                assert!(
-                    error.starts_with("the key setter answered nonsense: "),
-                    "{error}"
-                );
+                assert!(error.starts_with("the key setter answered nonsense: "), "{error}");
             }
             other => panic!("{index}: {other:?}"),
         }
@@ -128,10 +101,7 @@ fn nonsense_from_a_typed_setter_condemns_only_its_message() {
 fn abilities_without_a_plugin_answer_default() {
     let mut setters = setters(&guests::built("misbehave"));
     assert!(setters.has(Ability::Key) && !setters.has(Ability::Value));
-    assert_eq!(
-        answer(&mut setters, Ability::Value, &["a", "b"]),
-        [Said::Default, Said::Default]
-    );
+    assert_eq!(answer(&mut setters, Ability::Value, &["a", "b"]), [Said::Default, Said::Default]);
     let mut none = load(&[], &limits()).instantiate();
     assert!(!none.has(Ability::Key));
     assert_eq!(answer(&mut none, Ability::Key, &["a"]), [Said::Default]);
@@ -145,11 +115,7 @@ fn answers_belong_to_the_run_that_was_asked_for() {
     let mut answers = Answers::new();
     for range in [3..4, 10..10, 100..200] {
         setters.call(Ability::Key, &batch, range.clone(), &mut answers);
-        let said: Vec<_> = answers
-            .items
-            .iter()
-            .map(|item| Said::of(item, &answers))
-            .collect();
+        let said: Vec<_> = answers.items.iter().map(|item| Said::of(item, &answers)).collect();
         let wanted: Vec<_> = payloads[range].iter().map(|key| bytes(key)).collect();
         assert_eq!(said, wanted);
     }
@@ -186,10 +152,7 @@ fn what_a_plugin_logs_carries_its_name_and_no_line_breaks() {
     let mut setters = setters(&guests::built("misbehave"));
     let (lines, said) = logged(|| answer(&mut setters, Ability::Key, &["log one\ntwo"]));
     assert_eq!(said, [bytes("log one\ntwo")]);
-    assert!(
-        lines.contains("INFO plugin: one\\ntwo plugin=\"misbehave\""),
-        "{lines}"
-    );
+    assert!(lines.contains("INFO plugin: one\\ntwo plugin=\"misbehave\""), "{lines}");
 }
 
 #[test]
@@ -205,18 +168,7 @@ fn a_component_works_like_the_core_module_that_it_was_made_of() {
     let module = std::fs::read(guests::built("misbehave")).expect("a built guest");
     let component = crate::plugin::wrap::component(&module).expect("a component");
     let file = guests::File::new("component.wasm", &component);
-    let said = answer(
-        &mut setters(file.path()),
-        Ability::Key,
-        &["a", "null", "default", "skip it"],
-    );
-    assert_eq!(
-        said,
-        [
-            bytes("a"),
-            Said::Null,
-            Said::Default,
-            Said::Skip("skip it".into())
-        ]
-    );
+    let said =
+        answer(&mut setters(file.path()), Ability::Key, &["a", "null", "default", "skip it"]);
+    assert_eq!(said, [bytes("a"), Said::Null, Said::Default, Said::Skip("skip it".into())]);
 }

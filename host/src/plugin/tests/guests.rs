@@ -19,24 +19,13 @@ fn build() -> PathBuf {
     // target/release/deps/host-0123456789abcdef
     let target = test.ancestors().nth(3).expect("a target folder");
     let output = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--profile",
-            "plugin",
-            "--target",
-            "wasm32-unknown-unknown",
-        ])
+        .args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-unknown-unknown"])
         .args(["-p", "misbehave", "-p", "describe", "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join("wasm32-unknown-unknown/plugin")
 }
 
@@ -46,11 +35,8 @@ pub struct File(PathBuf);
 impl File {
     pub fn new(name: &str, bytes: &[u8]) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let unique = format!(
-            "host-plugin-{}-{}",
-            process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let unique =
+            format!("host-plugin-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = env::temp_dir().join(unique);
         fs::create_dir(&folder).expect("a new folder");
         let file = folder.join(name);

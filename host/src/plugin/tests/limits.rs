@@ -36,50 +36,30 @@ fn a_trap_condemns_only_the_guilty_message() {
 #[test]
 fn a_panic_is_told_in_its_own_words() {
     let said = obedient(&limits(), &run_with("p"));
-    only_the_fifth_is_rejected(
-        &said,
-        "trap",
-        "panicked at src/lib.rs:13:33: empty payload on x",
-    );
+    only_the_fifth_is_rejected(&said, "trap", "panicked at src/lib.rs:13:33: empty payload on x");
 }
 
 #[test]
 fn a_panic_of_the_sdk_is_told_and_logged_once() {
     let mut setters = setters(&guests::built("misbehave"));
-    let (lines, said) = logged(|| {
-        answer(
-            &mut setters,
-            Ability::Key,
-            &["a", "panic at the disco", "b"],
-        )
-    });
+    let (lines, said) =
+        logged(|| answer(&mut setters, Ability::Key, &["a", "panic at the disco", "b"]));
     assert_eq!((&said[0], &said[2]), (&bytes("a"), &bytes("b")));
-    let Said::Reject("trap", error) = &said[1] else {
-        panic!("{said:?}")
-    };
-    assert!(
-        error.starts_with("panicked at ") && error.ends_with(": at the disco"),
-        "{error}"
-    );
+    let Said::Reject("trap", error) = &said[1] else { panic!("{said:?}") };
+    assert!(error.starts_with("panicked at ") && error.ends_with(": at the disco"), "{error}");
     assert_eq!(lines.matches(error.as_str()).count(), 1, "{lines}");
 }
 
 #[test]
 fn a_loop_is_ended_and_condemns_only_its_message() {
-    let limits = Limits {
-        call: Duration::from_millis(60),
-        ..limits()
-    };
+    let limits = Limits { call: Duration::from_millis(60), ..limits() };
     let said = obedient(&limits, &run_with("l"));
     only_the_fifth_is_rejected(&said, "time-out", "the key setter ran longer than 60 ms");
 }
 
 #[test]
 fn eating_memory_condemns_only_the_message_that_does() {
-    let limits = Limits {
-        memory: 8 << 20,
-        ..limits()
-    };
+    let limits = Limits { memory: 8 << 20, ..limits() };
     let said = obedient(&limits, &run_with("e"));
     only_the_fifth_is_rejected(
         &said,
@@ -91,26 +71,13 @@ fn eating_memory_condemns_only_the_message_that_does() {
 #[test]
 fn a_plugin_of_the_sdk_survives_everything_that_a_message_can_do_to_it() {
     let mut setters = setters(&guests::built("misbehave"));
-    let payloads = [
-        "eat",
-        "a",
-        "recurse",
-        "b",
-        "loop",
-        "c",
-        "huge",
-        "d",
-        "bad luck",
-        "e",
-        "fatal flaw",
-        "f",
-    ];
+    let payloads =
+        ["eat", "a", "recurse", "b", "loop", "c", "huge", "d", "bad luck", "e", "fatal flaw", "f"];
     let said = answer(&mut setters, Ability::Key, &payloads);
     let rejected = |index: usize, wanted: &str, text: &str| match &said[index] {
-        Said::Reject(reason, error) => assert!(
-            *reason == wanted && error.contains(text),
-            "{reason} {error}"
-        ),
+        Said::Reject(reason, error) => {
+            assert!(*reason == wanted && error.contains(text), "{reason} {error}");
+        }
         other => panic!("{index}: {other:?}"),
     };
     rejected(0, "memory-limit", "64 MiB");
@@ -161,10 +128,7 @@ fn an_instance_that_takes_most_of_its_memory_is_replaced_between_calls() {
 #[test]
 fn runs_get_shorter_when_only_their_number_takes_too_long() {
     let file = guests::wat("slow.wasm", &guests::slow());
-    let limits = Limits {
-        call: Duration::from_millis(100),
-        ..limits()
-    };
+    let limits = Limits { call: Duration::from_millis(100), ..limits() };
     let mut setters = load(&[file.path().to_owned()], &limits).instantiate();
     let payloads = ["k"; 24];
     let (first, said) = logged(|| answer(&mut setters, Ability::Key, &payloads));
@@ -189,10 +153,8 @@ fn a_plugin_that_does_not_start_any_more_is_no_fault_of_the_message() {
 #[test]
 fn growth_that_fails_for_another_reason_does_not_count() {
     // The memory may have 20 MiB; every M asks for 20 MiB more, and does not get it.
-    let text = guests::obedient().replace(
-        r#"(memory (export "memory") 2)"#,
-        r#"(memory (export "memory") 2 320)"#,
-    );
+    let text = guests::obedient()
+        .replace(r#"(memory (export "memory") 2)"#, r#"(memory (export "memory") 2 320)"#);
     let file = guests::wat("obedient.wasm", &text);
     let mut setters = setters(file.path());
     let said = answer(&mut setters, Ability::Key, &["M", "M", "M", "M", "M"]);

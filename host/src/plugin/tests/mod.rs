@@ -22,10 +22,7 @@ pub(super) fn logged<R>(run: impl FnOnce() -> R) -> (String, R) {
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(bytes);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -49,11 +46,7 @@ pub(super) fn logged<R>(run: impl FnOnce() -> R) -> (String, R) {
 
 /// Limits that a loaded machine keeps, but for a plugin that loops.
 fn limits() -> Limits {
-    Limits {
-        call: Duration::from_millis(500),
-        start: Duration::from_secs(2),
-        ..Limits::default()
-    }
+    Limits { call: Duration::from_millis(500), start: Duration::from_secs(2), ..Limits::default() }
 }
 
 fn load(files: &[PathBuf], limits: &Limits) -> Plugins {
@@ -68,12 +61,7 @@ fn setters(file: &std::path::Path) -> Setters {
 fn typed_only(plugins: &Plugins) -> Plugins {
     changed(plugins, |plugin| {
         let typed = plugin.indices.clone();
-        plugin.indices = Indices {
-            keys: None,
-            values: None,
-            timestamps: None,
-            ..typed
-        };
+        plugin.indices = Indices { keys: None, values: None, timestamps: None, ..typed };
     })
 }
 
@@ -110,11 +98,7 @@ fn answer<P: AsRef<[u8]>>(setters: &mut Setters, ability: Ability, payloads: &[P
     let mut answers = Answers::new();
     setters.call(ability, &batch, 0..batch.len(), &mut answers);
     assert_eq!(answers.items.len(), payloads.len());
-    answers
-        .items
-        .iter()
-        .map(|item| Said::of(item, &answers))
-        .collect()
+    answers.items.iter().map(|item| Said::of(item, &answers)).collect()
 }
 
 /// An answer that can be compared at a glance.

@@ -13,9 +13,7 @@ fn refused(file: &File) -> (Problem, String) {
 }
 
 fn refused_with(files: &[PathBuf], limits: &Limits) -> (Problem, String) {
-    let error = Plugins::load_with_cache(files, limits, None)
-        .err()
-        .expect("a refusal");
+    let error = Plugins::load_with_cache(files, limits, None).err().expect("a refusal");
     let mut line = error.to_string();
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -41,7 +39,7 @@ fn component(interface: &str, lift: &str) -> String {
 }
 
 const TEXT_TO_TEXT: &str = r#"(func $run (param "topic" string) (result string)
-    (canon lift (core func $code "run") (memory $code "memory") (realloc (func $code "cabi_realloc"))))"#;
+    (canon lift (core func $code "run") (memory (core memory $code "memory")) (realloc (core func $code "cabi_realloc"))))"#;
 
 #[test]
 fn a_missing_file() {
@@ -87,12 +85,7 @@ fn webassembly_that_is_cut_short_or_damaged() {
     let version = File::new("version.wasm", b"\0asm\x02\0\0\0");
     let component = wat::parse_str(component("a:b/c", TEXT_TO_TEXT)).expect("WebAssembly text");
     let cut_component = File::new("component.wasm", &component[..component.len() - 9]);
-    for file in [
-        cut,
-        File::new("damaged.wasm", &damaged),
-        version,
-        cut_component,
-    ] {
+    for file in [cut, File::new("damaged.wasm", &damaged), version, cut_component] {
         let (problem, line) = refused(&file);
         assert!(matches!(problem, Problem::Invalid(_)), "{line}");
         assert!(
@@ -106,12 +99,7 @@ fn webassembly_that_is_cut_short_or_damaged() {
 fn webassembly_without_the_contract() {
     let module =
         r#"(module (import "env" "f" (func)) (func (export "add") (result i32) i32.const 0))"#;
-    for text in [
-        "(module)",
-        "(component)",
-        module,
-        &component("a:b/c", TEXT_TO_TEXT),
-    ] {
+    for text in ["(module)", "(component)", module, &component("a:b/c", TEXT_TO_TEXT)] {
         let (problem, line) = refused(&wat("add.wasm", text));
         assert!(matches!(problem, Problem::NoContract), "{line}");
         assert_eq!(
@@ -139,18 +127,12 @@ fn another_version_of_the_contract() {
 #[test]
 fn a_later_patch_of_the_contract_is_no_other_version() {
     let file = wat("patched.wasm", &obedient().replace("0.1.0", "0.1.7"));
-    assert_eq!(
-        answer(&mut setters(file.path()), Ability::Key, &["k"]),
-        [bytes("k")]
-    );
+    assert_eq!(answer(&mut setters(file.path()), Ability::Key, &["k"]), [bytes("k")]);
 }
 
 #[test]
 fn an_export_of_another_type() {
-    let file = wat(
-        "odd.wasm",
-        &component("mqtt-source:plugin/key-setter@0.1.0", TEXT_TO_TEXT),
-    );
+    let file = wat("odd.wasm", &component("mqtt-source:plugin/key-setter@0.1.0", TEXT_TO_TEXT));
     let (problem, line) = refused(&file);
     assert!(matches!(problem, Problem::WrongType { .. }), "{line}");
     assert_eq!(
@@ -188,10 +170,7 @@ fn an_import_that_is_not_granted() {
     let wasi = |from, name| format!(r#"(module (import "{from}" "{name}" (func)) {export})"#);
     let component = r#"(component (import "wasi:cli/environment@0.2.6" (instance)))"#;
     for (text, import) in [
-        (
-            wasi("wasi_snapshot_preview1", "fd_write").as_str(),
-            "wasi_snapshot_preview1.fd_write",
-        ),
+        (wasi("wasi_snapshot_preview1", "fd_write").as_str(), "wasi_snapshot_preview1.fd_write"),
         (&wasi("env", "abort"), "env.abort"),
         (component, "wasi:cli/environment@0.2.6"),
     ] {
@@ -215,10 +194,7 @@ fn a_host_function_that_this_host_does_not_have() {
       (export "mqtt-source:plugin/key-setter@0.1.3" (instance $none)))"#;
     let (problem, line) = refused(&wat("newer.wasm", text));
     assert!(matches!(problem, Problem::NotOffered(_)), "{line}");
-    assert!(
-        line.contains("client-id") && line.contains("newer host"),
-        "{line}"
-    );
+    assert!(line.contains("client-id") && line.contains("newer host"), "{line}");
 }
 
 #[test]
@@ -240,16 +216,7 @@ fn an_ability_that_another_plugin_has() {
     let other = wat("other.wasm", &obedient());
     let files = [built("describe"), other.path().to_owned()];
     let (problem, line) = refused_with(&files, &limits());
-    assert!(
-        matches!(
-            problem,
-            Problem::Claimed {
-                ability: Ability::Key,
-                ..
-            }
-        ),
-        "{line}"
-    );
+    assert!(matches!(problem, Problem::Claimed { ability: Ability::Key, .. }), "{line}");
     assert_eq!(
         line,
         "plugin other.wasm: has a key setter, and so has describe.wasm; give only one of them"
@@ -267,26 +234,14 @@ fn the_same_file_twice_however_it_is_spelled() {
 
 #[test]
 fn a_plugin_that_traps_loops_or_takes_too_much_as_it_starts() {
-    let limits = Limits {
-        start: Duration::from_millis(60),
-        memory: 4 << 20,
-        ..limits()
-    };
+    let limits = Limits { start: Duration::from_millis(60), memory: 4 << 20, ..limits() };
     let starting = |body: &str| {
-        obedient().replace(
-            "(func $act",
-            &format!("(func $go {body}) (start $go) (func $act"),
-        )
+        obedient().replace("(func $act", &format!("(func $go {body}) (start $go) (func $act"))
     };
-    let large = obedient().replace(
-        r#"(memory (export "memory") 2)"#,
-        r#"(memory (export "memory") 200)"#,
-    );
+    let large =
+        obedient().replace(r#"(memory (export "memory") 2)"#, r#"(memory (export "memory") 200)"#);
     for (text, why) in [
-        (
-            starting("unreachable"),
-            "wasm trap: wasm `unreachable` instruction executed in go",
-        ),
+        (starting("unreachable"), "wasm trap: wasm `unreachable` instruction executed in go"),
         (starting("(loop $on (br $on))"), "it ran longer than 60 ms"),
         (large, "it exceeded the memory limit of 4 MiB"),
     ] {
@@ -311,10 +266,7 @@ fn compiled_plugins_are_kept_where_that_is_possible() {
         let files = [file.path().to_owned()];
         let plugins =
             Plugins::load_with_cache(&files, &limits(), Some(cache)).expect("a good plugin");
-        assert_eq!(
-            answer(&mut plugins.instantiate(), Ability::Key, &["k"]),
-            [bytes("k")]
-        );
+        assert_eq!(answer(&mut plugins.instantiate(), Ability::Key, &["k"]), [bytes("k")]);
     }
     assert!(fs::read_dir(kept).expect("a cache").next().is_some());
 }
@@ -322,19 +274,14 @@ fn compiled_plugins_are_kept_where_that_is_possible() {
 #[test]
 fn all_memories_of_a_component_count_together() {
     // Two memories of 3 MiB each.
-    let second = r#"(core module $more (memory 48)) (core instance (instantiate $more)) (core instance $code"#;
+    let second =
+        "(core module $more (memory 48)) (core instance (instantiate $more)) (core instance $code";
     let text = component("mqtt-source:plugin/key-setter@0.1.0", TEXT_TO_TEXT)
-        .replace(
-            r#"(memory (export "memory") 1)"#,
-            r#"(memory (export "memory") 48)"#,
-        )
+        .replace(r#"(memory (export "memory") 1)"#, r#"(memory (export "memory") 48)"#)
         .replacen("(core instance $code", second, 1);
     let file = wat("two.wasm", &text);
     let refused = |mebibytes: usize| {
-        let limits = Limits {
-            memory: mebibytes << 20,
-            ..limits()
-        };
+        let limits = Limits { memory: mebibytes << 20, ..limits() };
         refused_with(&[file.path().to_owned()], &limits).0
     };
     assert!(matches!(refused(4), Problem::Start(why) if why.contains("4 MiB")));

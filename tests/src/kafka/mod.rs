@@ -1,0 +1,254 @@
+//! A real Apache Kafka: one node, on free ports.
+//!
+//! Starting one takes seconds and a quarter of a gigabyte, so that the tests of a run share two:
+//! one that nobody disturbs, and one that a test has to itself for pausing and killing it.
+
+mod jars;
+mod records;
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+use crate::process::Process;
+use crate::scratch::{Folder, free_port, unique};
+use crate::{SOON, eventually};
+
+pub use jars::VERSION;
+pub use records::Record;
+
+/// How long a broker may take to start on a busy machine.
+const START: Duration = Duration::from_secs(90);
+
+/// Partitions of a topic that [`Kafka::topic`] makes.
+const PARTITIONS: i32 = 3;
+
+/// A Kafka broker.
+#[derive(Debug)]
+pub struct Kafka {
+    address: String,
+    folder: Folder,
+    process: Mutex<Process>,
+}
+
+impl Kafka {
+    /// The broker of this run that nobody disturbs.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// The broker of this run that is there to be paused and killed, for one test at a time; it is
+    /// in order again for the next one.
+    pub fn to_disturb() -> Disturbed {
+        static DISTURBED: OnceLock<Kafka> = OnceLock::new();
+        static LOCK: Mutex<()> = Mutex::new(());
+        let guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        Disturbed { kafka: DISTURBED.get_or_init(Self::start), _guard: guard }
+    }
+
+    /// A broker of one's own. Topics are not made by themselves.
+    ///
+    /// # Panics
+    /// If Java or Maven is missing, or the broker does not start.
+    pub fn start() -> Self {
+        Self::start_with("auto.create.topics.enable=false\n")
+    }
+
+    /// The same with more lines in its settings.
+    ///
+    /// # Panics
+    /// If Java or Maven is missing, or the broker does not start.
+    pub fn start_with(settings: &str) -> Self {
+        let folder = Folder::new("kafka");
+        let (port, controller) = (free_port(), free_port());
+        let file = folder.write(
+            "server.properties",
+            format!(
+                "process.roles=broker,controller\nnode.id=1\n\
+                 controller.quorum.voters=1@127.0.0.1:{controller}\n\
+                 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+                 advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+                 controller.listener.names=CONTROLLER\nlog.dirs={}/data\n\
+                 offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
+                 group.initial.rebalance.delay.ms=0\nlog.retention.ms=-1\n\
+                 num.network.threads=2\nnum.io.threads=2\nlog.cleaner.enable=false\n\
+                 broker.heartbeat.interval.ms=500\nbroker.session.timeout.ms=3000\n{settings}",
+                folder.path().display()
+            ),
+        );
+        let mut format =
+            java(&["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg"]);
+        let formatted = format.arg("-c").arg(&file).output().expect("`java` starts");
+        let errors = String::from_utf8_lossy(&formatted.stderr);
+        assert!(formatted.status.success(), "Kafka's data folder cannot be made:\n{errors}");
+
+        let process = Mutex::new(launch(&file));
+        let kafka = Self { address: format!("127.0.0.1:{port}"), folder, process };
+        kafka.wait_until_it_answers();
+        kafka
+    }
+
+    /// What goes into `--broker-address`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A new topic with three partitions, and its dead-letter topic with one.
+    pub fn topic(&self, name: &str) -> String {
+        let topic = Self::unused_topic(name);
+        self.create_topic(&topic, PARTITIONS, &[]);
+        self.create_topic(&dead_letters(&topic), 1, &[]);
+        topic
+    }
+
+    /// A name that no topic has yet.
+    pub fn unused_topic(name: &str) -> String {
+        format!("{name}-{}", unique())
+    }
+
+    /// # Panics
+    /// If Kafka refuses.
+    pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        for (name, value) in settings {
+            topic = topic.set(name, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON));
+        let created = pollster::block_on(self.admin().create_topics([&topic], &options));
+        let created = created.unwrap_or_else(|error| panic!("cannot create {name}: {error}"));
+        assert!(created[0].is_ok(), "cannot create {name}: {created:?}");
+        // The answer comes before the broker itself knows the topic.
+        eventually("the new topic can be used", SOON, || {
+            records::partitions(&self.address, name).filter(|&known| known == partitions)
+        });
+    }
+
+    /// Every record that is there now, partition by partition.
+    pub fn read(&self, topic: &str) -> Vec<Record> {
+        records::read(&self.address, topic)
+    }
+
+    /// Waits until `count` records are there; the answer is all that are there then.
+    ///
+    /// # Panics
+    /// If they do not come within `deadline`.
+    pub fn wait_for(&self, topic: &str, count: usize, deadline: Duration) -> Vec<Record> {
+        eventually(&format!("{count} records in {topic}"), deadline, || {
+            (self.count(topic) >= count).then_some(())
+        });
+        self.read(topic)
+    }
+
+    /// How many records a topic has; 0 if Kafka does not say.
+    pub fn count(&self, topic: &str) -> usize {
+        records::count(&self.address, topic)
+    }
+
+    /// The records of the dead-letter topic that belongs to `topic`.
+    pub fn read_dead_letters(&self, topic: &str) -> Vec<Record> {
+        self.read(&dead_letters(topic))
+    }
+
+    /// SIGSTOP: connections stay, nothing answers.
+    pub fn pause(&self) {
+        self.process().pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.process().resume();
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        self.process().kill();
+    }
+
+    /// Starts it again after a kill: same ports, same data.
+    pub fn start_again(&self) {
+        *self.process() = launch(&self.folder.path().join("server.properties"));
+        self.wait_until_it_answers();
+    }
+
+    /// The broker's log, for messages.
+    pub fn log_tail(&self) -> String {
+        self.process().tail()
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address);
+        config.create().expect("the settings of an admin client are right")
+    }
+
+    fn wait_until_it_answers(&self) {
+        eventually("Kafka answers", START, || {
+            let mut process = self.process();
+            assert!(process.is_running(), "Kafka does not start\n{}", process.tail());
+            drop(process);
+            records::answers(&self.address).then_some(())
+        });
+    }
+}
+
+/// The dead-letter topic of a topic, as `host` names it by default.
+pub fn dead_letters(topic: &str) -> String {
+    format!("{topic}.dead-letter")
+}
+
+/// The right to pause and kill a broker.
+#[derive(Debug)]
+pub struct Disturbed {
+    kafka: &'static Kafka,
+    _guard: MutexGuard<'static, ()>,
+}
+
+impl std::ops::Deref for Disturbed {
+    type Target = Kafka;
+
+    fn deref(&self) -> &Kafka {
+        self.kafka
+    }
+}
+
+impl Drop for Disturbed {
+    fn drop(&mut self) {
+        let mut process = self.kafka.process();
+        let running = process.is_running();
+        if running {
+            process.resume();
+        }
+        drop(process);
+        // A second panic would hide what the test found; the next test says that it has no Kafka.
+        if !running && !std::thread::panicking() {
+            self.kafka.start_again();
+        }
+    }
+}
+
+fn launch(settings: &Path) -> Process {
+    let mut command = java(&["kafka.Kafka"]);
+    command.arg(settings);
+    Process::start("Kafka", &command)
+}
+
+fn java(arguments: &[&str]) -> Command {
+    let mut command = Command::new("java");
+    command
+        .args(["-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(["-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"])
+        .args(["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp"])
+        .arg(jars::folder().join("*"))
+        .args(arguments);
+    command
+}

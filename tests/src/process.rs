@@ -1,0 +1,308 @@
+//! A child process that never outlives the test run, and whose output a failed test shows.
+//!
+//! A parent-death signal will not do: it follows the *thread* that started the child, and the
+//! test runner's threads end with each test. So the child is started by a shell that first leaves
+//! a watcher behind; the watcher waits for the end of a pipe that only the test run holds open.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The watcher compares its parent, since the child's id may belong to a stranger by then.
+const SUPERVISE: &str = r#"
+exec 3<&0 </dev/null
+(
+  trap '' INT TERM HUP
+  read -r _ <&3
+  read -r _ _ _ parent _ </proc/self/stat
+  [ "$parent" = $$ ] && kill -KILL $$
+) >/dev/null 2>&1 &
+exec 3<&-
+exec "$@"
+"#;
+
+/// Lines of output that a failed test shows, counted from the end.
+const SHOWN: usize = 80;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Out,
+    Err,
+}
+
+const STREAMS: usize = 2;
+
+/// What a process has written so far, line by line.
+#[derive(Debug, Default)]
+struct Output {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    all: Vec<(Stream, String)>,
+    closed: usize,
+}
+
+impl Output {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, stream: Stream, source: impl Read) {
+        let mut source = BufReader::new(source);
+        let mut line = Vec::new();
+        while matches!(source.read_until(b'\n', &mut line), Ok(size) if size > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+            self.lock().all.push((stream, text));
+            self.changed.notify_all();
+            line.clear();
+        }
+        self.lock().closed += 1;
+        self.changed.notify_all();
+    }
+}
+
+/// A running child process, killed when it goes out of scope.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    /// Held for its end, which is the sign for the watcher.
+    lifeline: Option<ChildStdin>,
+    output: Arc<Output>,
+    readers: Vec<JoinHandle<()>>,
+    status: Option<ExitStatus>,
+}
+
+impl Process {
+    /// Starts what `command` says; its standard input is empty and its output is kept here.
+    pub fn start(name: &str, command: &Command) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", SUPERVISE, "sh"]).arg(command.get_program()).args(command.get_args());
+        for (variable, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(variable, value),
+                None => shell.env_remove(variable),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            shell.current_dir(folder);
+        }
+        let mut child = shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("`sh` starts");
+        let lifeline = child.stdin.take();
+        let output = Arc::new(Output::default());
+        let readers = vec![
+            read_in_background(&output, Stream::Out, child.stdout.take().expect("it is piped")),
+            read_in_background(&output, Stream::Err, child.stderr.take().expect("it is piped")),
+        ];
+        Self { name: name.to_owned(), child, lifeline, output, readers, status: None }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.poll().is_none()
+    }
+
+    /// Waits for a line of output that `wanted` accepts, whenever it was written.
+    ///
+    /// # Panics
+    /// If none comes within `deadline`, or the process ends without it.
+    pub fn wait_for_line(
+        &self,
+        what: &str,
+        deadline: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
+        let end = Instant::now() + deadline;
+        let mut lines = self.output.lock();
+        let mut seen = 0;
+        loop {
+            if let Some((_, line)) = lines.all[seen..].iter().find(|(_, line)| wanted(line)) {
+                return line.clone();
+            }
+            seen = lines.all.len();
+            let left = end.saturating_duration_since(Instant::now());
+            if lines.closed == STREAMS || left.is_zero() {
+                let ended = if left.is_zero() { "wrote within the deadline" } else { "ever wrote" };
+                drop(lines);
+                panic!("no line that {} {ended} says: {what}\n{}", self.name, self.tail());
+            }
+            let changed = self.output.changed.wait_timeout(lines, left);
+            lines = changed.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Everything written to one stream so far.
+    pub fn text(&self, stream: Stream) -> String {
+        let lines = self.output.lock();
+        let of_stream = lines.all.iter().filter(|(of, _)| *of == stream);
+        of_stream.fold(String::new(), |text, (_, line)| text + line + "\n")
+    }
+
+    /// The last lines of output, for messages.
+    pub fn tail(&self) -> String {
+        let lines = self.output.lock();
+        let from = lines.all.len().saturating_sub(SHOWN);
+        let head = format!("--- the last lines of {} ---\n", self.name);
+        lines.all[from..].iter().fold(head, |text, (_, line)| text + line + "\n")
+    }
+
+    /// SIGTERM, and nothing more.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// SIGTERM, then waits.
+    ///
+    /// # Panics
+    /// If it has not ended within `deadline`.
+    pub fn stop(&mut self, deadline: Duration) -> ExitStatus {
+        self.terminate();
+        self.wait(deadline)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if self.poll().is_none() {
+            self.signal("KILL");
+            let status = self.child.wait().expect("a child can be waited for");
+            self.ended(status);
+        }
+    }
+
+    /// SIGSTOP: everything about the process stays, but it does nothing any more.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// Waits for the process to end by itself.
+    ///
+    /// # Panics
+    /// If it has not ended within `deadline`.
+    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        let end = Instant::now() + deadline;
+        loop {
+            if let Some(status) = self.poll() {
+                return status;
+            }
+            let (name, in_time) = (&self.name, Instant::now() < end);
+            assert!(in_time, "{name} has not ended after {deadline:?}\n{}", self.tail());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The most resident memory that the running process ever had, in bytes.
+    pub fn peak_resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("the process has not been waited for");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kib.expect("a running process has resident memory") * 1024
+    }
+
+    fn poll(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none()
+            && let Some(status) = self.child.try_wait().expect("a child can be waited for")
+        {
+            self.ended(status);
+        }
+        self.status
+    }
+
+    fn ended(&mut self, status: ExitStatus) {
+        self.status = Some(status);
+        self.lifeline = None;
+        for reader in &mut self.readers.drain(..) {
+            reader.join().expect("the reader of a pipe does not panic");
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(self.status.is_none(), "{} has ended already\n{}", self.name, self.tail());
+        let kill = Command::new("sh")
+            .args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &self.id().to_string()])
+            .status()
+            .expect("`sh` starts");
+        assert!(kill.success(), "cannot send SIG{name} to {}", self.name);
+    }
+}
+
+fn read_in_background(
+    output: &Arc<Output>,
+    stream: Stream,
+    source: impl Read + Send + 'static,
+) -> JoinHandle<()> {
+    let output = Arc::clone(output);
+    std::thread::spawn(move || output.read(stream, source))
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            // SIGKILL needs no care for whether it runs, is paused, or has just ended.
+            let _: std::io::Result<()> = self.child.kill();
+            let _: std::io::Result<ExitStatus> = self.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("{}", self.tail());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+    use crate::SOON;
+
+    fn shell(script: &str) -> Process {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Process::start("sh", &command)
+    }
+
+    #[test]
+    fn a_child_is_killed_when_the_run_ends_even_if_it_is_paused() {
+        let mut process = shell("echo started; exec sleep 100");
+        process.wait_for_line("that it runs", SOON, |line| line == "started");
+        process.pause();
+        process.lifeline = None;
+        assert_eq!(process.wait(SOON).signal(), Some(9));
+    }
+
+    #[test]
+    fn a_child_ends_with_its_own_code_and_all_of_its_output() {
+        let mut process = shell("echo one; echo two >&2; exit 3");
+        assert_eq!(process.wait(SOON).code(), Some(3));
+        assert_eq!(process.text(Stream::Out), "one\n");
+        assert_eq!(process.text(Stream::Err), "two\n");
+    }
+
+    #[test]
+    fn a_child_is_asked_to_stop() {
+        let mut process =
+            shell("trap 'echo stopping; exit 0' TERM; echo up; while :; do sleep 0.01; done");
+        process.wait_for_line("that it runs", SOON, |line| line == "up");
+        assert!(process.is_running() && process.peak_resident_bytes() > 0);
+        assert_eq!(process.stop(SOON).code(), Some(0));
+        assert!(process.text(Stream::Out).ends_with("stopping\n"));
+    }
+}

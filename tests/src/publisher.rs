@@ -1,0 +1,94 @@
+//! A client that publishes over real MQTT and knows which messages the broker has confirmed.
+
+use std::io::{BufReader, Write};
+use std::net::{Ipv4Addr, TcpStream};
+
+use crate::wire::{self, Publish, Version};
+use crate::{A_WHILE, SOON};
+
+/// Messages that are under way at once: enough to be fast, few enough for every packet id.
+const WINDOW: usize = 1_000;
+
+/// A connection to a broker.
+#[derive(Debug)]
+pub struct Publisher {
+    version: Version,
+    stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+impl Publisher {
+    /// Connects with MQTT 3.1.1 and no login.
+    pub fn connect(port: u16, client_id: &str) -> Self {
+        Self::connect_as(port, client_id, Version::V311, None)
+    }
+
+    /// Connects with MQTT 5 and no login.
+    pub fn connect_v5(port: u16, client_id: &str) -> Self {
+        Self::connect_as(port, client_id, Version::V5, None)
+    }
+
+    /// # Panics
+    /// If the broker does not let it in.
+    pub fn connect_as(
+        port: u16,
+        client_id: &str,
+        version: Version,
+        login: Option<(&str, &str)>,
+    ) -> Self {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .unwrap_or_else(|error| panic!("cannot connect to port {port}: {error}"));
+        stream.set_nodelay(true).expect("a TCP option");
+        stream.set_read_timeout(Some(SOON)).expect("a TCP option");
+        stream.set_write_timeout(Some(A_WHILE)).expect("a TCP option");
+        stream.write_all(&wire::connect(version, client_id, login)).expect("the broker reads");
+        let mut reader = BufReader::new(stream.try_clone().expect("a descriptor is left"));
+        let answer = wire::read(&mut reader).expect("the broker answers CONNECT");
+        let (first, body) = answer.expect("the broker does not hang up on CONNECT");
+        assert_eq!((first, body[1]), (0x20, 0), "the broker let {client_id} in");
+        Self { version, stream, reader }
+    }
+
+    /// Publishes, and waits until the broker has confirmed what it can confirm: every message, or
+    /// at quality of service 0 that it has read everything.
+    ///
+    /// # Panics
+    /// If the broker goes away or does not confirm.
+    pub fn publish(&mut self, messages: &[Publish]) {
+        for window in messages.chunks(WINDOW) {
+            let confirmed = self.try_publish(window).expect("the broker stays");
+            assert_eq!(confirmed, window.len(), "the broker confirmed all of them");
+        }
+    }
+
+    /// Publishes at most 1,000 messages at once. The answer is how many of them the broker has
+    /// confirmed, from the first on, before it went away.
+    ///
+    /// # Errors
+    /// If the broker cannot be written to: nothing of this is confirmed.
+    pub fn try_publish(&mut self, messages: &[Publish]) -> std::io::Result<usize> {
+        assert!(messages.len() <= WINDOW, "a window is {WINDOW} messages");
+        let mut bytes = Vec::new();
+        for (index, message) in messages.iter().enumerate() {
+            bytes.extend(message.encode(self.version, index as u16 + 1));
+        }
+        bytes.extend(wire::PINGREQ);
+        self.stream.write_all(&bytes)?;
+
+        // Nothing orders a broker's acknowledgements but the packet ids.
+        let mut confirmed: Vec<bool> = messages.iter().map(|message| message.qos == 0).collect();
+        let mut pinged = false;
+        while !(pinged && confirmed.iter().all(|&confirmed| confirmed)) {
+            match wire::read(&mut self.reader) {
+                Ok(Some((0x40, body))) => {
+                    let id = usize::from(u16::from_be_bytes([body[0], body[1]]));
+                    confirmed[id - 1] = true;
+                }
+                Ok(Some((0xd0, _))) => pinged = true,
+                Ok(Some((first, _))) => panic!("a publisher got a packet {first:#x}"),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(confirmed.iter().take_while(|&&confirmed| confirmed).count())
+    }
+}

@@ -1,0 +1,11 @@
+//! The whole program against real brokers: one file per group of behaviours.
+//!
+//! All of it is one binary, so that it links once and the tests share their Kafka brokers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests: a panic is how a test fails"
+)]
+
+mod harness;
