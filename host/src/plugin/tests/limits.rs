@@ -76,7 +76,7 @@ fn a_plugin_of_the_sdk_survives_everything_that_a_message_can_do_to_it() {
     let said = answer(&mut setters, Ability::Key, &payloads);
     let rejected = |index: usize, wanted: &str, text: &str| match &said[index] {
         Said::Reject(reason, error) => {
-            assert!(*reason == wanted && error.contains(text), "{reason} {error}")
+            assert!(*reason == wanted && error.contains(text), "{reason} {error}");
         }
         other => panic!("{index}: {other:?}"),
     };

@@ -39,7 +39,7 @@ fn component(interface: &str, lift: &str) -> String {
 }
 
 const TEXT_TO_TEXT: &str = r#"(func $run (param "topic" string) (result string)
-    (canon lift (core func $code "run") (memory $code "memory") (realloc (func $code "cabi_realloc"))))"#;
+    (canon lift (core func $code "run") (memory (core memory $code "memory")) (realloc (core func $code "cabi_realloc"))))"#;
 
 #[test]
 fn a_missing_file() {
@@ -274,7 +274,8 @@ fn compiled_plugins_are_kept_where_that_is_possible() {
 #[test]
 fn all_memories_of_a_component_count_together() {
     // Two memories of 3 MiB each.
-    let second = r#"(core module $more (memory 48)) (core instance (instantiate $more)) (core instance $code"#;
+    let second =
+        "(core module $more (memory 48)) (core instance (instantiate $more)) (core instance $code";
     let text = component("mqtt-source:plugin/key-setter@0.1.0", TEXT_TO_TEXT)
         .replace(r#"(memory (export "memory") 1)"#, r#"(memory (export "memory") 48)"#)
         .replacen("(core instance $code", second, 1);
