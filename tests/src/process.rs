@@ -194,6 +194,11 @@ impl Process {
         self.signal("TERM");
     }
 
+    /// SIGINT.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
     /// SIGTERM, then waits.
     ///
     /// # Panics
