@@ -1,1 +1,10 @@
+pub mod backoff;
+pub mod bridge;
+pub mod config;
 pub mod message;
+pub mod plugin;
+pub mod reject;
+pub mod sink;
+pub mod source;
+pub mod telemetry;
+pub mod transform;

@@ -1,0 +1,114 @@
+//! Credit bounds what is in flight: a message takes its size, its parcel gives all of it back when
+//! Kafka has confirmed the last of its messages.
+//!
+//! QoS 1 and 2 are bounded by bytes alone: reading stops when they run out, and the broker keeps
+//! the rest. QoS 0 gets half of the bytes at most and a number of messages, because nothing bounds
+//! its sender and more in flight would only be more memory, not more speed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::message::Qos;
+
+/// What a message costs beside its own bytes: its places in the batch, the ring and librdkafka.
+pub const OVERHEAD: usize = 320;
+
+/// Messages at QoS 0 in flight: some 20 ms of a Kafka producer at full speed.
+const QOS_0_MESSAGES: usize = 16_384;
+
+/// See the [module's documentation](self).
+#[derive(Debug)]
+pub struct Credit {
+    limit: usize,
+    bytes: AtomicUsize,
+    qos_0: AtomicUsize,
+    /// Wakes the source, which may be waiting for credit.
+    source: Arc<Notify>,
+}
+
+impl Credit {
+    /// `limit` is in bytes; `source` is notified whenever credit comes back.
+    pub fn new(limit: usize, source: Arc<Notify>) -> Arc<Self> {
+        let (bytes, qos_0) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self {
+            limit,
+            bytes,
+            qos_0,
+            source,
+        })
+    }
+
+    /// Whether another message may be taken. Its size does not count: one message may exceed the
+    /// limit, so that none is too large to be carried at all.
+    pub fn available(&self, qos: Qos) -> bool {
+        let bytes = self.bytes.load(Ordering::Acquire);
+        match qos {
+            Qos::AtMostOnce => {
+                bytes < self.limit / 2 && self.qos_0.load(Ordering::Acquire) < QOS_0_MESSAGES
+            }
+            Qos::AtLeastOnce | Qos::ExactlyOnce => bytes < self.limit,
+        }
+    }
+
+    /// Takes the credit of one message into a parcel's permit.
+    pub fn take(self: &Arc<Self>, permit: &mut Permit, size: usize, qos: Qos) {
+        let bytes = size + OVERHEAD;
+        let qos_0 = usize::from(qos == Qos::AtMostOnce);
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.qos_0.fetch_add(qos_0, Ordering::AcqRel);
+        permit.bytes += bytes;
+        permit.qos_0 += qos_0;
+        permit.credit.get_or_insert_with(|| Arc::clone(self));
+    }
+}
+
+/// The credit that a parcel holds; dropping it gives it back.
+#[derive(Debug, Default)]
+pub struct Permit {
+    credit: Option<Arc<Credit>>,
+    bytes: usize,
+    qos_0: usize,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(credit) = &self.credit else { return };
+        credit.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        credit.qos_0.fetch_sub(self.qos_0, Ordering::AcqRel);
+        credit.source.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credit_comes_back_when_the_permit_is_dropped() {
+        let credit = Credit::new(1_000, Arc::default());
+        let mut permit = Permit::default();
+        credit.take(&mut permit, 1_000, Qos::AtLeastOnce);
+        assert!(!credit.available(Qos::AtLeastOnce));
+        drop(permit);
+        assert!(credit.available(Qos::AtLeastOnce));
+    }
+
+    #[test]
+    fn qos_0_gets_only_half_of_the_bytes() {
+        let credit = Credit::new(1_000, Arc::default());
+        let mut permit = Permit::default();
+        credit.take(&mut permit, 500 - OVERHEAD, Qos::AtMostOnce);
+        assert!(!credit.available(Qos::AtMostOnce));
+        assert!(credit.available(Qos::AtLeastOnce));
+    }
+
+    #[test]
+    fn a_message_larger_than_the_limit_is_taken_when_nothing_else_is_in_flight() {
+        let credit = Credit::new(10, Arc::default());
+        assert!(credit.available(Qos::AtLeastOnce));
+        credit.take(&mut Permit::default(), 1_000_000, Qos::AtLeastOnce);
+        assert!(credit.available(Qos::AtLeastOnce));
+    }
+}

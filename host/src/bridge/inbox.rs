@@ -1,0 +1,108 @@
+//! The inbox of a lane: parcels of messages from the source, and news from Kafka that the lane
+//! must act on.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::credit::Permit;
+use crate::message::Batch;
+use crate::sink::Failure;
+
+/// Messages on their way, with the credit that they hold.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    pub batch: Batch,
+    pub permit: Permit,
+}
+
+/// What a lane finds when it looks.
+#[derive(Debug)]
+pub enum Mail {
+    Parcel(Parcel),
+    /// Kafka refused these records.
+    Failures(Vec<Failure>),
+    /// The source has ended and all parcels are taken.
+    Closed,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    parcels: VecDeque<Parcel>,
+    failures: Vec<Failure>,
+    closed: bool,
+}
+
+/// See the [module's documentation](self). The source's credit bounds what it holds.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    state: Mutex<State>,
+    mail: Condvar,
+}
+
+impl Inbox {
+    pub fn deliver(&self, parcel: Parcel) {
+        self.lock().parcels.push_back(parcel);
+        self.mail.notify_one();
+    }
+
+    pub fn fail(&self, failure: Failure) {
+        self.lock().failures.push(failure);
+        self.mail.notify_one();
+    }
+
+    /// Says that no more parcels will come, and wakes the lane in any case.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.mail.notify_one();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Wakes the lane to look at something that is not mail.
+    pub fn nudge(&self) {
+        // Taken so that a lane between its look and its sleep is not missed.
+        drop(self.lock());
+        self.mail.notify_one();
+    }
+
+    /// Waits for mail; failures come before parcels, so that trouble is seen at once.
+    pub fn next(&self) -> Mail {
+        let mut state = self.lock();
+        loop {
+            if !state.failures.is_empty() {
+                return Mail::Failures(std::mem::take(&mut state.failures));
+            }
+            if let Some(parcel) = state.parcels.pop_front() {
+                return Mail::Parcel(parcel);
+            }
+            if state.closed {
+                return Mail::Closed;
+            }
+            state = self
+                .mail
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes the failures that have come, waiting until `done` says yes or the time is over.
+    pub fn failures_until(&self, wait: Duration, mut done: impl FnMut() -> bool) -> Vec<Failure> {
+        let deadline = Instant::now() + wait;
+        let mut state = self.lock();
+        while !done() {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                break;
+            };
+            let woken = self.mail.wait_timeout(state, left);
+            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::take(&mut state.failures)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

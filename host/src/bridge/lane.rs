@@ -1,0 +1,206 @@
+//! A lane: one thread that takes parcels from its inbox, lets the setters decide about each
+//! message, and sends the records. Messages of one MQTT topic always take the same lane, so they
+//! reach Kafka in the order received.
+//!
+//! Nothing is acknowledged here. What Kafka refuses comes back as [`Failure`]s, and
+//! [`recovery`](super::recovery) deals with them before anything else is sent.
+
+use std::sync::Arc;
+
+use super::in_flight::{InFlight, Role, ticket};
+use super::inbox::{Inbox, Mail, Parcel};
+use super::{Ended, Stop};
+use crate::message::{Message, Rejection, Verdict};
+use crate::reject;
+use crate::sink::{Failure, Fault, Sink};
+use crate::telemetry::{Ledger, RateLimited};
+use crate::transform::Transform;
+use crate::transform::headers::{HeaderPolicy, headers};
+
+/// What a lane does with a message that a plugin or Kafka refuses for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    DeadLetter,
+    Skip,
+    Stop,
+}
+
+/// Where a lane's records go.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub kafka_topic: String,
+    pub dead_letter_topic: String,
+    pub headers: HeaderPolicy,
+    pub on_error: OnError,
+}
+
+/// See the [module's documentation](self).
+pub struct Lane {
+    pub(super) route: Route,
+    pub(super) transform: Transform,
+    pub(super) sink: Sink,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) in_flight: Arc<InFlight>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) stop: Arc<Stop>,
+    /// Records handed to Kafka's client since the lane began; each is reported once.
+    pub(super) sent: u64,
+    pub(super) refusals: RateLimited,
+}
+
+impl Lane {
+    /// Carries messages until the inbox is closed and Kafka has them all, or the bridge is told to
+    /// give up.
+    pub fn run(mut self) {
+        loop {
+            let carried = match self.inbox.next() {
+                Mail::Parcel(parcel) => self.carry(parcel),
+                Mail::Failures(failures) => self.recover(failures),
+                Mail::Closed => break,
+            };
+            if let Err(ended) = carried {
+                self.stop.end(ended);
+                return;
+            }
+        }
+        if let Err(ended) = self.recover(Vec::new()) {
+            self.stop.end(ended);
+        }
+    }
+
+    fn carry(&mut self, parcel: Parcel) -> Result<(), Ended> {
+        let parcel = Arc::new(parcel);
+        let slot = self.in_flight.insert(&parcel);
+        let mut outcome = Outcome::default();
+        let Self {
+            transform,
+            sink,
+            route,
+            sent,
+            ..
+        } = self;
+        transform.each(&parcel.batch, |index, verdict| {
+            let message = parcel.batch.message(index);
+            match verdict {
+                Verdict::Record(record) => {
+                    let headers = headers(route.headers, &message);
+                    match sink.send(
+                        ticket(slot, index, Role::Record),
+                        &route.kafka_topic,
+                        &record,
+                        headers,
+                    ) {
+                        Ok(()) => *sent += 1,
+                        Err(failure) => outcome.refused.push(failure),
+                    }
+                }
+                Verdict::Skip(reason) => {
+                    tracing::debug!(topic = message.topic(), "skipped: {reason}");
+                    outcome.skipped.push(index);
+                }
+                Verdict::Reject(rejection) => outcome.rejected.push((index, rejection)),
+                Verdict::Fatal(rejection) => {
+                    outcome.fatal = outcome.fatal.take().or(Some(rejection))
+                }
+            }
+        });
+        let unusable = self.transform.take_unusable_timestamps();
+        if unusable > 0 {
+            self.ledger.timestamp_unusable(unusable);
+        }
+        self.settle(slot, &parcel, outcome)
+    }
+
+    /// Deals with the messages of a parcel that did not simply become records.
+    fn settle(&mut self, slot: usize, parcel: &Parcel, outcome: Outcome) -> Result<(), Ended> {
+        if !outcome.skipped.is_empty() {
+            self.in_flight.skip(slot, &outcome.skipped);
+        }
+        if let Some(rejection) = outcome.fatal {
+            let plugin = rejection.plugin.as_ref().map_or("?", |plugin| &plugin.name);
+            return Err(Ended::Failed(format!(
+                "plugin {plugin} cannot go on: {}",
+                rejection.error
+            )));
+        }
+        let mut failures = Vec::new();
+        for failure in outcome.refused {
+            match failure.fault {
+                Fault::Guilty(..) => failures.extend(self.condemn(failure)?),
+                Fault::Suspect(..) | Fault::Trouble(_) => failures.push(failure),
+            }
+        }
+        for (index, rejection) in outcome.rejected {
+            failures.extend(self.reject(slot, index, parcel.batch.message(index), &rejection)?);
+        }
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            self.recover(failures)
+        }
+    }
+
+    /// Does with a guilty message what the route says.
+    pub(super) fn reject(
+        &mut self,
+        slot: usize,
+        index: usize,
+        message: Message<'_>,
+        rejection: &Rejection,
+    ) -> Result<Option<Failure>, Ended> {
+        let topic = message.topic();
+        let text = format!(
+            "a message on {topic:?} is rejected ({}): {}",
+            rejection.reason.as_str(),
+            rejection.error
+        );
+        match self.route.on_error {
+            OnError::DeadLetter => {
+                self.refusals.warn(&format!(
+                    "{text}; it goes to {:?}",
+                    self.route.dead_letter_topic
+                ));
+                self.dead_letter(slot, index, message, rejection)
+            }
+            OnError::Skip => {
+                self.refusals
+                    .warn(&format!("{text}; it is skipped (--on-error skip)"));
+                self.in_flight.skip(slot, &[index]);
+                Ok(None)
+            }
+            OnError::Stop => Err(Ended::Failed(format!("{text} (--on-error stop)"))),
+        }
+    }
+
+    /// Sends a dead letter, with less of the payload if it is too large.
+    fn dead_letter(
+        &mut self,
+        slot: usize,
+        index: usize,
+        message: Message<'_>,
+        rejection: &Rejection,
+    ) -> Result<Option<Failure>, Ended> {
+        let record = reject::record(message);
+        let headers = reject::record_headers(message, rejection, &self.route.kafka_topic);
+        let ticket = ticket(slot, index, Role::DeadLetter);
+        match self
+            .sink
+            .send(ticket, &self.route.dead_letter_topic, &record, headers)
+        {
+            Ok(()) => {
+                self.sent += 1;
+                Ok(None)
+            }
+            Err(failure) => self.condemn(failure),
+        }
+    }
+}
+
+/// What became of the messages of a parcel, where it is not simply a record.
+#[derive(Default)]
+struct Outcome {
+    skipped: Vec<usize>,
+    rejected: Vec<(usize, Rejection)>,
+    refused: Vec<Failure>,
+    fatal: Option<Rejection>,
+}

@@ -1,0 +1,198 @@
+//! What a lane does when Kafka refuses records: find the guilty, spare the innocent, keep the
+//! order, and drop nothing.
+//!
+//! While it recovers, a lane sends nothing new. It waits until everything sent is reported, then
+//! sends again what failed, in the order received: a few records first, more as they succeed. A
+//! broker refuses a request as a whole, so a [`Fault::Suspect`] is only guilty when it was sent
+//! alone; halving the group finds it. [`Fault::Trouble`] is nobody's fault: the lane pauses, for
+//! longer each time, says so, and tries again with the first record.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::Ended;
+use super::in_flight::{Role, read_ticket, ticket};
+use super::lane::Lane;
+use crate::backoff::Backoff;
+use crate::message::{Rejection, Sequence};
+use crate::reject::CUT_PAYLOAD;
+use crate::sink::{Failure, Fault};
+
+/// The first and the longest pause between two attempts.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How often a waiting lane looks whether it has been told to give up.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Records to be sent again, in the order in which their messages were received.
+type Waiting = BTreeMap<Sequence, Failure>;
+
+impl Lane {
+    /// Returns when everything that was ever sent is in Kafka.
+    pub(super) fn recover(&mut self, mut failures: Vec<Failure>) -> Result<(), Ended> {
+        let mut waiting = Waiting::new();
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+        // How many records to send before looking, and how many were sent since the last look.
+        let (mut group, mut tried) = (usize::MAX, usize::MAX);
+        loop {
+            failures.extend(self.wait_for_reports()?);
+            if failures.is_empty() && waiting.is_empty() {
+                return Ok(());
+            }
+            self.renew_if_fatal()?;
+            if let Some(trouble) = failures.iter().find_map(Failure::trouble) {
+                self.pause(
+                    &trouble,
+                    backoff.next_pause(),
+                    failures.len() + waiting.len(),
+                )?;
+                group = 1;
+            } else if failures.is_empty() {
+                backoff.reset();
+                group = group.saturating_mul(2);
+            } else if tried == 1 && failures.len() == 1 {
+                failures = failures
+                    .pop()
+                    .map_or(Ok(None), |failure| self.condemn(failure))?
+                    .into_iter()
+                    .collect();
+                continue;
+            } else {
+                group = (failures.len().min(group) / 2).max(1);
+            }
+            for failure in failures.drain(..) {
+                if let Some(sequence) = self.sequence(&failure) {
+                    waiting.insert(sequence, failure);
+                }
+            }
+            (tried, failures) = self.resend(&mut waiting, group)?;
+        }
+    }
+
+    /// Sends the first records that wait; gives how many, and which were refused at once.
+    fn resend(
+        &mut self,
+        waiting: &mut Waiting,
+        group: usize,
+    ) -> Result<(usize, Vec<Failure>), Ended> {
+        let mut refused = Vec::new();
+        let mut tried = 0;
+        while tried < group
+            && let Some((_, failure)) = waiting.pop_first()
+        {
+            tried += 1;
+            match self.sink.resend(failure.ticket, &failure.record) {
+                Ok(()) => self.sent += 1,
+                Err(failure) if matches!(failure.fault, Fault::Guilty(..)) => {
+                    refused.extend(self.condemn(failure)?);
+                }
+                Err(failure) => {
+                    refused.push(failure);
+                    break;
+                }
+            }
+        }
+        Ok((tried, refused))
+    }
+
+    /// A record that Kafka never takes: its message is rejected. A dead letter is cut; one that is
+    /// cut already is trouble with the dead-letter topic.
+    pub(super) fn condemn(&mut self, failure: Failure) -> Result<Option<Failure>, Ended> {
+        let (Fault::Guilty(reason, error) | Fault::Suspect(reason, error)) = &failure.fault else {
+            return Ok(Some(failure));
+        };
+        let (slot, index, role) = read_ticket(failure.ticket);
+        match role {
+            Role::Record => {
+                let Some(parcel) = self.in_flight.parcel(slot) else {
+                    return Ok(None);
+                };
+                let rejection = Rejection {
+                    reason: *reason,
+                    error: error.clone(),
+                    plugin: None,
+                };
+                self.reject(slot, index, parcel.batch.message(index), &rejection)
+            }
+            Role::DeadLetter => {
+                let mut record = failure.record;
+                record.cut(CUT_PAYLOAD);
+                let again = self
+                    .sink
+                    .resend(ticket(slot, index, Role::CutDeadLetter), &record);
+                self.sent += u64::from(again.is_ok());
+                Ok(again.err().map(Failure::into_trouble))
+            }
+            Role::CutDeadLetter => Ok(Some(failure.into_trouble())),
+        }
+    }
+
+    /// Waits until every record sent has been reported, and gives those that failed.
+    fn wait_for_reports(&self) -> Result<Vec<Failure>, Ended> {
+        let mut failures = Vec::new();
+        self.in_flight.watch(true);
+        let all = loop {
+            failures.extend(
+                self.inbox
+                    .failures_until(GLANCE, || self.in_flight.reported() == self.sent),
+            );
+            if self.in_flight.reported() == self.sent {
+                // The last failures may have come after the last look.
+                failures.extend(self.inbox.failures_until(Duration::ZERO, || true));
+                break Ok(failures);
+            }
+            if self.stop.abandoned() {
+                break Err(Ended::Abandoned);
+            }
+        };
+        self.in_flight.watch(false);
+        all
+    }
+
+    fn pause(&mut self, trouble: &str, pause: Duration, waiting: usize) -> Result<(), Ended> {
+        self.refusals.warn(&format!(
+            "{trouble}; nothing is lost: {waiting} or more messages wait, trying again in {:.1} s",
+            pause.as_secs_f32()
+        ));
+        let end = Instant::now() + pause;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            if self.stop.abandoned() {
+                return Err(Ended::Abandoned);
+            }
+            std::thread::sleep(left.min(GLANCE));
+        }
+        Ok(())
+    }
+
+    fn renew_if_fatal(&mut self) -> Result<(), Ended> {
+        if let Some(cause) = self.sink.fatal() {
+            tracing::warn!("the Kafka producer is out of use ({cause}); making another one");
+            self.sink.renew().map_err(Ended::Failed)?;
+        }
+        Ok(())
+    }
+
+    fn sequence(&self, failure: &Failure) -> Option<Sequence> {
+        let (slot, index, _) = read_ticket(failure.ticket);
+        Some(self.in_flight.parcel(slot)?.batch.message(index).sequence())
+    }
+}
+
+impl Failure {
+    fn trouble(&self) -> Option<String> {
+        match &self.fault {
+            Fault::Trouble(what) => Some(format!(
+                "cannot write to Kafka topic {:?}: {what}",
+                self.record.topic
+            )),
+            Fault::Guilty(..) | Fault::Suspect(..) => None,
+        }
+    }
+
+    /// For a dead letter that cannot be made any smaller.
+    fn into_trouble(mut self) -> Self {
+        if let Fault::Guilty(_, what) | Fault::Suspect(_, what) = &self.fault {
+            self.fault = Fault::Trouble(what.clone());
+        }
+        self
+    }
+}

@@ -1,0 +1,231 @@
+//! From what the user wrote to values that are checked. Each problem is one line that names the
+//! option, what is wrong with it, and the cure.
+
+use std::fs;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::cli::{Cli, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, Sub};
+use super::{
+    CaFile, Command, Config, Demo, Log, OnError, Plugins, Protocol, Secret, Sink, Source, Tls,
+    Transform, kafka, mqtt,
+};
+
+type Checked<T> = Result<T, String>;
+
+pub fn command(cli: Cli) -> Checked<Command> {
+    let log = log(cli.log);
+    match cli.subcommand {
+        Some(Sub::Demo { seconds, messages }) => Ok(Command::Demo(Demo {
+            time: Duration::from_secs(seconds),
+            messages,
+            log,
+        })),
+        None => Ok(Command::Bridge(Box::new(bridge(cli.options, log)?))),
+    }
+}
+
+fn log(written: LogOptions) -> Log {
+    Log {
+        format: written.log_format.into(),
+        filter: written.log,
+    }
+}
+
+fn bridge(mut written: Options, log: Log) -> Checked<Config> {
+    let sink = sink(&mut written)?;
+    Ok(Config {
+        on_error: on_error(&mut written, &sink.topic)?,
+        transform: Transform {
+            json: matches!(written.payload_deserializer, Deserializer::Json),
+            headers: written.headers.into(),
+        },
+        plugins: plugins(&mut written),
+        max_in_flight_bytes: written.max_in_flight_bytes as usize,
+        print: written.print,
+        shutdown_timeout: Duration::from_secs(written.shutdown_timeout),
+        log,
+        sink,
+        source: source(written)?,
+    })
+}
+
+/// What clap has made sure is there, unless there was a subcommand.
+fn required<T>(flag: &str, value: Option<T>) -> Checked<T> {
+    value.ok_or_else(|| format!("{flag} is missing"))
+}
+
+fn source(written: Options) -> Checked<Source> {
+    for filter in &written.topic {
+        mqtt::check_filter(filter)?;
+    }
+    let client_id = required("--client-id", written.client_id)?;
+    if client_id.is_empty() {
+        return Err("--client-id is empty: its session in the MQTT server needs a name, e.g. --client-id plant-1".into());
+    }
+    mqtt::check_text("--client-id", &client_id)?;
+    if let Some(username) = &written.username {
+        mqtt::check_text("--username", username)?;
+    }
+    let password = password(written.password, written.password_file.as_deref())?;
+    let protocol = protocol(
+        written.mqtt_version,
+        &written.property,
+        written.clean_session,
+    )?;
+    if password.is_some() && written.username.is_none() && protocol == Protocol::V311 {
+        return Err("a password without --username is possible only with --mqtt-version 5".into());
+    }
+    Ok(Source {
+        topics: written.topic,
+        client_id,
+        server: server(&required("--server", written.server)?)?,
+        port: required("--port", written.port)?,
+        username: written.username,
+        password,
+        protocol,
+        tls: tls(written.tls_enabled, written.ca_file)?,
+        qos: written.qos,
+        clean_session: written.clean_session,
+        max_packet_size: written.max_packet_size as u32,
+        keep_alive_secs: written.keep_alive,
+    })
+}
+
+/// A host name or an address; an IPv6 address may have brackets.
+fn server(written: &str) -> Checked<String> {
+    let server = written
+        .strip_prefix('[')
+        .and_then(|server| server.strip_suffix(']'))
+        .unwrap_or(written);
+    let problem = match server {
+        "" => "is empty",
+        _ if server.contains("://") => "has a protocol, which --tls-enabled says",
+        _ if server.parse::<Ipv6Addr>().is_ok() => return Ok(server.to_owned()),
+        _ if server.contains(':') => "has a port, which --port says",
+        _ if server.contains(char::is_whitespace) || server.contains(['/', '@', '[', ']']) => {
+            "is neither a host name nor an address"
+        }
+        _ => return Ok(server.to_owned()),
+    };
+    Err(format!(
+        "--server {written:?} {problem}: give it a host name or address alone, e.g. 127.0.0.1"
+    ))
+}
+
+fn protocol(version: MqttVersion, properties: &[String], clean: bool) -> Checked<Protocol> {
+    if version == MqttVersion::V311 {
+        return if properties.is_empty() {
+            Ok(Protocol::V311)
+        } else {
+            Err("--property is only possible with --mqtt-version 5".into())
+        };
+    }
+    let properties = mqtt::connect_properties(properties)?;
+    if properties.session_expiry_secs == 0 && !clean {
+        return Err("--property session-expiry-interval=0 ends the session with every connection, so messages would be lost: \
+                    give it some seconds, or add --clean-session if that is wanted"
+            .into());
+    }
+    Ok(Protocol::V5(properties))
+}
+
+fn password(written: Option<Secret>, file: Option<&Path>) -> Checked<Option<Secret>> {
+    let password = match (written, file) {
+        (Some(_), Some(_)) => {
+            return Err("--password and --password-file (or HOST_PASSWORD and HOST_PASSWORD_FILE) are both given: keep one".into());
+        }
+        (written, None) => written,
+        (None, Some(path)) => Some(read_password(path)?),
+    };
+    if let Some(password) = &password {
+        mqtt::check_text("the password", password.reveal())?;
+    }
+    Ok(password)
+}
+
+fn read_password(path: &Path) -> Checked<Secret> {
+    let problem = |problem: String| format!("--password-file {}: {problem}", path.display());
+    let bytes = fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| problem("is not UTF-8 text".into()))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let password = line.strip_suffix('\r').unwrap_or(line);
+    if password.is_empty() {
+        return Err(problem("is empty".into()));
+    }
+    Ok(Secret::new(password))
+}
+
+fn tls(enabled: bool, ca_file: Option<PathBuf>) -> Checked<Option<Tls>> {
+    match (enabled, ca_file) {
+        (false, None) => Ok(None),
+        (false, Some(_)) => {
+            Err("--ca-file has no use with --tls-enabled=false: drop one of them".into())
+        }
+        (true, None) => Ok(Some(Tls { ca_file: None })),
+        (true, Some(path)) => Ok(Some(Tls {
+            ca_file: Some(read_ca_file(path)?),
+        })),
+    }
+}
+
+fn read_ca_file(path: PathBuf) -> Checked<CaFile> {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    let problem = |problem: String| format!("--ca-file {}: {problem}", path.display());
+    let pem = fs::read(&path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    if !pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
+        return Err(problem(
+            "holds no certificate: it takes PEM, which begins with -----BEGIN CERTIFICATE-----"
+                .into(),
+        ));
+    }
+    Ok(CaFile { path, pem })
+}
+
+fn plugins(written: &mut Options) -> Plugins {
+    Plugins {
+        files: std::mem::take(&mut written.plugin),
+        time_limit: Duration::from_millis(written.plugin_time_limit),
+        memory_limit: written.plugin_memory_limit as usize,
+    }
+}
+
+fn sink(written: &mut Options) -> Checked<Sink> {
+    let topic = required("--kafka-topic", written.kafka_topic.take())?;
+    kafka::check_topic("--kafka-topic", &topic)?;
+    Ok(Sink {
+        brokers: kafka::brokers(&required(
+            "--broker-address",
+            written.broker_address.take(),
+        )?)?,
+        topic,
+        properties: kafka::properties(&written.kafka_config)?,
+    })
+}
+
+fn on_error(written: &mut Options, kafka_topic: &str) -> Checked<OnError> {
+    let given = written.dead_letter_topic.take();
+    match (written.on_error, given) {
+        (OnErrorKind::DeadLetter, Some(topic)) => {
+            kafka::check_topic("--dead-letter-topic", &topic)?;
+            if topic == kafka_topic {
+                return Err(format!(
+                    "--dead-letter-topic {topic:?} is the Kafka topic itself: give rejected messages a topic of their own"
+                ));
+            }
+            Ok(OnError::DeadLetter { topic })
+        }
+        (OnErrorKind::DeadLetter, None) => {
+            let topic = format!("{kafka_topic}.dead-letter");
+            kafka::check_topic("the default of --dead-letter-topic", &topic)?;
+            Ok(OnError::DeadLetter { topic })
+        }
+        (_, Some(_)) => Err(
+            "--dead-letter-topic has a use only with --on-error dead-letter: drop one of them"
+                .into(),
+        ),
+        (OnErrorKind::Skip, None) => Ok(OnError::Skip),
+        (OnErrorKind::Stop, None) => Ok(OnError::Stop),
+    }
+}

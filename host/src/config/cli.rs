@@ -1,0 +1,412 @@
+//! What the user wrote: the command line, with the environment behind it.
+//!
+//! Each option is declared once, in [`Options`]. Its environment variable is not: it follows from
+//! the name. What the values mean together is for `check` to say.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{
+    Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, value_parser,
+};
+
+use super::{Command, LogFormat, Secret, check, size};
+use crate::message::Qos;
+use crate::transform::headers::HeaderPolicy;
+
+/// Carries MQTT messages into Kafka. None that Kafka has not confirmed is acknowledged.
+///
+/// Each MQTT message becomes one Kafka record. WebAssembly plugins may decide its key, value and
+/// timestamp; where none does, the key is the member `_key` of a JSON payload or else the topic,
+/// the value is the payload, and the timestamp is the member `_timestamp` or else the time of
+/// arrival.
+#[derive(Debug, Parser)]
+#[command(name = "host", version, after_help = EXAMPLES, after_long_help = EXAMPLES_LONG)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub subcommand: Option<Sub>,
+    #[command(flatten)]
+    pub options: Options,
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+const EXAMPLES: &str = "\
+Try it:        host demo
+All of it:     host --help
+Environment:   any option but those of `demo` as HOST_ and its name, e.g. HOST_KAFKA_TOPIC";
+
+const EXAMPLES_LONG: &str = "\
+Environment:
+  Any option above can be given as an environment variable: HOST_ and its name in capitals with '_',
+  e.g. HOST_KAFKA_TOPIC=plant. Repeatable ones are separated by commas. The command line wins, and an
+  empty variable counts as none.
+
+Examples:
+  Everything embedded, nothing to install:
+    host demo
+
+  From a plain-text MQTT server to Kafka, both on this machine:
+    host --topic 'plant/#' --client-id plant-1 --server 127.0.0.1 --port 1883 --tls-enabled=false \\
+         --broker-address 127.0.0.1:9092 --kafka-topic plant --print
+
+  With TLS, a password from a file, MQTT 5, and a plugin that decides the keys:
+    host --topic 'plant/+/temp' --topic 'plant/+/alarm' --client-id plant-1 \\
+         --server mqtt.example.com --port 8883 --username plant --password-file /run/secrets/mqtt \\
+         --mqtt-version 5 --property session-expiry-interval=604800 --plugin key.wasm \\
+         --broker-address kafka-1:9092,kafka-2:9092 --kafka-topic plant -X compression.type=zstd
+
+Exit codes:
+  0 stopped cleanly, 1 could not go on, 2 wrong usage or configuration";
+
+/// What else there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Sub {
+    /// Show the whole path with embedded brokers, simulated devices and example plugins.
+    Demo {
+        /// How long to run, in seconds.
+        #[arg(long, value_name = "N", default_value = "10", value_parser = value_parser!(u64).range(1..=86_400))]
+        seconds: u64,
+        /// How many messages to publish at most.
+        #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+        messages: Option<u64>,
+    },
+}
+
+/// The options of the bridge. What is required is there, unless there is a subcommand.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Topic filter to subscribe to; repeatable.
+    ///
+    /// May hold the wildcards '+' and '#', and may be a shared subscription, $share/GROUP/FILTER.
+    #[arg(long, required = true, value_name = "FILTER", help_heading = MQTT)]
+    pub topic: Vec<String>,
+
+    /// Name of this client, and of its session in the MQTT server.
+    ///
+    /// Two running clients may not share it. A restart with the same name gets what was published in
+    /// between.
+    #[arg(long, required = true, value_name = "ID", help_heading = MQTT)]
+    pub client_id: Option<String>,
+
+    /// Host name or address of the MQTT server.
+    #[arg(long, required = true, value_name = "HOST", help_heading = MQTT)]
+    pub server: Option<String>,
+
+    /// Port of the MQTT server, 1 to 65535; 8883 is usual for TLS and 1883 without.
+    #[arg(long, required = true, value_name = "PORT", help_heading = MQTT)]
+    #[arg(value_parser = value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+
+    /// User name for the MQTT server.
+    #[arg(long, value_name = "NAME", help_heading = MQTT)]
+    pub username: Option<String>,
+
+    /// Password for the MQTT server; other users of this machine can see it in the list of processes.
+    ///
+    /// Better use --password-file or the environment variable `HOST_PASSWORD`.
+    #[arg(long, value_name = "PASSWORD", help_heading = MQTT, hide_default_value = true)]
+    pub password: Option<Secret>,
+
+    /// File that holds the password; its last newline is not part of it.
+    #[arg(long, value_name = "FILE", help_heading = MQTT)]
+    pub password_file: Option<PathBuf>,
+
+    /// Version of MQTT.
+    #[arg(long, value_name = "3.1.1|5", default_value = "3.1.1", value_parser = mqtt_version, help_heading = MQTT)]
+    pub mqtt_version: MqttVersion,
+
+    /// Use TLS; --tls-enabled=false for a plain-text server.
+    #[arg(long, value_name = "true|false", default_value = "true", help_heading = MQTT)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub tls_enabled: bool,
+
+    /// PEM file of the certificate authorities to trust instead of the system's.
+    #[arg(long, value_name = "FILE", help_heading = MQTT)]
+    pub ca_file: Option<PathBuf>,
+
+    /// Quality of service to subscribe with: 0 at most once, 1 at least once.
+    ///
+    /// Only at 1 does the MQTT server send again what was not yet safe in Kafka.
+    #[arg(long, value_name = "0|1", default_value = "1", value_parser = qos, help_heading = MQTT)]
+    pub qos: Qos,
+
+    /// Discard an earlier session of this client id when connecting.
+    ///
+    /// What was published while this client was not connected is lost then.
+    #[arg(long, value_name = "true|false", default_value = "false", help_heading = MQTT)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub clean_session: bool,
+
+    /// Property of the MQTT 5 connection; repeatable.
+    ///
+    /// session-expiry-interval: seconds that the server keeps the session without a connection (default
+    /// 86400, one day; 4294967295 for ever). receive-maximum: messages that it may send before they are
+    /// acknowledged, 1 to 65535 (default 65535). user.NAME: a user property.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = MQTT)]
+    pub property: Vec<String>,
+
+    /// Largest MQTT packet to take, in bytes or with KiB, MiB; at most 268435460 bytes.
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = packet_size, help_heading = MQTT)]
+    pub max_packet_size: u64,
+
+    /// Longest silence before a sign of life is sent, in seconds: 5 to 65535, or 0 for never.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = keep_alive, help_heading = MQTT)]
+    pub keep_alive: u16,
+
+    /// Addresses of Kafka's bootstrap servers.
+    #[arg(long, required = true, value_name = "HOST:PORT,...", help_heading = KAFKA)]
+    pub broker_address: Option<String>,
+
+    /// Kafka topic that records go to.
+    #[arg(long, required = true, value_name = "TOPIC", help_heading = KAFKA)]
+    pub kafka_topic: Option<String>,
+
+    /// Property of librdkafka, e.g. compression.type=zstd; repeatable.
+    ///
+    /// This is also how to use TLS and SASL with Kafka: security.protocol, sasl.mechanisms, and so on. A
+    /// property that would break a guarantee is refused.
+    #[arg(short = 'X', long, value_name = "NAME=VALUE", help_heading = KAFKA, hide_default_value = true)]
+    pub kafka_config: Vec<Secret>,
+
+    /// How to read payloads: json looks for `_key` and `_timestamp`, none looks at nothing.
+    #[arg(long, value_name = "json|none", default_value = "json", hide_possible_values = true, help_heading = RECORDS)]
+    pub payload_deserializer: Deserializer,
+
+    /// Record headers: MQTT 5 properties, or all for topic, QoS, retain and dup too.
+    #[arg(long, value_name = "none|properties|all", default_value = "properties", hide_possible_values = true, help_heading = RECORDS)]
+    pub headers: Headers,
+
+    /// Write every delivered record to standard output, as a JSON object a line.
+    #[arg(long, value_name = "true|false", default_value = "false", help_heading = RECORDS)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub print: bool,
+
+    /// WebAssembly plugin that decides keys, values or timestamps; repeatable.
+    #[arg(long, value_name = "FILE", help_heading = PLUGINS)]
+    pub plugin: Vec<PathBuf>,
+
+    /// Longest time that one call of a plugin may take, in milliseconds, 1 to 60000.
+    #[arg(long, value_name = "MS", default_value = "50", value_parser = value_parser!(u64).range(1..=60_000), help_heading = PLUGINS)]
+    pub plugin_time_limit: u64,
+
+    /// Most memory that a plugin may have, in bytes or with KiB, MiB, GiB; 1MiB to 4GiB.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = plugin_memory, help_heading = PLUGINS)]
+    pub plugin_memory_limit: u64,
+
+    /// What to do with a message that a plugin or Kafka refuses for good.
+    #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]
+    pub on_error: OnErrorKind,
+
+    /// Kafka topic for such messages [default: the Kafka topic and ".dead-letter"].
+    #[arg(long, value_name = "TOPIC", help_heading = REJECTED)]
+    pub dead_letter_topic: Option<String>,
+
+    /// Most bytes of messages that wait for Kafka's confirmation; 1KiB to 1GiB.
+    #[arg(long, value_name = "SIZE", default_value = "128MiB", value_parser = in_flight_size, help_heading = RUNNING)]
+    pub max_in_flight_bytes: u64,
+
+    /// How long to wait for confirmations after SIGTERM or SIGINT, in seconds, 0 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = value_parser!(u64).range(0..=86_400), help_heading = RUNNING)]
+    pub shutdown_timeout: u64,
+}
+
+/// How to log, also for subcommands.
+#[derive(Debug, Args)]
+pub struct LogOptions {
+    /// What to log, as in `RUST_LOG`: error, warn, info, debug, trace, or by module: warn,host=debug.
+    ///
+    /// The environment variable `RUST_LOG` works too. The default is info, and warn for libraries.
+    #[arg(long, global = true, value_name = "FILTER", help_heading = RUNNING)]
+    pub log: Option<String>,
+
+    /// Form of the log lines on standard error.
+    #[arg(long, global = true, value_name = "human|json", default_value = "human", hide_possible_values = true, help_heading = RUNNING)]
+    pub log_format: Format,
+}
+
+const MQTT: &str = "MQTT";
+const KAFKA: &str = "Kafka";
+const RECORDS: &str = "Records";
+const PLUGINS: &str = "Plugins";
+const REJECTED: &str = "Rejected messages";
+const RUNNING: &str = "Running";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MqttVersion {
+    V311,
+    V5,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Deserializer {
+    Json,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Headers {
+    None,
+    Properties,
+    All,
+}
+
+impl From<Headers> for HeaderPolicy {
+    fn from(headers: Headers) -> Self {
+        match headers {
+            Headers::None => Self::None,
+            Headers::Properties => Self::Properties,
+            Headers::All => Self::All,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OnErrorKind {
+    DeadLetter,
+    Skip,
+    Stop,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Human => Self::Human,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+fn mqtt_version(text: &str) -> Result<MqttVersion, String> {
+    match text {
+        "3.1.1" => Ok(MqttVersion::V311),
+        "5" | "5.0" => Ok(MqttVersion::V5),
+        "3.1" => Err("MQTT 3.1 is not supported yet: use 3.1.1 or 5".into()),
+        _ => Err("the versions are 3.1.1 and 5".into()),
+    }
+}
+
+fn qos(text: &str) -> Result<Qos, String> {
+    match text {
+        "0" => Ok(Qos::AtMostOnce),
+        "1" => Ok(Qos::AtLeastOnce),
+        "2" => Err(
+            "QoS 2 is not supported yet: use 1, at which the server sends a message again \
+                    until Kafka has it"
+                .into(),
+        ),
+        _ => Err("the qualities of service are 0 and 1".into()),
+    }
+}
+
+fn packet_size(text: &str) -> Result<u64, String> {
+    sized(text, 128, 268_435_460, "128 to 268435460 bytes")
+}
+
+fn plugin_memory(text: &str) -> Result<u64, String> {
+    sized(text, 1 << 20, 4 << 30, "1MiB to 4GiB")
+}
+
+fn in_flight_size(text: &str) -> Result<u64, String> {
+    sized(text, 1 << 10, 1 << 30, "1KiB to 1GiB")
+}
+
+fn sized(text: &str, least: u64, most: u64, range: &str) -> Result<u64, String> {
+    let bytes = size::bytes(text)?;
+    if (least..=most).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(format!("it takes {range}"))
+    }
+}
+
+fn keep_alive(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(seconds @ (0 | 5..)) => Ok(seconds),
+        _ => Err("it takes 5 to 65535 seconds, or 0 to turn it off".into()),
+    }
+}
+
+/// Why there is nothing to run: wrong usage, or a request for help or the version.
+#[derive(Debug)]
+pub struct Refusal(clap::Error);
+
+impl Refusal {
+    /// Writes help to standard output, and anything else to standard error.
+    pub fn print(&self) {
+        // There is nobody left to tell that standard error is closed.
+        self.0.print().unwrap_or_default();
+    }
+
+    /// 0 for help and the version, else 2.
+    pub fn exit_code(&self) -> ExitCode {
+        if self.0.use_stderr() {
+            ExitCode::from(2)
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// See [`super::read`].
+pub fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Command, Refusal> {
+    let environment: HashMap<OsString, OsString> = environment.into_iter().collect();
+    let mut command = Cli::command().mut_args(|option| with_default_from(&environment, option));
+    let matches = command
+        .try_get_matches_from_mut(arguments)
+        .map_err(Refusal)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(Refusal)?;
+    if cli.log.log.is_none() {
+        cli.log.log = environment
+            .get(&OsString::from("RUST_LOG"))
+            .filter(|filter| !filter.is_empty())
+            .map(|filter| filter.to_string_lossy().into_owned());
+    }
+    check::command(cli)
+        .map_err(|problem| Refusal(command.error(ErrorKind::ValueValidation, problem)))
+}
+
+/// Lets an option's environment variable, if it is set, take the place of its default.
+fn with_default_from(environment: &HashMap<OsString, OsString>, option: Arg) -> Arg {
+    let Some(name) = option.get_long() else {
+        return option;
+    };
+    let variable = format!("HOST_{}", name.replace('-', "_").to_uppercase());
+    let value = environment
+        .get(&OsString::from(variable))
+        .filter(|value| !value.is_empty());
+    let Some(value) = value.cloned() else {
+        return option;
+    };
+    let option = option.required(false);
+    match (option.get_action(), value.to_str()) {
+        (clap::ArgAction::Append, Some(list)) => {
+            let items: Vec<String> = list.split(',').map(|item| item.trim().to_owned()).collect();
+            option.default_values(items)
+        }
+        _ => option.default_value(value),
+    }
+}

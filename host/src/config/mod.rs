@@ -1,0 +1,188 @@
+//! What the user asked for: first as written (command line and environment), then as values that
+//! are already checked.
+//!
+//! Everything after this module takes a [`Config`] and trusts it: names are valid, numbers are in
+//! range, files named here were read, and nothing contradicts anything. No other module knows how
+//! options are spelled, except where a message to the user names one as the cure.
+
+mod check;
+mod cli;
+mod kafka;
+mod mqtt;
+mod secret;
+mod size;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use cli::Refusal;
+pub use secret::Secret;
+
+use crate::message::Qos;
+use crate::transform::headers::HeaderPolicy;
+
+/// Reads the arguments (the program's name first) and the environment.
+///
+/// # Errors
+/// If they are wrong, or ask for nothing but help or the version.
+pub fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Command, Refusal> {
+    cli::read(arguments, environment)
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Carry MQTT messages into Kafka.
+    Bridge(Box<Config>),
+    /// Show the whole path with everything embedded.
+    Demo(Demo),
+}
+
+/// All that the bridge needs to know.
+#[derive(Debug)]
+pub struct Config {
+    pub source: Source,
+    pub transform: Transform,
+    pub plugins: Plugins,
+    pub sink: Sink,
+    pub on_error: OnError,
+    /// Bytes of messages held between their reception and their confirmation by Kafka.
+    pub max_in_flight_bytes: usize,
+    /// Write every delivered record to standard output.
+    pub print: bool,
+    /// How long what is in flight may take to be confirmed after a request to stop.
+    pub shutdown_timeout: Duration,
+    pub log: Log,
+}
+
+/// Where messages come from.
+#[derive(Debug)]
+pub struct Source {
+    /// Topic filters, at least one, each valid (MQTT-4.7).
+    pub topics: Vec<String>,
+    /// Never empty.
+    pub client_id: String,
+    /// A host name or an address, an IPv6 address without brackets.
+    pub server: String,
+    pub port: u16,
+    pub username: Option<String>,
+    /// Without a user name only with MQTT 5.
+    pub password: Option<Secret>,
+    pub protocol: Protocol,
+    /// `None` is plain text.
+    pub tls: Option<Tls>,
+    /// The highest that is subscribed with.
+    pub qos: Qos,
+    /// Discard what a session of this client id holds when connecting (MQTT 5: Clean Start).
+    pub clean_session: bool,
+    /// Largest MQTT packet taken, in bytes, at most 268,435,460.
+    pub max_packet_size: u32,
+    /// 5 or more; 0 is off.
+    pub keep_alive_secs: u16,
+}
+
+/// Version of MQTT, with what only that version has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT 3.1.1.
+    V311,
+    V5(ConnectProperties),
+}
+
+/// Properties of the CONNECT packet (MQTT 5, 3.1.2.11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectProperties {
+    /// How long the server keeps the session after a connection ends, in seconds; `u32::MAX` is
+    /// for ever.
+    pub session_expiry_secs: u32,
+    /// How many QoS 1 and 2 messages the server may send before they are acknowledged; not 0.
+    pub receive_maximum: u16,
+    /// In the order given.
+    pub user: Vec<(String, String)>,
+}
+
+/// How the MQTT server is authenticated.
+#[derive(Debug)]
+pub struct Tls {
+    /// What to trust instead of the system's certificate authorities.
+    pub ca_file: Option<CaFile>,
+}
+
+/// A PEM file of certificate authorities, which holds at least one certificate.
+#[derive(Debug)]
+pub struct CaFile {
+    /// For messages to the user; it has been read.
+    pub path: PathBuf,
+    pub pem: Vec<u8>,
+}
+
+/// What becomes of a message where no plugin decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transform {
+    /// Look for `_key` and `_timestamp` in JSON payloads.
+    pub json: bool,
+    pub headers: HeaderPolicy,
+}
+
+/// Which plugins run, and within which limits.
+#[derive(Debug)]
+pub struct Plugins {
+    /// Not opened yet; no path is empty.
+    pub files: Vec<PathBuf>,
+    /// Wall time of one call.
+    pub time_limit: Duration,
+    /// Memory of one instance, in bytes.
+    pub memory_limit: usize,
+}
+
+/// Where records go.
+#[derive(Debug)]
+pub struct Sink {
+    /// `HOST:PORT,...`, each checked.
+    pub brokers: String,
+    /// A valid Kafka topic name.
+    pub topic: String,
+    /// Properties of librdkafka, in the order given; none of them breaks a promise.
+    pub properties: Vec<(String, Secret)>,
+}
+
+/// What happens to a message that cannot be carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnError {
+    DeadLetter {
+        /// A valid Kafka topic name, not the one that records go to.
+        topic: String,
+    },
+    Skip,
+    Stop,
+}
+
+/// How to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// As in `RUST_LOG`; not parsed yet. `None` is the default.
+    pub filter: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people, coloured on a terminal.
+    Human,
+    /// A JSON object a line.
+    Json,
+}
+
+/// How long the demonstration runs: until either is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demo {
+    pub time: Duration,
+    pub messages: Option<u64>,
+    pub log: Log,
+}

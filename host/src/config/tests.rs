@@ -1,0 +1,659 @@
+//! From arguments and environment to values, and every way in which they can be wrong.
+
+use std::fs;
+
+use clap::CommandFactory;
+
+use super::*;
+
+/// What every run needs.
+const REQUIRED: [&str; 12] = [
+    "--topic",
+    "plant/#",
+    "--client-id",
+    "plant-1",
+    "--server",
+    "127.0.0.1",
+    "--port",
+    "1883",
+    "--broker-address",
+    "127.0.0.1:9092",
+    "--kafka-topic",
+    "plant",
+];
+
+fn read_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
+    let arguments = std::iter::once(&"host")
+        .chain(arguments)
+        .map(OsString::from);
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    read(arguments, environment).map_err(|refusal| refusal.to_string())
+}
+
+fn bridge_of(command: Command) -> Config {
+    match command {
+        Command::Bridge(config) => *config,
+        Command::Demo(_) => panic!("the bridge was asked for"),
+    }
+}
+
+/// The configuration of what is required and these arguments.
+fn config(arguments: &[&str]) -> Config {
+    let arguments = [&REQUIRED, arguments].concat();
+    bridge_of(read_with(&arguments, &[]).expect("a valid configuration"))
+}
+
+/// The first line of what is said about these arguments beside what is required.
+fn problem(arguments: &[&str]) -> String {
+    let arguments = [&REQUIRED, arguments].concat();
+    let text = read_with(&arguments, &[]).expect_err("a wrong configuration");
+    text.lines().next().expect("a line").to_owned()
+}
+
+/// Like [`problem`], but with the value of a required option replaced.
+fn problem_with(flag: &str, value: &str) -> String {
+    let mut arguments = REQUIRED.to_vec();
+    let at = arguments
+        .iter()
+        .position(|argument| *argument == flag)
+        .expect("a required option");
+    arguments[at + 1] = value;
+    let text = read_with(&arguments, &[]).expect_err("a wrong configuration");
+    text.lines().next().expect("a line").to_owned()
+}
+
+#[track_caller]
+fn assert_says(problem: &str, words: &[&str]) {
+    for word in words {
+        assert!(problem.contains(word), "{problem:?} does not say {word:?}");
+    }
+}
+
+/// A file that is gone when the test ends, however it ends.
+struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    fn new(name: &str, content: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("host-config-{}-{name}", std::process::id()));
+        fs::write(&path, content).expect("a temporary file can be written");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path in UTF-8")
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).unwrap_or_default();
+    }
+}
+
+#[test]
+fn verify_cli() {
+    cli::Cli::command().debug_assert();
+}
+
+#[test]
+fn what_is_required_is_enough() {
+    let config = config(&[]);
+    let source = &config.source;
+    assert_eq!(source.topics, ["plant/#"]);
+    assert_eq!(
+        (
+            source.client_id.as_str(),
+            source.server.as_str(),
+            source.port
+        ),
+        ("plant-1", "127.0.0.1", 1883)
+    );
+    assert_eq!(
+        (source.username.is_none(), source.password.is_none()),
+        (true, true)
+    );
+    assert_eq!(source.protocol, Protocol::V311);
+    assert!(source.tls.as_ref().is_some_and(|tls| tls.ca_file.is_none()));
+    assert_eq!(
+        (source.qos, source.clean_session),
+        (Qos::AtLeastOnce, false)
+    );
+    assert_eq!(
+        (source.max_packet_size, source.keep_alive_secs),
+        (16 << 20, 30)
+    );
+    assert_eq!(
+        config.transform,
+        Transform {
+            json: true,
+            headers: HeaderPolicy::Properties
+        }
+    );
+    assert!(config.plugins.files.is_empty());
+    assert_eq!(
+        (config.plugins.time_limit, config.plugins.memory_limit),
+        (Duration::from_millis(50), 64 << 20)
+    );
+    assert_eq!(
+        (config.sink.brokers.as_str(), config.sink.topic.as_str()),
+        ("127.0.0.1:9092", "plant")
+    );
+    assert!(config.sink.properties.is_empty());
+    assert_eq!(
+        config.on_error,
+        OnError::DeadLetter {
+            topic: "plant.dead-letter".into()
+        }
+    );
+    assert_eq!(
+        (config.max_in_flight_bytes, config.print),
+        (128 << 20, false)
+    );
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
+    assert_eq!(
+        config.log,
+        Log {
+            format: LogFormat::Human,
+            filter: None
+        }
+    );
+}
+
+/// The configuration of what is required and a line of arguments.
+fn config_of(line: &str) -> Config {
+    config(&line.split_whitespace().collect::<Vec<_>>())
+}
+
+#[test]
+fn every_option_of_the_source_is_taken() {
+    let config = config_of(
+        "--topic $share/g/other/+ --username u --password p --mqtt-version 5 --tls-enabled=false
+         --property session-expiry-interval=4294967295 --property receive-maximum=20
+         --property user.a=b=c --property user.a= --qos 0 --clean-session
+         --max-packet-size 268435460 --keep-alive 0",
+    );
+    let source = &config.source;
+    assert_eq!(source.topics, ["plant/#", "$share/g/other/+"]);
+    assert_eq!(source.username.as_deref(), Some("u"));
+    assert_eq!(source.password.as_ref().map(Secret::reveal), Some("p"));
+    let properties = ConnectProperties {
+        session_expiry_secs: u32::MAX,
+        receive_maximum: 20,
+        user: vec![("a".into(), "b=c".into()), ("a".into(), String::new())],
+    };
+    assert_eq!(source.protocol, Protocol::V5(properties));
+    assert!(source.tls.is_none() && source.clean_session);
+    assert_eq!(source.qos, Qos::AtMostOnce);
+    assert_eq!(source.max_packet_size, 268_435_460);
+    assert_eq!(source.keep_alive_secs, 0);
+}
+
+#[test]
+fn every_other_option_is_taken() {
+    let config = config_of(
+        "--payload-deserializer none --headers all --plugin a.wasm --plugin b.wasm
+         --plugin-time-limit 7 --plugin-memory-limit 1GiB --max-in-flight-bytes 64KiB
+         -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
+         --log-format json --log debug --shutdown-timeout 0",
+    );
+    let expected = Transform {
+        json: false,
+        headers: HeaderPolicy::All,
+    };
+    assert_eq!(config.transform, expected);
+    assert_eq!(
+        config.plugins.files,
+        ["a.wasm", "b.wasm"].map(PathBuf::from)
+    );
+    assert_eq!(config.plugins.time_limit, Duration::from_millis(7));
+    assert_eq!(config.plugins.memory_limit, 1 << 30);
+    assert_eq!(config.max_in_flight_bytes, 64 << 10);
+    let properties = [("linger.ms", "1"), ("sasl.password", "x")];
+    assert_eq!(
+        config.sink.properties,
+        properties.map(|(name, value)| (name.into(), Secret::new(value)))
+    );
+    let topic = "bad".into();
+    assert_eq!(config.on_error, OnError::DeadLetter { topic });
+    assert_eq!(config.shutdown_timeout, Duration::ZERO);
+    assert!(config.print);
+    let expected = Log {
+        format: LogFormat::Json,
+        filter: Some("debug".into()),
+    };
+    assert_eq!(config.log, expected);
+}
+
+#[test]
+fn the_environment_stands_in_for_any_option() {
+    let environment = [
+        ("HOST_TOPIC", "a/#, b/#"),
+        ("HOST_CLIENT_ID", "c"),
+        ("HOST_SERVER", "::1"),
+        ("HOST_PORT", "8883"),
+        ("HOST_BROKER_ADDRESS", "a:1,b:2"),
+        ("HOST_KAFKA_TOPIC", "k"),
+        ("HOST_PASSWORD", "a,b"),
+        ("HOST_USERNAME", "u"),
+        ("HOST_TLS_ENABLED", "false"),
+        ("HOST_KAFKA_CONFIG", "linger.ms=1,client.id=x"),
+        ("HOST_PRINT", "true"),
+        ("HOST_QOS", ""),
+        ("HOST_ON_ERROR", "stop"),
+        ("HOST_LOG", "warn"),
+        ("RUST_LOG", "trace"),
+        ("KAFKA_TOPIC", "other"),
+    ];
+    let config = bridge_of(read_with(&[], &environment).expect("a valid configuration"));
+    assert_eq!(config.source.topics, ["a/#", "b/#"]);
+    assert_eq!(
+        (config.source.server.as_str(), config.source.port),
+        ("::1", 8883)
+    );
+    assert_eq!(
+        config.source.password.as_ref().map(Secret::reveal),
+        Some("a,b")
+    );
+    assert!(config.source.tls.is_none() && config.print);
+    assert_eq!(config.source.qos, Qos::AtLeastOnce);
+    assert_eq!(
+        (config.sink.brokers.as_str(), config.sink.topic.as_str()),
+        ("a:1,b:2", "k")
+    );
+    assert_eq!(config.sink.properties.len(), 2);
+    assert_eq!(config.on_error, OnError::Stop);
+    assert_eq!(config.log.filter.as_deref(), Some("warn"));
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment() {
+    let environment = [
+        ("HOST_TOPIC", "a,b"),
+        ("HOST_PORT", "1"),
+        ("HOST_TLS_ENABLED", "false"),
+        ("RUST_LOG", "trace"),
+    ];
+    let config = bridge_of(
+        read_with(&[&REQUIRED[..], &["--tls-enabled"]].concat(), &environment).expect("valid"),
+    );
+    assert_eq!(
+        (config.source.topics.as_slice(), config.source.port),
+        (&["plant/#".to_owned()][..], 1883)
+    );
+    assert!(config.source.tls.is_some());
+    assert_eq!(config.log.filter.as_deref(), Some("trace"));
+}
+
+#[test]
+fn values_from_the_environment_are_checked_too() {
+    let problem = read_with(&REQUIRED, &[("HOST_QOS", "7")]).expect_err("a wrong value");
+    assert_says(&problem, &["--qos", "7", "0 and 1"]);
+}
+
+#[test]
+fn the_demo_needs_nothing() {
+    let demo = |arguments: &[&str]| match read_with(arguments, &[("HOST_QOS", "0")]) {
+        Ok(Command::Demo(demo)) => demo,
+        other => panic!("{other:?}"),
+    };
+    let log = Log {
+        format: LogFormat::Human,
+        filter: None,
+    };
+    assert_eq!(
+        demo(&["demo"]),
+        Demo {
+            time: Duration::from_secs(10),
+            messages: None,
+            log
+        }
+    );
+    let log = Log {
+        format: LogFormat::Json,
+        filter: Some("debug".into()),
+    };
+    assert_eq!(
+        demo(&[
+            "demo",
+            "--seconds",
+            "3",
+            "--messages",
+            "5",
+            "--log",
+            "debug",
+            "--log-format=json"
+        ]),
+        Demo {
+            time: Duration::from_secs(3),
+            messages: Some(5),
+            log
+        }
+    );
+    for arguments in [
+        &["demo", "--seconds", "0"][..],
+        &["demo", "--messages", "0"],
+        &["demo", "--seconds", "x"],
+        &["demo", "--qos", "1"],
+    ] {
+        assert!(read_with(arguments, &[]).is_err(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn unknown_missing_and_repeated_options_are_named() {
+    assert_says(&problem(&["--no-such-thing"]), &["--no-such-thing"]);
+    assert_says(&problem(&["extra"]), &["extra"]);
+    assert_says(&problem(&["--port", "1"]), &["--port", "multiple"]);
+    assert_says(&problem(&["--plugin"]), &["--plugin", "value"]);
+    for missing in [
+        "--topic",
+        "--client-id",
+        "--server",
+        "--port",
+        "--broker-address",
+        "--kafka-topic",
+    ] {
+        let pairs = REQUIRED.chunks(2).filter(|pair| pair[0] != missing);
+        let problem =
+            read_with(&pairs.collect::<Vec<_>>().concat(), &[]).expect_err("one is missing");
+        assert_says(&problem, &["required", missing]);
+    }
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    for (flag, value, range) in [
+        ("--port", "0", "1..=65535"),
+        ("--port", "65536", "1..=65535"),
+        ("--port", "mqtt", "digit"),
+    ] {
+        assert_says(&problem_with(flag, value), &[flag, value, range]);
+    }
+    for (flag, value, range) in [
+        ("--qos", "3", "0 and 1"),
+        ("--qos", "x", "0 and 1"),
+        ("--mqtt-version", "4", "3.1.1 and 5"),
+        ("--keep-alive", "4", "5 to 65535"),
+        ("--keep-alive", "65536", "5 to 65535"),
+        ("--max-packet-size", "127", "128 to 268435460"),
+        ("--max-packet-size", "257MiB", "128 to 268435460"),
+        ("--max-packet-size", "16MB", "KiB"),
+        ("--max-in-flight-bytes", "1", "1KiB to 1GiB"),
+        ("--max-in-flight-bytes", "2GiB", "1KiB to 1GiB"),
+        ("--plugin-memory-limit", "1KiB", "1MiB to 4GiB"),
+        ("--plugin-memory-limit", "5GiB", "1MiB to 4GiB"),
+        ("--plugin-time-limit", "0", "1..=60000"),
+        ("--plugin-time-limit", "60001", "1..=60000"),
+        ("--shutdown-timeout", "86401", "0..=86400"),
+        ("--tls-enabled", "maybe", "true, false"),
+        ("--headers", "some", "none, properties, all"),
+        ("--payload-deserializer", "xml", "json, none"),
+        ("--on-error", "ignore", "dead-letter, skip, stop"),
+        ("--log-format", "xml", "human, json"),
+    ] {
+        let arguments = [&REQUIRED[..], &[flag, value]].concat();
+        let problem = read_with(&arguments, &[]).expect_err("out of range");
+        assert_says(&problem, &[flag, value, range]);
+    }
+}
+
+#[test]
+fn what_is_to_come_says_so() {
+    assert_says(
+        &problem(&["--qos", "2"]),
+        &["QoS 2 is not supported yet", "use 1"],
+    );
+    assert_says(
+        &problem(&["--mqtt-version", "3.1"]),
+        &["MQTT 3.1 is not supported yet", "3.1.1 or 5"],
+    );
+}
+
+#[test]
+fn names_that_are_not_valid_are_refused() {
+    assert_says(&problem_with("--client-id", ""), &["--client-id is empty"]);
+    assert_says(&problem_with("--topic", ""), &["--topic is empty"]);
+    assert_says(
+        &problem_with("--topic", "a/#/b"),
+        &["--topic", "a/#/b", "last level"],
+    );
+    assert_says(&problem_with("--server", ""), &["--server", "is empty"]);
+    assert_says(
+        &problem_with("--server", "mqtt://a"),
+        &["--server", "protocol"],
+    );
+    assert_says(&problem_with("--server", "a:1883"), &["--server", "--port"]);
+    assert_says(
+        &problem_with("--server", "a b"),
+        &["--server", "neither a host name"],
+    );
+    assert_says(
+        &problem_with("--broker-address", ""),
+        &["--broker-address", "is empty"],
+    );
+    assert_says(
+        &problem_with("--broker-address", "localhost"),
+        &["--broker-address", "no port"],
+    );
+    assert_says(
+        &problem_with("--kafka-topic", "a/b"),
+        &["--kafka-topic", "a/b"],
+    );
+    assert_says(
+        &problem_with("--kafka-topic", &"x".repeat(240)),
+        &["--dead-letter-topic", "249"],
+    );
+    assert_says(
+        &problem(&["--dead-letter-topic", ""]),
+        &["--dead-letter-topic", "is empty"],
+    );
+    assert_says(
+        &problem(&["--plugin", ""]),
+        &["value is required", "--plugin"],
+    );
+}
+
+#[test]
+fn an_ipv6_server_may_have_brackets() {
+    let mut arguments = REQUIRED.to_vec();
+    arguments[5] = "[::1]";
+    assert_eq!(
+        bridge_of(read_with(&arguments, &[]).expect("valid"))
+            .source
+            .server,
+        "::1"
+    );
+}
+
+#[test]
+fn contradictions_are_refused() {
+    assert_says(
+        &problem(&["--dead-letter-topic", "plant"]),
+        &["--dead-letter-topic", "the Kafka topic itself"],
+    );
+    assert_says(
+        &problem(&["--dead-letter-topic", "x", "--on-error", "skip"]),
+        &["--dead-letter-topic", "--on-error"],
+    );
+    assert_says(
+        &problem(&["--ca-file", "x", "--tls-enabled=false"]),
+        &["--ca-file", "--tls-enabled=false"],
+    );
+    assert_says(
+        &problem(&["--password", "x"]),
+        &["--username", "--mqtt-version 5"],
+    );
+    assert_says(
+        &problem(&["--username", "u", "--password", "x", "--password-file", "f"]),
+        &["--password", "--password-file", "keep one"],
+    );
+    assert_says(
+        &problem(&["--property", "receive-maximum=1"]),
+        &["--property", "--mqtt-version 5"],
+    );
+    assert_says(
+        &problem(&[
+            "--mqtt-version",
+            "5",
+            "--property",
+            "session-expiry-interval=0",
+        ]),
+        &["session-expiry-interval=0", "--clean-session"],
+    );
+}
+
+#[test]
+fn a_password_needs_no_user_name_with_mqtt_5() {
+    let config = config(&["--mqtt-version", "5", "--password", "x"]);
+    assert_eq!(
+        config.source.password.as_ref().map(Secret::reveal),
+        Some("x")
+    );
+    let day = ConnectProperties {
+        session_expiry_secs: 86_400,
+        receive_maximum: 65_535,
+        user: Vec::new(),
+    };
+    assert_eq!(config.source.protocol, Protocol::V5(day));
+}
+
+#[test]
+fn connect_properties_are_checked() {
+    for (property, words) in [
+        ("receive-maximum=0", "from 1 to 65535"),
+        ("receive-maximum=65536", "from 1 to 65535"),
+        ("receive-maximum=", "from 1 to 65535"),
+        ("session-expiry-interval=-1", "from 0 to 4294967295"),
+        ("session-expiry-interval=4294967296", "from 0 to 4294967295"),
+        ("topic-alias-maximum=1", "is not known"),
+        ("user.=x", "is not known"),
+        ("receive-maximum", "NAME=VALUE"),
+    ] {
+        assert_says(
+            &problem(&["--mqtt-version", "5", "--property", property]),
+            &["--property", words],
+        );
+    }
+    let twice = problem(&[
+        "--mqtt-version",
+        "5",
+        "--property",
+        "receive-maximum=1",
+        "--property",
+        "receive-maximum=2",
+    ]);
+    assert_says(&twice, &["receive-maximum", "twice"]);
+}
+
+#[test]
+fn a_password_file_loses_only_its_last_newline() {
+    for (name, content, expected) in [
+        ("lf", "pass \n", "pass "),
+        ("crlf", "pass\r\n", "pass"),
+        ("none", "pass", "pass"),
+        ("two", "pass\n\n", "pass\n"),
+    ] {
+        let file = TemporaryFile::new(name, content.as_bytes());
+        let config = config(&["--username", "u", "--password-file", file.path()]);
+        assert_eq!(
+            config.source.password.as_ref().map(Secret::reveal),
+            Some(expected)
+        );
+    }
+}
+
+#[test]
+fn a_password_file_that_is_of_no_use_is_refused() {
+    let say = |path: &str, words: &str| {
+        assert_says(
+            &problem(&["--username", "u", "--password-file", path]),
+            &["--password-file", path, words],
+        );
+    };
+    say("/no/such/file", "cannot be read");
+    say(TemporaryFile::new("empty", b"\n").path(), "is empty");
+    say(TemporaryFile::new("binary", b"\xff").path(), "not UTF-8");
+    let nul = TemporaryFile::new("nul", b"a\0b");
+    let problem = problem(&["--username", "u", "--password-file", nul.path()]);
+    assert_says(&problem, &["the password", "NUL"]);
+}
+
+#[test]
+fn a_ca_file_is_read_and_must_hold_a_certificate() {
+    let pem = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    let file = TemporaryFile::new("ca", pem);
+    let config = config(&["--ca-file", file.path()]);
+    let ca_file = config
+        .source
+        .tls
+        .and_then(|tls| tls.ca_file)
+        .expect("a CA file");
+    assert_eq!(
+        (ca_file.pem.as_slice(), ca_file.path.as_path()),
+        (&pem[..], file.0.as_path())
+    );
+    assert_says(
+        &problem(&["--ca-file", "/no/such/file"]),
+        &["--ca-file /no/such/file", "cannot be read"],
+    );
+    let key = TemporaryFile::new("key", b"-----BEGIN PRIVATE KEY-----\n");
+    assert_says(
+        &problem(&["--ca-file", key.path()]),
+        &["--ca-file", "no certificate"],
+    );
+}
+
+#[test]
+fn kafka_properties_that_break_a_promise_are_refused_with_the_reason() {
+    assert_says(&problem(&["-X", "acks=1"]), &["-X acks", "in-sync"]);
+    assert_says(
+        &problem(&["--kafka-config", "bootstrap.servers=a:1"]),
+        &["--broker-address"],
+    );
+    assert_says(&problem(&["-X", "linger.ms"]), &["NAME=VALUE"]);
+}
+
+#[test]
+fn passwords_are_never_shown() {
+    let secret = "hunter2";
+    let arguments = [
+        "--username",
+        "u",
+        "--password",
+        secret,
+        "-X",
+        "sasl.password=hunter2",
+    ];
+    assert!(!format!("{:?}", config(&arguments)).contains(secret));
+    for problem in [problem(&["--password", secret]), problem(&["-X", secret])] {
+        assert!(!problem.contains(secret), "{problem}");
+    }
+    let environment = [
+        ("HOST_PASSWORD", secret),
+        ("HOST_KAFKA_CONFIG", "sasl.password=hunter2"),
+    ];
+    for help in ["-h", "--help"] {
+        let text = read_with(&[help], &environment).expect_err("help");
+        assert!(text.contains("--password-file") && !text.contains(secret));
+    }
+}
+
+#[test]
+fn help_says_every_group_and_ends_with_examples() {
+    let help = read_with(&["--help"], &[]).expect_err("help");
+    for part in [
+        "MQTT:",
+        "Kafka:",
+        "Records:",
+        "Plugins:",
+        "Rejected messages:",
+        "Running:",
+        "Examples:",
+        "HOST_",
+        "demo",
+    ] {
+        assert!(help.contains(part), "{part}");
+    }
+}

@@ -1,0 +1,103 @@
+//! What setters answered, in buffers that are used again.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::text::{one_line, size};
+use super::{Ability, Limits};
+use crate::message::{PluginName, Reason, Rejection};
+
+/// Capacity beyond this is given back when the answers are used again, in bytes.
+const KEPT: usize = 4 << 20;
+
+/// What a setter decided about one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What would happen without the plugin.
+    Default,
+    /// Kafka's null.
+    Null,
+    /// Where the bytes are in [`Answers::bytes`].
+    Bytes(Range<usize>),
+    /// Milliseconds since the Unix epoch, not negative.
+    Timestamp(i64),
+    /// Make no record; the text says why, in one line.
+    Skip(String),
+    /// The message cannot be carried.
+    Reject(Rejection),
+    /// The plugin cannot work at all.
+    Fatal(Rejection),
+}
+
+/// Answers for a run of messages, in their order.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// What [`Answer::Bytes`] points into.
+    pub bytes: Vec<u8>,
+    pub items: Vec<Answer>,
+}
+
+impl Answers {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets all answers and keeps the buffers, unless they have grown very large.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
+    }
+}
+
+/// Turns what a plugin said into an [`Answer`], and refuses what it may not say.
+#[derive(Debug)]
+pub(super) struct Judge<'a> {
+    pub plugin: &'a Arc<PluginName>,
+    pub ability: Ability,
+    pub limits: &'a Limits,
+}
+
+impl Judge<'_> {
+    /// Bytes that are already in [`Answers::bytes`], or will be.
+    pub fn bytes(&self, range: Range<usize>) -> Answer {
+        if range.len() > self.limits.output {
+            let (most, ability) = (size(self.limits.output), self.ability);
+            let error = format!("the {ability} answered {} bytes, at most {most} are allowed", range.len());
+            return self.reject(Reason::BadOutput, error);
+        }
+        Answer::Bytes(range)
+    }
+
+    pub fn timestamp(&self, milliseconds: i64) -> Answer {
+        if milliseconds < 0 {
+            let error = format!(
+                "the {} answered {milliseconds}, a timestamp must not be negative",
+                self.ability
+            );
+            return self.reject(Reason::BadOutput, error);
+        }
+        Answer::Timestamp(milliseconds)
+    }
+
+    pub fn skip(text: &str) -> Answer {
+        Answer::Skip(one_line(text))
+    }
+
+    pub fn bad_message(&self, text: &str) -> Answer {
+        self.reject(Reason::BadMessage, one_line(text))
+    }
+
+    pub fn fatal(&self, text: &str) -> Answer {
+        Answer::Fatal(self.rejection(Reason::Fatal, one_line(text)))
+    }
+
+    pub fn reject(&self, reason: Reason, error: String) -> Answer {
+        Answer::Reject(self.rejection(reason, error))
+    }
+
+    fn rejection(&self, reason: Reason, error: String) -> Rejection {
+        Rejection { reason, error, plugin: Some(Arc::clone(self.plugin)) }
+    }
+}

@@ -1,0 +1,116 @@
+//! The interfaces that a plugin may export: which ones it has, and calling them.
+
+use wasmtime::component::{Instance, InstancePre};
+use wasmtime::{Result, Store};
+
+use super::bindings::exports::mqtt_source::plugin as exports;
+use super::bindings::mqtt_source::plugin::types::{BytesOutcome, Message, PluginError, TimeOutcome};
+use super::{Ability, Calls};
+
+/// Makes the same three steps (probe, load, tell) for every interface of the table.
+macro_rules! interfaces {
+    ($($field:ident = $module:ident $name:literal),* $(,)?) => {
+        /// Where a component keeps the interfaces that it exports.
+        #[derive(Clone)]
+        pub(super) struct Indices {
+            $($field: Option<exports::$module::GuestIndices>,)*
+        }
+
+        /// The interfaces of one instance, checked to have the contract's types.
+        pub(super) struct Exports {
+            $($field: Option<exports::$module::Guest>,)*
+        }
+
+        impl Indices {
+            /// Finds what a component exports. An interface that is there must have its function.
+            ///
+            /// # Errors
+            /// The name of the interface that does not.
+            pub fn probe<T>(plugin: &InstancePre<T>) -> std::result::Result<Self, &'static str> {
+                Ok(Self {
+                    $($field: {
+                        let name = concat!("mqtt-source:plugin/", $name, "@0.1.0");
+                        match plugin.component().get_export_index(None, name) {
+                            None => None,
+                            Some(_) => Some(exports::$module::GuestIndices::new(plugin).map_err(|_| $name)?),
+                        }
+                    },)*
+                })
+            }
+
+            /// Checks the types of what was found, and makes it callable.
+            ///
+            /// # Errors
+            /// The name of the interface whose type differs, and how the engine puts it.
+            pub fn load<T>(
+                &self,
+                store: &mut Store<T>,
+                instance: &Instance,
+            ) -> std::result::Result<Exports, (&'static str, wasmtime::Error)> {
+                Ok(Exports {
+                    $($field: match &self.$field {
+                        None => None,
+                        Some(indices) => Some(indices.load(&mut *store, instance).map_err(|error| ($name, error))?),
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+interfaces! {
+    key = key_setter "key-setter",
+    value = value_setter "value-setter",
+    timestamp = timestamp_setter "timestamp-setter",
+    keys = packed_key_setter "packed-key-setter",
+    values = packed_value_setter "packed-value-setter",
+    timestamps = packed_timestamp_setter "packed-timestamp-setter",
+}
+
+impl Indices {
+    /// How an ability is called, if the plugin has it.
+    pub fn calls(&self, ability: Ability) -> Option<Calls> {
+        let (typed, packed) = match ability {
+            Ability::Key => (self.key.is_some(), self.keys.is_some()),
+            Ability::Value => (self.value.is_some(), self.values.is_some()),
+            Ability::Timestamp => (self.timestamp.is_some(), self.timestamps.is_some()),
+        };
+        match (typed, packed) {
+            (_, true) => Some(Calls::Packed),
+            (true, false) => Some(Calls::Typed),
+            (false, false) => None,
+        }
+    }
+}
+
+/// What a typed interface answered for one message.
+pub(super) type Typed = std::result::Result<Outcome, PluginError>;
+
+pub(super) enum Outcome {
+    Bytes(BytesOutcome),
+    Time(TimeOutcome),
+}
+
+impl Exports {
+    /// Calls a packed interface; `None` if the plugin does not have it.
+    pub fn packed<T>(&self, store: &mut Store<T>, ability: Ability, messages: &[u8]) -> Option<Result<Vec<u8>>> {
+        Some(match ability {
+            Ability::Key => self.keys.as_ref()?.call_keys(store, messages),
+            Ability::Value => self.values.as_ref()?.call_values(store, messages),
+            Ability::Timestamp => self.timestamps.as_ref()?.call_timestamps(store, messages),
+        })
+    }
+
+    /// Calls a typed interface; `None` if the plugin does not have it.
+    pub fn typed<T>(&self, store: &mut Store<T>, ability: Ability, message: Message<'_>) -> Option<Result<Typed>> {
+        let bytes = |called: Result<std::result::Result<_, _>>| called.map(|answer| answer.map(Outcome::Bytes));
+        Some(match ability {
+            Ability::Key => bytes(self.key.as_ref()?.call_key(store, message)),
+            Ability::Value => bytes(self.value.as_ref()?.call_value(store, message)),
+            Ability::Timestamp => {
+                let called = self.timestamp.as_ref()?.call_timestamp(store, message);
+                called.map(|answer| answer.map(Outcome::Time))
+            }
+        })
+    }
+}

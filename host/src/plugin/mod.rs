@@ -1,0 +1,86 @@
+//! Plugins: setters that users write in any language that makes WebAssembly.
+//!
+//! [`Plugins::load`] reads, checks and compiles files, before any connection is made, and refuses
+//! what cannot work with a [`LoadError`] that names the cause and the cure. Each lane then makes
+//! its own [`Setters`], whose [`call`](Setters::call) answers for a run of messages within
+//! [`Limits`]. A message is guilty only when it fails alone in a fresh instance; then it gets an
+//! [`Answer::Reject`], and its neighbours are none the wiser.
+//!
+//! The contract is `plugin-sdk/wit/plugin.wit`. This module is the only one that knows WebAssembly;
+//! it knows neither MQTT nor Kafka, and what a default is belongs to `transform`.
+
+mod answers;
+mod bindings;
+mod contract;
+mod engine;
+mod error;
+mod instance;
+mod interfaces;
+mod load;
+mod log;
+mod packed;
+mod setters;
+#[cfg(test)]
+mod tests;
+mod text;
+mod typed;
+mod worker;
+mod wrap;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use answers::{Answer, Answers};
+pub use error::{LoadError, Problem};
+pub use load::{Calls, Description, Plugins};
+pub use setters::Setters;
+
+/// What a plugin may use up. Exceeding it condemns the message that did, not the plugin.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Wall time of one call, whether it is for one message or for a run of them.
+    pub call: Duration,
+    /// Wall time that an instance may take to start.
+    pub start: Duration,
+    /// Bytes of all memories of one instance together. Every lane has its own instance.
+    pub memory: usize,
+    /// Bytes of the answer for one message.
+    pub output: usize,
+    /// Lines that one plugin may log per second, over all lanes.
+    pub log_lines_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_millis(50),
+            start: Duration::from_secs(5),
+            memory: 64 << 20,
+            // As large as the largest packet that is taken by default.
+            output: 16 << 20,
+            log_lines_per_second: 100,
+        }
+    }
+}
+
+/// What a plugin can decide about a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ability {
+    Key,
+    Value,
+    Timestamp,
+}
+
+impl Ability {
+    pub const ALL: [Self; 3] = [Self::Key, Self::Value, Self::Timestamp];
+}
+
+impl fmt::Display for Ability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key setter",
+            Self::Value => "value setter",
+            Self::Timestamp => "timestamp setter",
+        })
+    }
+}

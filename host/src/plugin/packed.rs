@@ -1,0 +1,143 @@
+//! Reading the answer of a packed call (`plugin.wit`, "packed"). It comes from the plugin, so
+//! nothing about it is taken for granted.
+
+use super::Ability;
+use super::answers::{Answer, Answers, Judge};
+
+/// Adds one answer for each of `count` messages, or none.
+///
+/// # Errors
+/// What is wrong with the bytes as a whole. What is wrong with one answer, such as its size,
+/// condemns only that one.
+pub(super) fn read(judge: &Judge<'_>, count: usize, bytes: &[u8], answers: &mut Answers) -> Result<(), String> {
+    let (first, base) = (answers.items.len(), answers.bytes.len());
+    let mut rest = Rest { bytes, at: 0 };
+    for _ in 0..count {
+        match one(judge, base, &mut rest) {
+            Ok(answer) => answers.items.push(answer),
+            Err(error) => {
+                answers.items.truncate(first);
+                return Err(error);
+            }
+        }
+    }
+    if rest.at != bytes.len() {
+        answers.items.truncate(first);
+        return Err(format!("{} bytes follow the last answer", bytes.len() - rest.at));
+    }
+    answers.bytes.extend_from_slice(bytes);
+    Ok(())
+}
+
+fn one(judge: &Judge<'_>, base: usize, rest: &mut Rest<'_>) -> Result<Answer, String> {
+    let timestamp = judge.ability == Ability::Timestamp;
+    Ok(match rest.take::<1>()?[0] {
+        0 => Answer::Default,
+        1 if !timestamp => Answer::Null,
+        2 if !timestamp => {
+            let size = rest.sized()?.len();
+            judge.bytes(base + rest.at - size..base + rest.at)
+        }
+        3 => Judge::skip(rest.text()?),
+        4 => judge.bad_message(rest.text()?),
+        5 => judge.fatal(rest.text()?),
+        6 if timestamp => judge.timestamp(i64::from_le_bytes(rest.take()?)),
+        other => return Err(format!("{other} is no answer of a {}", judge.ability)),
+    })
+}
+
+/// What has not been read yet.
+struct Rest<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Rest<'a> {
+    fn take<const SIZE: usize>(&mut self) -> Result<[u8; SIZE], String> {
+        let taken = self.bytes[self.at..].first_chunk().ok_or("the answer ends too early")?;
+        self.at += SIZE;
+        Ok(*taken)
+    }
+
+    fn sized(&mut self) -> Result<&'a [u8], String> {
+        let size = u32::from_le_bytes(self.take()?) as usize;
+        let taken = self.bytes[self.at..].get(..size).ok_or("the answer ends too early")?;
+        self.at += size;
+        Ok(taken)
+    }
+
+    fn text(&mut self) -> Result<&'a str, String> {
+        std::str::from_utf8(self.sized()?).map_err(|_| "a text is not UTF-8".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::message::{PluginName, Reason};
+    use crate::plugin::Limits;
+
+    fn read_as(ability: Ability, count: usize, bytes: &[u8]) -> Result<Answers, String> {
+        let limits = Limits { output: 4, ..Limits::default() };
+        let plugin = Arc::new(PluginName { name: "p".into(), sha256: String::new() });
+        // Answers of an earlier run, which must stay.
+        let mut answers = Answers { bytes: b"old".to_vec(), items: vec![Answer::Bytes(0..3)] };
+        let judge = Judge { plugin: &plugin, ability, limits: &limits };
+        let read = read(&judge, count, bytes, &mut answers);
+        assert_eq!(answers.items[0], Answer::Bytes(0..3));
+        assert!(answers.bytes.starts_with(b"old"));
+        if read.is_err() {
+            assert_eq!(answers.items.len(), 1);
+        }
+        read.map(|()| answers)
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_read_in_order() {
+        let bytes = b"\x00\x01\x02\x02\0\0\0hi\x03\x01\0\0\0x\x04\x01\0\0\0y\x05\x01\0\0\0z";
+        let answers = read_as(Ability::Key, 6, bytes).expect("a good answer");
+        let [_, Answer::Default, Answer::Null, Answer::Bytes(at), rest @ ..] = &answers.items[..] else {
+            panic!("{:?}", answers.items)
+        };
+        assert_eq!(&answers.bytes[at.clone()], b"hi");
+        let [Answer::Skip(skip), Answer::Reject(bad), Answer::Fatal(fatal)] = rest else {
+            panic!("{rest:?}")
+        };
+        assert_eq!((skip.as_str(), bad.error.as_str(), fatal.error.as_str()), ("x", "y", "z"));
+        assert_eq!((bad.reason, fatal.reason), (Reason::BadMessage, Reason::Fatal));
+    }
+
+    #[test]
+    fn a_timestamp_is_eight_bytes_and_not_negative() {
+        let bytes = [&[6][..], &77_i64.to_le_bytes(), &[6], &(-1_i64).to_le_bytes()].concat();
+        let answers = read_as(Ability::Timestamp, 2, &bytes).expect("a good answer");
+        assert_eq!(answers.items[1], Answer::Timestamp(77));
+        let Answer::Reject(rejection) = &answers.items[2] else { panic!("{:?}", answers.items) };
+        assert_eq!(rejection.reason, Reason::BadOutput);
+        assert!(rejection.error.contains("-1"), "{}", rejection.error);
+    }
+
+    #[test]
+    fn an_answer_over_the_limit_condemns_only_its_message() {
+        let answers = read_as(Ability::Value, 2, b"\x02\x05\0\0\0abcde\x02\x04\0\0\0abcd");
+        let items = answers.expect("a good answer").items;
+        assert!(matches!(&items[1], Answer::Reject(rejection) if rejection.reason == Reason::BadOutput));
+        assert!(matches!(&items[2], Answer::Bytes(range) if range.len() == 4));
+    }
+
+    #[test]
+    fn garbage_is_refused_as_a_whole() {
+        let key = |count, bytes| read_as(Ability::Key, count, bytes).expect_err("garbage");
+        assert_eq!(key(2, b"\0"), "the answer ends too early");
+        assert_eq!(key(1, b"\0\0\0"), "2 bytes follow the last answer");
+        assert_eq!(key(1, b"\x02\xff\xff\xff\xffabc"), "the answer ends too early");
+        assert_eq!(key(1, b"\x02\x01\0"), "the answer ends too early");
+        assert_eq!(key(1, b"\x03\x01\0\0\0\xff"), "a text is not UTF-8");
+        assert_eq!(key(1, b"\x07"), "7 is no answer of a key setter");
+        assert_eq!(key(1, b"\x06\0\0\0\0\0\0\0\0"), "6 is no answer of a key setter");
+        let timestamp = read_as(Ability::Timestamp, 1, b"\x01").expect_err("garbage");
+        assert_eq!(timestamp, "1 is no answer of a timestamp setter");
+    }
+}

@@ -1,0 +1,46 @@
+//! The setters of one lane.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::engine::Ticker;
+use super::load::Plugin;
+use super::worker::Worker;
+use super::{Ability, Answer, Answers};
+use crate::message::Batch;
+
+/// Instances of all plugins for one thread, made as they are needed and renewed after failures.
+pub struct Setters {
+    workers: Vec<Worker>,
+    /// Kept so that calls are timed as long as there can be any.
+    _clock: Option<Arc<Ticker>>,
+}
+
+impl Setters {
+    pub(super) fn new(plugins: &[Arc<Plugin>], clock: Option<Arc<Ticker>>) -> Self {
+        let workers = plugins.iter().map(|plugin| Worker::new(Arc::clone(plugin))).collect();
+        Self { workers, _clock: clock }
+    }
+
+    /// Whether a plugin decides this.
+    #[must_use]
+    pub fn has(&self, ability: Ability) -> bool {
+        self.workers.iter().any(|worker| worker.has(ability))
+    }
+
+    /// Answers for every message of a run, in order: `answers.items[0]` belongs to the message at
+    /// `range.start`. What was in `answers` is forgotten.
+    ///
+    /// Never fails as a whole: a message that its plugin cannot handle gets [`Answer::Reject`].
+    /// Without a plugin for the ability all answers are [`Answer::Default`].
+    ///
+    /// # Panics
+    /// If the range is not within the batch.
+    pub fn call(&mut self, ability: Ability, batch: &Batch, range: Range<usize>, answers: &mut Answers) {
+        answers.clear();
+        match self.workers.iter_mut().find(|worker| worker.has(ability)) {
+            Some(worker) => worker.answer(ability, batch, range, answers),
+            None => answers.items.resize(range.len(), Answer::Default),
+        }
+    }
+}

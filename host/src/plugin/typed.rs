@@ -1,0 +1,73 @@
+//! Messages and answers of the typed interfaces, as the bindings have them.
+
+use super::answers::{Answer, Answers, Judge};
+use super::bindings::mqtt_source::plugin::types::{self, BytesOutcome, PluginError, TimeOutcome};
+use super::interfaces::{Outcome, Typed};
+use crate::message::{Message, Properties, Property, Qos};
+
+/// Hands a message over, borrowed from its batch.
+pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>) -> R) -> R {
+    let user: Vec<_> = message.properties().map(user_properties).unwrap_or_default();
+    to(types::Message {
+        topic: message.topic(),
+        payload: message.payload(),
+        qos: match message.qos() {
+            Qos::AtMostOnce => types::Qos::AtMostOnce,
+            Qos::AtLeastOnce => types::Qos::AtLeastOnce,
+            Qos::ExactlyOnce => types::Qos::ExactlyOnce,
+        },
+        retain: message.retain(),
+        dup: message.dup(),
+        packet_id: Some(message.packet_id()).filter(|id| *id != 0),
+        received_at_ms: message.received_at_ms(),
+        properties: message.properties().map(|properties| single_properties(properties, &user)),
+    })
+}
+
+fn user_properties(properties: Properties<'_>) -> Vec<(&str, &str)> {
+    let user = |property| match property {
+        Property::User(name, value) => Some((name, value)),
+        _ => None,
+    };
+    properties.iter().filter_map(user).collect()
+}
+
+fn single_properties<'a>(properties: Properties<'a>, user: &'a [(&'a str, &'a str)]) -> types::Properties<'a> {
+    let mut found = types::Properties {
+        payload_format: None,
+        message_expiry_secs: None,
+        content_type: None,
+        response_topic: None,
+        correlation_data: None,
+        user_properties: user,
+    };
+    for property in properties.iter() {
+        match property {
+            Property::PayloadFormat(format) => found.payload_format = Some(format),
+            Property::MessageExpiry(seconds) => found.message_expiry_secs = Some(seconds),
+            Property::ContentType(text) => found.content_type = Some(text),
+            Property::ResponseTopic(topic) => found.response_topic = Some(topic),
+            Property::CorrelationData(data) => found.correlation_data = Some(data),
+            Property::User(..) => {}
+        }
+    }
+    found
+}
+
+/// Adds the answer for one message.
+pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
+    let item = match answer {
+        Ok(Outcome::Bytes(BytesOutcome::Default) | Outcome::Time(TimeOutcome::Default)) => Answer::Default,
+        Ok(Outcome::Bytes(BytesOutcome::Null)) => Answer::Null,
+        Ok(Outcome::Bytes(BytesOutcome::Bytes(bytes))) => {
+            let from = answers.bytes.len();
+            answers.bytes.extend_from_slice(&bytes);
+            judge.bytes(from..answers.bytes.len())
+        }
+        Ok(Outcome::Bytes(BytesOutcome::Skip(why)) | Outcome::Time(TimeOutcome::Skip(why))) => Judge::skip(&why),
+        Ok(Outcome::Time(TimeOutcome::EpochMs(milliseconds))) => judge.timestamp(milliseconds),
+        Err(PluginError::BadMessage(why)) => judge.bad_message(&why),
+        Err(PluginError::Fatal(why)) => judge.fatal(&why),
+    };
+    answers.items.push(item);
+}

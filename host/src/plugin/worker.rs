@@ -1,0 +1,166 @@
+//! One plugin on one lane: how many messages go into a call, and finding the guilty one when a
+//! call fails.
+//!
+//! A message is guilty only when it fails alone in a fresh instance. So a run that failed is run
+//! again message by message, and a message that fails in an instance with a past once more in a
+//! new one.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::answers::{Answers, Judge};
+use super::instance::{Failure, Instance, Unstarted};
+use super::load::{Calls, Plugin};
+use super::{Ability, packed, typed};
+use crate::message::{Batch, Reason};
+
+/// Most messages in a call.
+const RUN: usize = 64;
+/// Most bytes in a call, unless one message alone has more.
+const RUN_BYTES: usize = 1 << 20;
+/// Calls without a time-out before a shortened run is made longer again.
+const GOOD_CALLS: u32 = 1000;
+
+pub(super) struct Worker {
+    plugin: Arc<Plugin>,
+    /// Absent before the first call, and after a failure.
+    instance: Option<Instance>,
+    pace: Pace,
+}
+
+impl Worker {
+    pub fn new(plugin: Arc<Plugin>) -> Self {
+        Self { plugin, instance: None, pace: Pace::default() }
+    }
+
+    pub fn has(&self, ability: Ability) -> bool {
+        self.plugin.indices.calls(ability).is_some()
+    }
+
+    /// Adds one answer for every message of the range.
+    pub fn answer(&mut self, ability: Ability, batch: &Batch, range: Range<usize>, answers: &mut Answers) {
+        let packed = self.plugin.indices.calls(ability) == Some(Calls::Packed);
+        let mut next = range.start;
+        while next < range.end {
+            let most = if packed { self.pace.run } else { 1 };
+            let run = next..fitting(batch, next..range.end.min(next + most));
+            next = run.end;
+            if run.len() == 1 {
+                self.answer_one(ability, batch, run.start, answers);
+            } else {
+                self.answer_run(ability, batch, run, answers);
+            }
+        }
+    }
+
+    fn answer_run(&mut self, ability: Ability, batch: &Batch, run: Range<usize>, answers: &mut Answers) {
+        let Err(failure) = self.attempt(ability, batch, run.clone(), answers) else {
+            return self.pace.went_well();
+        };
+        let mut guilty = 0;
+        for index in run.clone() {
+            guilty += usize::from(!self.answer_one(ability, batch, index, answers));
+        }
+        if guilty > 0 {
+            return;
+        }
+        if failure.reason == Reason::TimeOut {
+            self.pace.slow_down();
+        }
+        let (plugin, messages, error) = (&self.plugin.name.name, run.len(), failure.error);
+        tracing::warn!(target: "plugin", plugin, messages, error, "failed for a run of messages, but for none of them alone");
+    }
+
+    /// Whether the message is innocent.
+    fn answer_one(&mut self, ability: Ability, batch: &Batch, index: usize, answers: &mut Answers) -> bool {
+        let fresh = self.instance.as_ref().is_none_or(Instance::is_fresh);
+        let mut attempted = self.attempt(ability, batch, index..index + 1, answers);
+        if attempted.is_err() && !fresh {
+            attempted = self.attempt(ability, batch, index..index + 1, answers);
+        }
+        let Err(failure) = attempted else { return true };
+        if failure.panicked {
+            self.plugin.log.write(tracing::Level::ERROR, "panic", &failure.error);
+        }
+        let judge = Judge { plugin: &self.plugin.name, ability, limits: &self.plugin.limits };
+        answers.items.push(match failure.reason {
+            Reason::Fatal => judge.fatal(&failure.error),
+            reason => judge.reject(reason, failure.error),
+        });
+        false
+    }
+
+    /// One call. Adds all answers of the run, or none. An instance that failed is dropped.
+    fn attempt(
+        &mut self,
+        ability: Ability,
+        batch: &Batch,
+        run: Range<usize>,
+        answers: &mut Answers,
+    ) -> Result<(), Failure> {
+        let plugin = &*self.plugin;
+        let judge = Judge { plugin: &plugin.name, ability, limits: &plugin.limits };
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => Instance::start(plugin).map_err(unstarted)?,
+        };
+        if plugin.indices.calls(ability) == Some(Calls::Packed) {
+            let answer = instance.packed(plugin, ability, batch.packed(run.clone()))?;
+            packed::read(&judge, run.len(), &answer, answers)
+                .map_err(|error| Failure::nonsense(ability, &error))?;
+        } else {
+            let message = batch.message(run.start);
+            let answer = typed::lend(&message, |message| instance.typed(plugin, ability, message))?;
+            typed::read(&judge, answer, answers);
+        }
+        self.instance = Some(instance).filter(|instance| !instance.is_bloated());
+        Ok(())
+    }
+}
+
+/// It started once, so what it lacks now is not the message's fault.
+fn unstarted(why: Unstarted) -> Failure {
+    let error = match why {
+        Unstarted::Failed(error) => error,
+        Unstarted::WrongType(interface, error) => format!("{interface}: {error}"),
+    };
+    Failure { reason: Reason::Fatal, error: format!("it does not start any more: {error}"), panicked: false }
+}
+
+/// Where a run of at most [`RUN_BYTES`] ends. It has at least one message.
+fn fitting(batch: &Batch, run: Range<usize>) -> usize {
+    let mut end = run.end;
+    while end > run.start + 1 && batch.packed(run.start..end).len() > RUN_BYTES {
+        end = run.start + (end - run.start) / 2;
+    }
+    end
+}
+
+/// How many messages this plugin handles within the time of one call.
+#[derive(Debug, PartialEq, Eq)]
+struct Pace {
+    run: usize,
+    good: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { run: RUN, good: 0 }
+    }
+}
+
+impl Pace {
+    fn slow_down(&mut self) {
+        *self = Self { run: (self.run / 2).max(1), good: 0 };
+    }
+
+    fn went_well(&mut self) {
+        if self.run == RUN {
+            return;
+        }
+        self.good += 1;
+        if self.good == GOOD_CALLS {
+            *self = Self { run: (self.run * 2).min(RUN), good: 0 };
+        }
+    }
+}

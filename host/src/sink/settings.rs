@@ -1,0 +1,114 @@
+//! librdkafka's settings: those that the promises rest on, and the user's on top.
+
+use std::borrow::Cow;
+
+/// How to reach Kafka.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `host:port,...`
+    pub brokers: String,
+    /// The name under which the brokers see this client.
+    pub client_id: String,
+    /// The user's own properties, already checked against those that carry a promise.
+    pub properties: Vec<(String, String)>,
+    /// The largest batch that the topic takes, in bytes, if it is known.
+    pub largest_batch: Option<usize>,
+}
+
+/// librdkafka's own limit for a batch, in bytes.
+const BATCH_SIZE: usize = 1_000_000;
+
+/// Each with its reason.
+const DEFAULTS: [(&str, &str); 16] = [
+    // Retries neither duplicate nor reorder; implies acks=all.
+    ("enable.idempotence", "true"),
+    // A record is given up never, not after five minutes: an unreachable Kafka is no fault of it.
+    ("message.timeout.ms", "0"),
+    // Waiting this long for company gives full batches at high rates and hardly shows at low ones.
+    ("linger.ms", "5"),
+    ("batch.num.messages", "10000"),
+    ("compression.type", "lz4"),
+    // The broker knows what it takes; librdkafka's limit of 1 MB is below Kafka's own.
+    ("message.max.bytes", "300000000"),
+    // The same key goes where Kafka's Java clients put it.
+    ("partitioner", "murmur2_random"),
+    // The source's credit is what bounds the queue; these are only out of its way.
+    ("queue.buffering.max.messages", "10000000"),
+    ("queue.buffering.max.kbytes", "2097151"),
+    ("socket.keepalive.enable", "true"),
+    ("socket.nagle.disable", "true"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("retry.backoff.max.ms", "1000"),
+    // An unknown topic is found soon after somebody creates it.
+    ("topic.metadata.refresh.interval.ms", "10000"),
+    ("topic.metadata.propagation.max.ms", "10000"),
+    ("log.connection.close", "false"),
+];
+
+impl Settings {
+    /// Everything to set for the producer, later ones over earlier ones.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let defaults = DEFAULTS.into_iter().map(|(name, value)| (name, Cow::Borrowed(value)));
+        let batch = self.largest_batch.map_or(BATCH_SIZE, |largest| largest.min(BATCH_SIZE));
+        let batch = ("batch.size", Cow::Owned(batch.to_string()));
+        let user = self.user().map(|(name, value)| (name, Cow::Borrowed(value)));
+        defaults.chain([batch]).chain(self.reach()).chain(user)
+    }
+
+    /// Whether the topic's limit asks for smaller batches.
+    pub fn needs_smaller_batches(&self) -> bool {
+        self.largest_batch.is_some_and(|largest| largest < BATCH_SIZE)
+    }
+
+    /// What any client needs to reach the brokers, and nothing that only a producer knows.
+    pub fn connection(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        const PREFIXES: [&str; 6] = ["sasl.", "ssl.", "security.", "socket.", "broker.", "client."];
+        let user = self.user().filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+        self.reach().into_iter().chain(user.map(|(name, value)| (name, Cow::Borrowed(value))))
+    }
+
+    fn reach(&self) -> [(&str, Cow<'_, str>); 2] {
+        let (brokers, client_id) = (self.brokers.as_str(), self.client_id.as_str());
+        [("bootstrap.servers", Cow::Borrowed(brokers)), ("client.id", Cow::Borrowed(client_id))]
+    }
+
+    fn user(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value_of(settings: &Settings, wanted: &str) -> Option<String> {
+        let values = settings.properties().filter(|(name, _)| *name == wanted);
+        values.map(|(_, value)| value.into_owned()).last()
+    }
+
+    #[test]
+    fn the_user_has_the_last_word() {
+        let properties = vec![("linger.ms".to_owned(), "50".to_owned())];
+        let settings = Settings { properties, ..Settings::default() };
+        assert_eq!(value_of(&settings, "linger.ms").as_deref(), Some("50"));
+        assert_eq!(value_of(&settings, "enable.idempotence").as_deref(), Some("true"));
+    }
+
+    #[test]
+    fn batches_are_no_larger_than_the_topic_takes() {
+        let small = Settings { largest_batch: Some(2_000), ..Settings::default() };
+        assert_eq!(value_of(&small, "batch.size").as_deref(), Some("2000"));
+        let large = Settings { largest_batch: Some(9_000_000), ..Settings::default() };
+        assert_eq!(value_of(&large, "batch.size").as_deref(), Some("1000000"));
+        assert_eq!((small.needs_smaller_batches(), large.needs_smaller_batches()), (true, false));
+    }
+
+    #[test]
+    fn other_clients_get_credentials_and_no_producer_properties() {
+        let properties = [("sasl.username", "me"), ("linger.ms", "50")];
+        let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let settings = Settings { brokers: "b:1".to_owned(), properties, ..Settings::default() };
+        let names: Vec<_> = settings.connection().map(|(name, _)| name).collect();
+        assert_eq!(names, ["bootstrap.servers", "client.id", "sasl.username"]);
+    }
+}

@@ -1,0 +1,112 @@
+//! What becomes of a message: its key, value, timestamp and headers.
+//!
+//! Everything here runs once per message, so it allocates only where an answer is not already
+//! somewhere in the message.
+
+pub mod builtin;
+pub mod headers;
+mod json;
+mod time;
+
+use std::borrow::Cow;
+
+use crate::message::{Batch, Message, Record, Rejection, Verdict};
+use crate::plugin::{Ability, Answer, Answers, Setters};
+use builtin::{Builtin, Wanted};
+
+/// The setters of one lane: plugins where there are any, the built-in ones behind them.
+pub struct Transform {
+    builtin: Builtin,
+    plugins: Setters,
+    key: Answers,
+    value: Answers,
+    timestamp: Answers,
+    /// How many `_timestamp`s named no time since the last [`Self::take_unusable_timestamps`].
+    unusable_timestamps: u64,
+}
+
+impl Transform {
+    pub fn new(builtin: Builtin, plugins: Setters) -> Self {
+        let (key, value, timestamp) = (Answers::new(), Answers::new(), Answers::new());
+        Self { builtin, plugins, key, value, timestamp, unusable_timestamps: 0 }
+    }
+
+    /// Decides what becomes of each message of a batch, in order.
+    pub fn each(&mut self, batch: &Batch, mut decided: impl FnMut(usize, Verdict<'_>)) {
+        let all = 0..batch.len();
+        let Self { plugins, key, value, timestamp, .. } = self;
+        let slots = [(Ability::Key, key), (Ability::Value, value), (Ability::Timestamp, timestamp)];
+        for (ability, answers) in slots {
+            if plugins.has(ability) {
+                plugins.call(ability, batch, all.clone(), answers);
+            }
+        }
+        let mut unusable_timestamps = 0;
+        for (index, message) in batch.messages().enumerate() {
+            let answers = [&self.key, &self.value, &self.timestamp];
+            let answers = answers.map(|answers| answers.items.get(index).unwrap_or(&Answer::Default));
+            let verdict = exceptional(answers).unwrap_or_else(|| {
+                let (record, unusable) = self.record(message, answers);
+                unusable_timestamps += u64::from(unusable);
+                Verdict::Record(record)
+            });
+            decided(index, verdict);
+        }
+        self.unusable_timestamps += unusable_timestamps;
+    }
+
+    /// The record of a message that is to become one, and whether its `_timestamp` was unusable.
+    fn record<'a>(&'a self, message: Message<'a>, [key, value, timestamp]: [&Answer; 3]) -> (Record<'a>, bool) {
+        let wanted = Wanted {
+            key: matches!(key, Answer::Default),
+            timestamp: matches!(timestamp, Answer::Default),
+        };
+        let decision = self.builtin.decide(&message, wanted);
+        let record = Record {
+            key: bytes(key, &self.key, decision.key),
+            value: bytes(value, &self.value, Some(Cow::Borrowed(self.builtin.value(&message)))),
+            timestamp_ms: match timestamp {
+                Answer::Timestamp(milliseconds) => *milliseconds,
+                _ => decision.timestamp_ms,
+            },
+        };
+        (record, decision.timestamp_unusable)
+    }
+
+    /// For the ledger.
+    pub fn take_unusable_timestamps(&mut self) -> u64 {
+        std::mem::take(&mut self.unusable_timestamps)
+    }
+}
+
+/// What a plugin answered, or what the built-in setter says.
+fn bytes<'a>(
+    answer: &Answer,
+    answers: &'a Answers,
+    builtin: Option<Cow<'a, [u8]>>,
+) -> Option<Cow<'a, [u8]>> {
+    match answer {
+        Answer::Bytes(range) => Some(Cow::Borrowed(&answers.bytes[range.clone()])),
+        Answer::Null => None,
+        _ => builtin,
+    }
+}
+
+/// The verdict on a message that becomes no record: a plugin that cannot work decides first, then
+/// one that skips, then one that rejects.
+fn exceptional<'a>(answers: [&'a Answer; 3]) -> Option<Verdict<'a>> {
+    let fatal = |answer: &'a Answer| match answer {
+        Answer::Fatal(rejection) => Some(Verdict::Fatal(Rejection::clone(rejection))),
+        _ => None,
+    };
+    let skip = |answer: &'a Answer| match answer {
+        Answer::Skip(reason) => Some(Verdict::Skip(Cow::Borrowed(reason))),
+        _ => None,
+    };
+    let reject = |answer: &'a Answer| match answer {
+        Answer::Reject(rejection) => Some(Verdict::Reject(Rejection::clone(rejection))),
+        _ => None,
+    };
+    let first = |choice: &dyn Fn(&'a Answer) -> Option<Verdict<'a>>| answers.into_iter().find_map(choice);
+    first(&fatal).or_else(|| first(&skip)).or_else(|| first(&reject))
+}

@@ -1,0 +1,8 @@
+use plugin_sdk::prelude::*;
+
+#[key_setter]
+extern "C" fn key(_message: &Message) -> i64 {
+    0
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use plugin_sdk::prelude::*;
+
+#[key_setter]
+struct Key2;
+
+fn main() {}

@@ -1,0 +1,8 @@
+;; A component that was built against another version of the contract.
+(component
+  (core module $code
+    (func (export "key") (result i32) i32.const 0))
+  (core instance $code (instantiate $code))
+  (func $key (result u32) (canon lift (core func $code "key")))
+  (instance $key-setter (export "key" (func $key)))
+  (export "mqtt-source:plugin/key-setter@0.2.0" (instance $key-setter)))
