@@ -53,7 +53,7 @@ fn values_out_of_range_are_refused() {
 #[test]
 fn an_empty_client_id_is_refused() {
     refused(
-        right().without("client-id").flag("client-id", ""),
+        &right().without("client-id").flag("client-id", ""),
         &["client-id"],
     );
 }
@@ -98,7 +98,7 @@ fn kafka_settings_that_would_break_a_promise_are_refused() {
         refused(&right().argument("-X").argument(setting), &[name]);
     }
     refused(
-        right().argument("-X").argument("no.such.setting=1"),
+        &right().argument("-X").argument("no.such.setting=1"),
         &["no.such.setting"],
     );
 }
