@@ -140,14 +140,14 @@ fn keep_alives_go_on_while_kafka_is_stopped() {
     let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());
     let topic = kafka.topic("keep-alive");
     let host = Host::between(&mosquitto, "plant/#", &kafka, &topic)
-        .flag("keep-alive", 1)
+        .flag("keep-alive", 5)
         .start();
 
     kafka.pause();
     let published = messages("plant", 3, 5_000, 1);
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
     // mosquitto hangs up on a client that it has not heard of for one and a half keep-alives.
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(10));
     let log = mosquitto.log();
     kafka.resume();
 
