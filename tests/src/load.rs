@@ -32,6 +32,18 @@ fn message(prefix: &str, topics: usize, sequence: usize, qos: u8) -> Publish {
     Publish::new(topic, payload).qos(qos)
 }
 
+/// Bytes that no compression makes smaller, the same ones every time.
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(size).collect()
+}
+
 /// Publishes at quality of service 1 in the background until it is told to stop.
 #[derive(Debug)]
 pub struct Load {

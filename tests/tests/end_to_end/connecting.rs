@@ -127,14 +127,15 @@ fn a_refused_subscription_ends_the_program_and_names_the_filter() {
 
 #[test]
 fn refusals_that_time_does_not_cure_end_the_program() {
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("refusals");
     for (version, codes) in [
         ("3.1.1", &[1_u8, 2, 4, 5][..]),
         ("5", &[0x84, 0x85, 0x86, 0x87, 0x8a]),
     ] {
         for &code in codes {
             let server = ScriptedServer::start();
-            let address = Kafka::shared().address();
-            let host = Host::between_ports(server.port(), "plant/#", address, "refused")
+            let host = Host::between_ports(server.port(), "plant/#", kafka.address(), &topic)
                 .flag("mqtt-version", version)
                 .launch();
             server.accept().refuse_connect(code);

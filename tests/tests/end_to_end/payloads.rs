@@ -1,7 +1,7 @@
 //! Payloads and topics that are unusual, and records that Kafka does not take.
 
 use tests::kafka::{Kafka, dead_letters};
-use tests::load::{assert_carried_once, messages};
+use tests::load::{assert_carried_once, messages, noise};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::wire::Publish;
@@ -16,7 +16,7 @@ fn unusual_payloads_arrive_byte_for_byte() {
     let host = Host::between(&mosquitto, "#", kafka, &topic).start();
     let nested = "[".repeat(10_000) + &"]".repeat(10_000);
     let open = "{\"a\":".repeat(10_000);
-    let large = vec![0xa5; 900_000];
+    let large = noise(900_000);
     let payloads: [&[u8]; 9] = [
         b"",
         b"\0",
@@ -72,7 +72,7 @@ fn a_message_that_kafka_finds_too_large_becomes_a_dead_letter_cut_to_64_kib() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("too-large");
     let host = Host::between(&mosquitto, "#", kafka, &topic).start();
-    let large: Vec<u8> = (0..3 * MIB).map(|index| (index % 251) as u8).collect();
+    let large = noise(3 * MIB);
     let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
     publisher.publish(&[
         Publish::new("a", "before"),
@@ -105,10 +105,7 @@ fn a_message_of_one_mib_arrives_where_kafka_takes_it() {
         .argument("-X")
         .argument("message.max.bytes=4000000")
         .start();
-    let published = [
-        Publish::new("a", vec![b'x'; MIB]),
-        Publish::new("a", "after"),
-    ];
+    let published = [Publish::new("a", noise(MIB)), Publish::new("a", "after")];
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
     assert_carried_once(&published, &kafka.wait_for(&topic, 2, SOON));
     host.stop().assert_clean();
@@ -125,10 +122,15 @@ fn only_the_oversized_record_of_a_batch_is_rejected() {
 
     // They wait in the session, so that many come at once; together they are too large as well.
     let small: Vec<_> = (0..500)
-        .map(|number| Publish::new("a", format!("{number:0>200}")))
+        .map(|number| {
+            Publish::new(
+                "a",
+                [format!("{number} ").into_bytes(), noise(200)].concat(),
+            )
+        })
         .collect();
     let mut published = small.clone();
-    published.insert(250, Publish::new("a", vec![b'x'; 20_000]));
+    published.insert(250, Publish::new("a", noise(20_000)));
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
     let host = command.start();
 
