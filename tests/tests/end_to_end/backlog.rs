@@ -75,5 +75,6 @@ fn a_backlog_is_drained_by_resuming_the_session_when_few_bytes_may_be_in_flight(
     kafka.pause();
     std::thread::sleep(Duration::from_secs(2));
     kafka.resume();
+    host.wait_until_ready_again(2);
     assert_drained(host, &published, &kafka, &topic);
 }
