@@ -15,13 +15,7 @@ pub struct Backoff {
 
 impl Backoff {
     pub fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            next: first,
-            random: RandomState::new(),
-            drawn: 0,
-        }
+        Self { first, longest, next: first, random: RandomState::new(), drawn: 0 }
     }
 
     /// The next pause: twice the one before, less up to a quarter.
@@ -50,10 +44,7 @@ mod tests {
         let pauses: Vec<_> = (0..6).map(|_| backoff.next_pause()).collect();
         for (pause, whole) in pauses.iter().zip([100, 200, 400, 800, 1000, 1000]) {
             let whole = Duration::from_millis(whole);
-            assert!(
-                *pause <= whole && *pause >= whole.mul_f64(0.74),
-                "{pause:?} of {whole:?}"
-            );
+            assert!(*pause <= whole && *pause >= whole.mul_f64(0.74), "{pause:?} of {whole:?}");
         }
         backoff.reset();
         assert!(backoff.next_pause() <= first);

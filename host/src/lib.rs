@@ -4,6 +4,7 @@ pub mod config;
 pub mod message;
 pub mod plugin;
 pub mod reject;
+pub mod setup;
 pub mod sink;
 pub mod source;
 pub mod telemetry;

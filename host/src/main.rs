@@ -1,81 +1,96 @@
-use host::{bridge, message::Qos, sink, source, telemetry::Ledger, transform};
+//! `host`: arguments, logging, run, exit code.
+
+use std::process::ExitCode;
 use std::sync::Arc;
-fn env(n: &str, d: &str) -> String {
-    std::env::var(n).unwrap_or_else(|_| d.to_owned())
+
+use host::bridge::{self, Stops};
+use host::config::{self, Command, Config};
+use host::setup;
+use host::telemetry::{self, Ledger};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// It could not go on.
+const FAILED: u8 = 1;
+/// Wrong usage or configuration.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match config::read(std::env::args_os(), std::env::vars_os()) {
+        Err(refusal) => {
+            refusal.print();
+            refusal.exit_code()
+        }
+        Ok(Command::Demo(_)) => fail(USAGE, "this build has no demonstration yet"),
+        Ok(Command::Bridge(config)) => carry(*config),
+    }
 }
-fn main() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(env("RUST_LOG", "info"))
-        .init();
-    let settings = bridge::Settings {
-        source: source::Settings {
-            server: source::Server {
-                host: "127.0.0.1".into(),
-                port: env("MQTT", "1883").parse().unwrap(),
-                tls: None,
-            },
-            hello: source::packet::Hello {
-                version: if env("V", "4") == "5" {
-                    source::packet::Version::V5
-                } else {
-                    source::packet::Version::V3_1_1
-                },
-                client_id: env("CID", "host-1"),
-                clean_session: false,
-                keep_alive: 30,
-                username: None,
-                password: None,
-                max_packet_size: 16 << 20,
-                session_expiry: 86400,
-                receive_maximum: 8192,
-                user_properties: vec![],
-            },
-            filters: vec![env("TOPIC", "#")],
-            qos: Qos::from_number(env("QOS", "1").parse().unwrap()).unwrap(),
-            max_packet_size: 16 << 20,
-        },
-        sink: sink::Settings {
-            brokers: env("KAFKA", "127.0.0.1:9092"),
-            client_id: "host-1".into(),
-            properties: vec![], largest_batch: None,
-        },
-        route: bridge::Route {
-            kafka_topic: env("KTOPIC", "plant"),
-            dead_letter_topic: env("KTOPIC", "plant") + ".dead-letter",
-            headers: transform::headers::HeaderPolicy::Properties,
-            on_error: bridge::OnError::DeadLetter,
-        },
-        lanes: 1,
-        max_in_flight_bytes: env("CREDIT", "134217728").parse().unwrap(),
-        print: env("PRINT", "") == "1",
-        shutdown_timeout: std::time::Duration::from_secs(10),
+
+/// Carries messages until told to stop.
+fn carry(config: Config) -> ExitCode {
+    if let Err(problem) = telemetry::init(&config.log) {
+        return fail(USAGE, &problem);
+    }
+    end_on_panic();
+    let (settings, transforms) = match setup::prepare(config) {
+        Ok(prepared) => prepared,
+        Err(problem) => return fail(USAGE, &problem),
     };
-    let files: Vec<std::path::PathBuf> = std::env::var("PLUGIN").ok().map(Into::into).into_iter().collect();
-    let plugins = host::plugin::Plugins::load(&files, &host::plugin::Limits::default()).unwrap();
-    let ledger = Arc::new(Ledger::default());
-    let (tx, rx) = tokio::sync::watch::channel(0);
-    let rt = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let l2 = ledger.clone();
-    let out = rt.block_on(async move {
-        tokio::spawn(async move {
-            let mut t =
-                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
-            loop {
-                t.recv().await;
-                tx.send_modify(|n| *n += 1);
-            }
-        });
-        bridge::run(
-            settings,
-            || transform::Transform::new(transform::builtin::Builtin::new(true), plugins.instantiate()),
-            l2,
-            rx,
-        )
-        .await
+    let ledger = Arc::<Ledger>::default();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, &format!("cannot start: {error}")),
+    };
+    let result = runtime.block_on(async {
+        let stops = stops().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        bridge::run(settings, transforms, Arc::clone(&ledger), stops).await
     });
-    eprintln!("{out:?} in_flight {}", ledger.in_flight());
+    // What may still wait for Kafka's first answer is of no use any more.
+    runtime.shutdown_background();
+    let counts = ledger.counts();
+    eprintln!("{counts}");
+    if counts.timestamp_unusable > 0 {
+        tracing::info!(
+            "{} messages had a _timestamp that names no time, and got their time of arrival",
+            counts.timestamp_unusable
+        );
+    }
+    if let Err(imbalance) = counts.balance() {
+        return fail(FAILED, &imbalance.to_string());
+    }
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(FAILED, &problem),
+    }
+}
+
+/// Counts requests to stop: SIGTERM and SIGINT.
+fn stops() -> std::io::Result<Stops> {
+    let (sender, stops) = watch::channel(0);
+    let (terminate, interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let count = |mut signal: Signal, sender: watch::Sender<u32>| async move {
+        while signal.recv().await.is_some() {
+            sender.send_modify(|stops| *stops += 1);
+        }
+    };
+    tokio::spawn(count(terminate, sender.clone()));
+    tokio::spawn(count(interrupt, sender));
+    Ok(stops)
+}
+
+/// A thread that panics leaves messages that nobody would ever confirm: better to start again,
+/// since nothing unconfirmed was acknowledged.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        eprintln!("host: this is a bug in host; nothing acknowledged is lost, start it again");
+        std::process::exit(i32::from(FAILED));
+    }));
+}
+
+fn fail(code: u8, problem: &str) -> ExitCode {
+    eprintln!("host: {problem}");
+    ExitCode::from(code)
 }

@@ -108,11 +108,7 @@ impl Batch {
         let mut flags = publish.qos as u8;
         flags |= if publish.retain { RETAIN } else { 0 };
         flags |= if publish.dup { DUP } else { 0 };
-        flags |= if publish.properties.is_some() {
-            MQTT_5
-        } else {
-            0
-        };
+        flags |= if publish.properties.is_some() { MQTT_5 } else { 0 };
 
         let mut header = [0; HEADER];
         header[0..4].copy_from_slice(&entry.payload.to_le_bytes());
@@ -167,10 +163,7 @@ impl Batch {
     #[must_use]
     pub fn message(&self, index: usize) -> Message<'_> {
         let entry = self.entries[index];
-        Message {
-            entry,
-            packed: &self.bytes[entry.at..entry.end()],
-        }
+        Message { entry, packed: &self.bytes[entry.at..entry.end()] }
     }
 
     /// All messages, in order.
@@ -445,46 +438,24 @@ mod tests {
     fn a_batch_gives_back_what_was_pushed() {
         let mut batch = Batch::new();
         batch.push(3, 1_700_000_000_001, &publish("plant/a", b"one"));
-        let properties = [
-            0x03, 0, 2, b'a', b'b', 0x0b, 0x81, 0x01, 0x26, 0, 1, b'k', 0, 1, b'v',
-        ];
+        let properties = [0x03, 0, 2, b'a', b'b', 0x0b, 0x81, 0x01, 0x26, 0, 1, b'k', 0, 1, b'v'];
         batch.push(
             4,
             -1,
-            &Publish {
-                properties: Some(&properties),
-                dup: true,
-                ..publish("ü", b"")
-            },
+            &Publish { properties: Some(&properties), dup: true, ..publish("ü", b"") },
         );
 
         let (first, second) = (batch.message(0), batch.message(1));
-        assert_eq!(
-            (first.topic(), first.payload(), first.sequence()),
-            ("plant/a", &b"one"[..], 3)
-        );
-        assert_eq!(
-            (first.qos(), first.retain(), first.dup()),
-            (Qos::AtLeastOnce, true, false)
-        );
-        assert_eq!(
-            (first.packet_id(), first.received_at_ms()),
-            (7, 1_700_000_000_001)
-        );
+        assert_eq!((first.topic(), first.payload(), first.sequence()), ("plant/a", &b"one"[..], 3));
+        assert_eq!((first.qos(), first.retain(), first.dup()), (Qos::AtLeastOnce, true, false));
+        assert_eq!((first.packet_id(), first.received_at_ms()), (7, 1_700_000_000_001));
         assert!(first.properties().is_none());
         assert_eq!(
             (second.topic(), second.payload(), second.received_at_ms()),
             ("ü", &b""[..], -1)
         );
-        let found: Vec<_> = second
-            .properties()
-            .expect("an MQTT 5 message")
-            .iter()
-            .collect();
-        assert_eq!(
-            found,
-            [Property::ContentType("ab"), Property::User("k", "v")]
-        );
+        let found: Vec<_> = second.properties().expect("an MQTT 5 message").iter().collect();
+        assert_eq!(found, [Property::ContentType("ab"), Property::User("k", "v")]);
     }
 
     #[test]

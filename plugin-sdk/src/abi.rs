@@ -9,7 +9,7 @@
 use std::alloc::{Layout, alloc, handle_alloc_error, realloc};
 use std::sync::{Mutex, PoisonError};
 
-use crate::answer::Answers;
+use crate::answers::Answers;
 use crate::message::{Message, MessageBuf, Qos};
 use crate::packed::answer_all;
 use crate::typed::{RawList, RawMessage, RawOption, RawPair, RawProperties, RawResult};
@@ -24,10 +24,7 @@ struct Last {
     area: Area,
 }
 
-static LAST: Mutex<Last> = Mutex::new(Last {
-    answers: Answers::new(),
-    area: Area([0; 6]),
-});
+static LAST: Mutex<Last> = Mutex::new(Last { answers: Answers::new(), area: Area([0; 6]) });
 
 /// Runs one call, and leaves its answers for the host to read.
 fn call(
@@ -111,13 +108,7 @@ unsafe extern "C" fn cabi_realloc(
         unsafe { alloc(layout) }
     } else {
         // SAFETY: as the caller says.
-        unsafe {
-            realloc(
-                old,
-                Layout::from_size_align_unchecked(old_size, align),
-                size,
-            )
-        }
+        unsafe { realloc(old, Layout::from_size_align_unchecked(old_size, align), size) }
     };
     if new.is_null() {
         handle_alloc_error(layout);
@@ -196,9 +187,10 @@ unsafe fn take_text(list: RawList) -> String {
     unsafe { String::from_utf8_unchecked(take(list)) }
 }
 
-/// Owns a list that the host made: `cabi_realloc` allocates as `Vec` does.
+/// Owns a list that the host made: `cabi_realloc` allocates as `Box` does.
 unsafe fn take_list<T>(list: RawList) -> Vec<T> {
     let len = list.len as usize;
-    // SAFETY: as the caller says. An empty list has an aligned address, which is all `Vec` wants.
-    unsafe { Vec::from_raw_parts(list.at as *mut T, len, len) }
+    let list = std::ptr::slice_from_raw_parts_mut(list.at as *mut T, len);
+    // SAFETY: as the caller says. An empty list has an aligned address, which is all `Box` wants.
+    unsafe { Box::from_raw(list) }.into_vec()
 }

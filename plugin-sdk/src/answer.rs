@@ -1,10 +1,11 @@
 //! What setters may return: [`Key`], [`Value`] and [`Timestamp`], and everything that becomes one
-//! of them. An answer is written straight into the packed form that the host reads, so that
-//! returning a `&str` into the message allocates nothing.
+//! of them. An answer is written straight into [`Answers`], so that returning a `&str` into the
+//! message allocates nothing.
 
 use std::borrow::Cow;
 
-use crate::{Error, IntoError};
+use crate::IntoError;
+use crate::answers::Answers;
 
 /// The key of a record, said in full.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,8 +47,9 @@ pub enum Timestamp {
     Skip(Cow<'static, str>),
 }
 
-/// What a [`key_setter`](crate::key_setter) may return: `&str`, `String`, `&[u8]`, `Vec<u8>`, `[u8; N]`, `Cow` of
-/// these, [`Key`], and `Option` and `Result` of all of them. `None` is [`Key::Default`].
+/// What a [`key_setter`](crate::key_setter) may return: `&str`, `String`, `&[u8]`, `Vec<u8>`,
+/// `[u8; N]`, `Cow` of these, [`Key`], and `Option` and `Result` of all of them. `None` is
+/// [`Key::Default`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "not a key",
@@ -59,8 +61,9 @@ pub trait IntoKey {
     fn write(self, answers: &mut Answers);
 }
 
-/// What a [`value_setter`](crate::value_setter) may return: `&str`, `String`, `&[u8]`, `Vec<u8>`, `[u8; N]`, `Cow` of
-/// these, [`Value`], and `Option` and `Result` of all of them. `None` is [`Value::Default`].
+/// What a [`value_setter`](crate::value_setter) may return: `&str`, `String`, `&[u8]`, `Vec<u8>`,
+/// `[u8; N]`, `Cow` of these, [`Value`], and `Option` and `Result` of all of them. `None` is
+/// [`Value::Default`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a value",
     label = "not a value",
@@ -72,8 +75,9 @@ pub trait IntoValue {
     fn write(self, answers: &mut Answers);
 }
 
-/// What a [`timestamp_setter`](crate::timestamp_setter) may return: `i64` in milliseconds since the Unix epoch,
-/// [`Timestamp`], and `Option` and `Result` of them. `None` is [`Timestamp::Default`].
+/// What a [`timestamp_setter`](crate::timestamp_setter) may return: `i64` in milliseconds since
+/// the Unix epoch, [`Timestamp`], and `Option` and `Result` of them. `None` is
+/// [`Timestamp::Default`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a timestamp",
     label = "not a timestamp",
@@ -92,7 +96,7 @@ macro_rules! answer {
             fn write(self, answers: &mut Answers) {
                 match self {
                     Some(answer) => answer.write(answers),
-                    None => answers.default(),
+                    None => answers.use_default(),
                 }
             }
         }
@@ -134,7 +138,7 @@ macro_rules! answer_of_bytes {
         impl $into for $answer {
             fn write(self, answers: &mut Answers) {
                 match self {
-                    Self::Default => answers.default(),
+                    Self::Default => answers.use_default(),
                     Self::Null => answers.null(),
                     Self::Bytes(bytes) => answers.bytes(&bytes),
                     Self::Skip(reason) => answers.skip(&reason),
@@ -181,93 +185,17 @@ impl IntoTimestamp for i64 {
 impl IntoTimestamp for Timestamp {
     fn write(self, answers: &mut Answers) {
         match self {
-            Self::Default => answers.default(),
+            Self::Default => answers.use_default(),
             Self::EpochMs(milliseconds) => answers.epoch_ms(milliseconds),
             Self::Skip(reason) => answers.skip(&reason),
         }
     }
 }
 
-/// Which answer a packed one is, and an exported setter's result too.
-pub(crate) mod tag {
-    pub const DEFAULT: u8 = 0;
-    pub const NULL: u8 = 1;
-    pub const BYTES: u8 = 2;
-    pub const SKIP: u8 = 3;
-    pub const BAD_MESSAGE: u8 = 4;
-    pub const FATAL: u8 = 5;
-    pub const EPOCH_MS: u8 = 6;
-}
-
-/// Answers to the messages of one call, packed (`wit/plugin.wit`) one after the other.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Answers {
-    packed: Vec<u8>,
-}
-
-impl Answers {
-    /// More is given back to the allocator before the next call.
-    const KEEP: usize = 1 << 20;
-
-    pub const fn new() -> Self {
-        Self { packed: Vec::new() }
-    }
-
-    /// Forgets the answers of the last call.
-    pub fn clear(&mut self) {
-        self.packed.clear();
-        self.packed.shrink_to(Self::KEEP);
-    }
-
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.packed
-    }
-
-    fn default(&mut self) {
-        self.packed.push(tag::DEFAULT);
-    }
-
-    fn null(&mut self) {
-        self.packed.push(tag::NULL);
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.sized(tag::BYTES, bytes);
-    }
-
-    fn skip(&mut self, reason: &str) {
-        self.sized(tag::SKIP, reason.as_bytes());
-    }
-
-    fn error(&mut self, error: &Error) {
-        let tag = if error.is_fatal() {
-            tag::FATAL
-        } else {
-            tag::BAD_MESSAGE
-        };
-        self.sized(tag, error.text().as_bytes());
-    }
-
-    fn epoch_ms(&mut self, milliseconds: i64) {
-        self.packed.reserve(9);
-        self.packed.push(tag::EPOCH_MS);
-        self.packed.extend_from_slice(&milliseconds.to_le_bytes());
-    }
-
-    fn sized(&mut self, tag: u8, bytes: &[u8]) {
-        self.packed.reserve(5 + bytes.len());
-        self.packed.push(tag);
-        // A plugin's whole memory has at most 4 GiB.
-        self.packed
-            .extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.packed.extend_from_slice(bytes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     fn packed(write: impl FnOnce(&mut Answers)) -> Vec<u8> {
         let mut answers = Answers::new();
@@ -319,48 +247,17 @@ mod tests {
     #[test]
     fn a_timestamp_is_eight_bytes() {
         assert_eq!(timestamp(1), [6, 1, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(
-            timestamp(Timestamp::EpochMs(-2)),
-            [6, 254, 255, 255, 255, 255, 255, 255, 255]
-        );
+        assert_eq!(timestamp(Timestamp::EpochMs(-2)), [6, 254, 255, 255, 255, 255, 255, 255, 255]);
     }
 
     #[test]
     fn reasons_and_errors_carry_their_text() {
         assert_eq!(key(Key::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
         assert_eq!(value(Value::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
-        assert_eq!(
-            timestamp(Timestamp::Skip("no".into())),
-            [3, 2, 0, 0, 0, b'n', b'o']
-        );
-        assert_eq!(
-            key(Err::<&str, _>(Error::bad_message("x"))),
-            [4, 1, 0, 0, 0, b'x']
-        );
-        assert_eq!(
-            timestamp(Err::<i64, _>(Error::fatal("x"))),
-            [5, 1, 0, 0, 0, b'x']
-        );
+        assert_eq!(timestamp(Timestamp::Skip("no".into())), [3, 2, 0, 0, 0, b'n', b'o']);
+        assert_eq!(key(Err::<&str, _>(Error::bad_message("x"))), [4, 1, 0, 0, 0, b'x']);
+        assert_eq!(timestamp(Err::<i64, _>(Error::fatal("x"))), [5, 1, 0, 0, 0, b'x']);
         let parsed = "".parse::<i64>();
         assert_eq!(timestamp(parsed)[..6], [4, 38, 0, 0, 0, b'c']);
-    }
-
-    #[test]
-    fn answers_follow_each_other_until_they_are_cleared() {
-        let mut answers = Answers::new();
-        IntoKey::write("a", &mut answers);
-        IntoKey::write(None::<&str>, &mut answers);
-        IntoTimestamp::write(None::<i64>, &mut answers);
-        assert_eq!(answers.as_bytes(), [2, 1, 0, 0, 0, b'a', 0, 0]);
-        answers.clear();
-        assert!(answers.as_bytes().is_empty());
-    }
-
-    #[test]
-    fn a_huge_answer_is_not_kept_for_ever() {
-        let mut answers = Answers::new();
-        IntoValue::write(vec![0; 2 * Answers::KEEP], &mut answers);
-        answers.clear();
-        assert!(answers.packed.capacity() <= Answers::KEEP);
     }
 }

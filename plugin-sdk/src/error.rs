@@ -39,18 +39,12 @@ impl Error {
     /// This message is bad, the next may be fine. The host puts it aside (by default into the
     /// dead-letter topic) with this text, and goes on.
     pub fn bad_message(text: impl fmt::Display) -> Self {
-        Self {
-            kind: Kind::BadMessage,
-            text: text.to_string(),
-        }
+        Self { kind: Kind::BadMessage, text: text.to_string() }
     }
 
     /// The plugin cannot work at all. The host stops with this text.
     pub fn fatal(text: impl fmt::Display) -> Self {
-        Self {
-            kind: Kind::Fatal,
-            text: text.to_string(),
-        }
+        Self { kind: Kind::Fatal, text: text.to_string() }
     }
 
     /// Whether the host stops because of it.
@@ -78,10 +72,7 @@ impl<E: std::error::Error> From<E> for Error {
             text = format!("{text}: {cause}");
             source = cause.source();
         }
-        Self {
-            kind: Kind::BadMessage,
-            text,
-        }
+        Self { kind: Kind::BadMessage, text }
     }
 }
 
@@ -133,10 +124,7 @@ mod tests {
     fn an_error_of_another_kind_condemns_the_message_and_names_its_causes() {
         let cause = "x".parse::<u8>().unwrap_err();
         let error = Error::from(Outer(cause));
-        assert_eq!(
-            error,
-            Error::bad_message("no count: invalid digit found in string")
-        );
+        assert_eq!(error, Error::bad_message("no count: invalid digit found in string"));
         assert!(!error.is_fatal());
     }
 

@@ -24,3 +24,14 @@ pub fn install() {
         place::install();
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Message;
+
+    #[test]
+    fn a_test_that_makes_a_message_sees_what_the_plugin_logs() {
+        let _ = Message::new("t", "");
+        assert!(log::log_enabled!(log::Level::Trace));
+    }
+}

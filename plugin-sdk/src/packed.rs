@@ -1,6 +1,6 @@
 //! Answers many messages in one call: the loop behind the packed interfaces of `wit/plugin.wit`.
 
-use crate::answer::Answers;
+use crate::answers::Answers;
 use crate::message::Message;
 
 /// Writes one answer for each of the packed messages.

@@ -87,8 +87,7 @@ impl<'a> Properties<'a> {
     /// The value of the first user property with this name.
     #[must_use]
     pub fn user_property(&self, name: &str) -> Option<&'a str> {
-        self.user_properties()
-            .find_map(|(found, value)| (found == name).then_some(value))
+        self.user_properties().find_map(|(found, value)| (found == name).then_some(value))
     }
 
     /// Names and values of all user properties in the order received; a name may occur more than
@@ -109,9 +108,7 @@ impl<'a> Properties<'a> {
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of_the_message = |property: &Property<'_>| *property != Property::OfTheConnection;
-        f.debug_list()
-            .entries(self.iter().filter(of_the_message))
-            .finish()
+        f.debug_list().entries(self.iter().filter(of_the_message)).finish()
     }
 }
 
@@ -155,13 +152,9 @@ pub(crate) fn push(block: &mut Vec<u8>, bytes: &[u8]) {
     block.extend_from_slice(bytes);
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "documented where a caller can give more"
-)]
+#[expect(clippy::expect_used, reason = "documented where a caller can give more")]
 pub(crate) fn size_u16(size: usize) -> u16 {
-    size.try_into()
-        .expect("MQTT carries at most 65,535 bytes in a topic or a property")
+    size.try_into().expect("MQTT carries at most 65,535 bytes in a topic or a property")
 }
 
 #[cfg(test)]
@@ -170,9 +163,7 @@ mod tests {
 
     #[test]
     fn properties_of_the_connection_are_read_over() {
-        let block = [
-            0x0b, 0x81, 0x01, 0x23, 0, 7, 0x03, 0, 2, b'a', b'b', 0x0b, 1,
-        ];
+        let block = [0x0b, 0x81, 0x01, 0x23, 0, 7, 0x03, 0, 2, b'a', b'b', 0x0b, 1];
         let properties = Properties::new(&block);
         assert_eq!(properties.content_type(), Some("ab"));
         assert_eq!(format!("{properties:?}"), "[ContentType(\"ab\")]");
@@ -180,21 +171,11 @@ mod tests {
 
     #[test]
     fn reading_ends_where_the_properties_do_not_make_sense() {
-        let whole = [
-            0x26, 0, 1, b'k', 0, 1, b'v', 0x02, 0, 0, 0, 9, 0x09, 0, 2, 1, 2,
-        ];
+        let whole = [0x26, 0, 1, b'k', 0, 1, b'v', 0x02, 0, 0, 0, 9, 0x09, 0, 2, 1, 2];
         for size in 0..whole.len() {
             let properties = Properties::new(&whole[..size]);
-            assert_eq!(
-                properties.user_property("k"),
-                (size >= 7).then_some("v"),
-                "{size}"
-            );
-            assert_eq!(
-                properties.message_expiry_secs(),
-                (size >= 12).then_some(9),
-                "{size}"
-            );
+            assert_eq!(properties.user_property("k"), (size >= 7).then_some("v"), "{size}");
+            assert_eq!(properties.message_expiry_secs(), (size >= 12).then_some(9), "{size}");
             assert_eq!(properties.correlation_data(), None, "{size}");
         }
         assert_eq!(Properties::new(&[0x11, 0, 0x01, 1]).payload_format(), None);

@@ -4,7 +4,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::answer::tag;
+use crate::answers::tag;
 
 /// `list<T>` and `string`.
 #[repr(C)]
@@ -76,9 +76,7 @@ pub fn time_result(answer: &[u8], at: u32) -> RawResult {
     match kind {
         tag::EPOCH_MS => {
             // Here the number stands where other answers have their size and text.
-            let number = answer[1..]
-                .first_chunk()
-                .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            let number = answer[1..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             [0, 0, EPOCH_MS, 0, number as u32, (number >> 32) as u32]
         }
         tag::SKIP => [0, 0, SKIP, 0, text.at, text.len],
@@ -94,13 +92,7 @@ fn sized(answer: &[u8], at: u32) -> (u8, RawList) {
         [kind, a, b, c, d, ..] => (*kind, u32::from_le_bytes([*a, *b, *c, *d])),
         _ => (answer.first().copied().unwrap_or(tag::DEFAULT), 0),
     };
-    (
-        kind,
-        RawList {
-            at: at + 5,
-            len: size,
-        },
-    )
+    (kind, RawList { at: at + 5, len: size })
 }
 
 #[cfg(test)]
@@ -110,7 +102,7 @@ mod tests {
     use wit_parser::{Resolve, SizeAlign, Type, TypeDefKind};
 
     use super::*;
-    use crate::answer::Answers;
+    use crate::answers::Answers;
     use crate::{Error, IntoKey, IntoTimestamp, Key, Timestamp};
 
     /// What `wit-parser` makes of the contract.
@@ -148,21 +140,14 @@ mod tests {
             };
             let fields = record.fields.iter().map(|field| &field.ty);
             let offsets = self.sizes.field_offsets(fields);
-            offsets
-                .iter()
-                .map(|(offset, _)| offset.size_wasm32())
-                .collect()
+            offsets.iter().map(|(offset, _)| offset.size_wasm32()).collect()
         }
 
         fn cases(&self, variant: &str) -> Vec<&str> {
             let TypeDefKind::Variant(variant) = self.kind(variant).1 else {
                 panic!("{variant} is no variant");
             };
-            variant
-                .cases
-                .iter()
-                .map(|case| case.name.as_str())
-                .collect()
+            variant.cases.iter().map(|case| case.name.as_str()).collect()
         }
     }
 
@@ -192,10 +177,7 @@ mod tests {
         assert_eq!(contract.offsets("properties"), properties);
         assert_eq!(contract.size("properties"), size_of::<RawProperties>());
         // A tuple of two strings, whose offsets need no table.
-        assert_eq!(
-            (offset_of!(RawPair, name), offset_of!(RawPair, value)),
-            (0, 8)
-        );
+        assert_eq!((offset_of!(RawPair, name), offset_of!(RawPair, value)), (0, 8));
         assert_eq!(size_of::<RawPair>(), 16);
     }
 
@@ -203,23 +185,11 @@ mod tests {
     fn results_lie_in_memory_as_the_contract_says() {
         let contract = Contract::read();
         // What the numbers in `bytes_result` and `time_result` mean.
-        assert_eq!(
-            contract.cases("bytes-outcome"),
-            ["default", "null", "bytes", "skip"]
-        );
-        assert_eq!(
-            contract.cases("time-outcome"),
-            ["default", "epoch-ms", "skip"]
-        );
+        assert_eq!(contract.cases("bytes-outcome"), ["default", "null", "bytes", "skip"]);
+        assert_eq!(contract.cases("time-outcome"), ["default", "epoch-ms", "skip"]);
         assert_eq!(contract.cases("plugin-error"), ["bad-message", "fatal"]);
         // A result aligns its payload like the larger of its two sides: 4 and 8 bytes.
-        assert_eq!(
-            (
-                contract.size("bytes-outcome"),
-                contract.size("plugin-error")
-            ),
-            (12, 12)
-        );
+        assert_eq!((contract.size("bytes-outcome"), contract.size("plugin-error")), (12, 12));
         assert_eq!(contract.size("time-outcome"), 16);
         assert_eq!(size_of::<RawResult>(), 8 + 16);
     }
@@ -242,32 +212,17 @@ mod tests {
         assert_eq!(bytes(Key::Skip("ab".into())), [0, 3, 1005, 2, 0, 0]);
         assert_eq!(bytes(Key::Null)[..2], [0, 1]);
         assert_eq!(bytes(Key::Default)[..2], [0, 0]);
-        assert_eq!(
-            bytes(Err::<Key, _>(Error::bad_message("a"))),
-            [1, 0, 1005, 1, 0, 0]
-        );
-        assert_eq!(
-            bytes(Err::<Key, _>(Error::fatal(""))),
-            [1, 1, 1005, 0, 0, 0]
-        );
+        assert_eq!(bytes(Err::<Key, _>(Error::bad_message("a"))), [1, 0, 1005, 1, 0, 0]);
+        assert_eq!(bytes(Err::<Key, _>(Error::fatal(""))), [1, 1, 1005, 0, 0, 0]);
     }
 
     #[test]
     fn an_answer_of_time_becomes_a_result() {
-        assert_eq!(
-            time(0x0102_0304_0506_0708),
-            [0, 0, 1, 0, 0x0506_0708, 0x0102_0304]
-        );
+        assert_eq!(time(0x0102_0304_0506_0708), [0, 0, 1, 0, 0x0506_0708, 0x0102_0304]);
         assert_eq!(time(-1), [0, 0, 1, 0, u32::MAX, u32::MAX]);
         assert_eq!(time(Timestamp::Skip("ab".into())), [0, 0, 2, 0, 1005, 2]);
         assert_eq!(time(Timestamp::Default)[..3], [0, 0, 0]);
-        assert_eq!(
-            time(Err::<i64, _>(Error::bad_message("a"))),
-            [1, 0, 0, 1005, 1, 0]
-        );
-        assert_eq!(
-            time(Err::<i64, _>(Error::fatal("ab"))),
-            [1, 0, 1, 1005, 2, 0]
-        );
+        assert_eq!(time(Err::<i64, _>(Error::bad_message("a"))), [1, 0, 0, 1005, 1, 0]);
+        assert_eq!(time(Err::<i64, _>(Error::fatal("ab"))), [1, 0, 1, 1005, 2, 0]);
     }
 }

@@ -1,6 +1,8 @@
 //! What plugins become: modules that need no further tool, with the exports of the attributes
 //! used and nothing to import but the host's log.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -14,24 +16,13 @@ const TYPES: &str = "mqtt-source:plugin/types@0.1.0";
 fn build(package: &str) -> Vec<u8> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args([
-        "build",
-        "--profile",
-        "plugin",
-        "--target",
-        "wasm32-unknown-unknown",
-    ]);
+    cargo.args(["build", "--profile", "plugin", "--target", "wasm32-unknown-unknown"]);
     cargo.args(["--package", package, "--message-format", "json"]);
     let output = cargo.output().expect("cargo can be started");
     let messages = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{package} does not build: {said}\n{messages}"
-    );
-    let module = messages
-        .split('"')
-        .find(|text| text.ends_with(&wasm(package)));
+    assert!(output.status.success(), "{package} does not build: {said}\n{messages}");
+    let module = messages.split('"').find(|text| text.ends_with(&wasm(package)));
     let module = PathBuf::from(module.expect("cargo names what it built"));
     std::fs::read(&module).expect("cargo built it")
 }
@@ -53,17 +44,11 @@ fn interfaces(module: &[u8]) -> (Vec<String>, Vec<String>) {
     };
     let world = &resolve.worlds[world];
     let names = |keys: Vec<_>| {
-        let mut names: Vec<_> = keys
-            .into_iter()
-            .map(|key| resolve.name_world_key(key))
-            .collect();
+        let mut names: Vec<_> = keys.into_iter().map(|key| resolve.name_world_key(key)).collect();
         names.sort();
         names
     };
-    (
-        names(world.imports.keys().collect()),
-        names(world.exports.keys().collect()),
-    )
+    (names(world.imports.keys().collect()), names(world.exports.keys().collect()))
 }
 
 #[test]
@@ -72,10 +57,7 @@ fn one_attribute_exports_the_typed_and_the_packed_interface() {
     assert_eq!(imports, [HOST, TYPES]);
     assert_eq!(
         exports,
-        [
-            "mqtt-source:plugin/key-setter@0.1.0",
-            "mqtt-source:plugin/packed-key-setter@0.1.0",
-        ]
+        ["mqtt-source:plugin/key-setter@0.1.0", "mqtt-source:plugin/packed-key-setter@0.1.0",]
     );
 }
 
@@ -100,14 +82,12 @@ fn several_attributes_export_all_of_theirs() {
 fn a_module_is_small_and_says_what_it_was_made_of() {
     let module = build("topic-level-key");
     assert!(module.len() < 60_000, "{} bytes", module.len());
-    let about = Parser::new(0)
-        .parse_all(&module)
-        .find_map(|payload| match payload {
-            Ok(Payload::CustomSection(section)) if section.name() == "mqtt-source:sdk" => {
-                Some(section.data())
-            }
-            _ => None,
-        });
+    let about = Parser::new(0).parse_all(&module).find_map(|payload| match payload {
+        Ok(Payload::CustomSection(section)) if section.name() == "mqtt-source:sdk" => {
+            Some(section.data())
+        }
+        _ => None,
+    });
     let about: serde_json::Value =
         serde_json::from_slice(about.expect("the section is there")).expect("it is JSON");
     let version = env!("CARGO_PKG_VERSION");

@@ -11,13 +11,10 @@ const UPDATE: &str = "UPDATE_WORLDS";
 fn the_committed_worlds_match_the_contract() {
     let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("wit");
     let mut resolve = Resolve::default();
-    let package = resolve
-        .push_file(wit.join("plugin.wit"))
-        .expect("the contract is valid WIT");
+    let package = resolve.push_file(wit.join("plugin.wit")).expect("the contract is valid WIT");
     for name in ["sdk-key-plugin", "sdk-value-plugin", "sdk-timestamp-plugin"] {
-        let world = resolve
-            .select_world(&[package], Some(name))
-            .expect("the contract has this world");
+        let world =
+            resolve.select_world(&[package], Some(name)).expect("the contract has this world");
         let encoded = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None)
             .expect("a world can be encoded");
         let file = wit.join(format!("{name}.bin"));

@@ -45,23 +45,13 @@ impl Certificates {
             path(&extensions),
             path(&server)
         ));
-        Self {
-            authority,
-            server,
-            server_key,
-            _folder: folder,
-        }
+        Self { authority, server, server_key, _folder: folder }
     }
 }
 
 fn openssl(arguments: &str) {
-    let output = Command::new("openssl")
-        .args(arguments.split_whitespace())
-        .output();
+    let output = Command::new("openssl").args(arguments.split_whitespace()).output();
     let output = output.expect("`openssl` starts (Debian: apt-get install openssl)");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "`openssl {arguments}` failed:\n{errors}"
-    );
+    assert!(output.status.success(), "`openssl {arguments}` failed:\n{errors}");
 }

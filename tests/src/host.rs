@@ -45,8 +45,7 @@ impl Builder {
     /// A flag with its value.
     #[must_use]
     pub fn flag(mut self, name: &str, value: impl ToString) -> Self {
-        self.arguments
-            .push(format!("--{name}={}", value.to_string()));
+        self.arguments.push(format!("--{name}={}", value.to_string()));
         self
     }
 
@@ -61,8 +60,7 @@ impl Builder {
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         let (alone, with_value) = (format!("--{name}"), format!("--{name}="));
-        self.arguments
-            .retain(|known| *known != alone && !known.starts_with(&with_value));
+        self.arguments.retain(|known| *known != alone && !known.starts_with(&with_value));
         self
     }
 
@@ -86,9 +84,7 @@ impl Builder {
             command.env_remove(name);
         }
         command.env_remove("RUST_LOG").envs(&self.environment);
-        Host {
-            process: Process::start("host", &command),
-        }
+        Host { process: Process::start("host", &command) }
     }
 
     /// Starts it and waits until it takes messages.
@@ -233,11 +229,7 @@ impl Ended {
     /// # Panics
     /// If there is none.
     pub fn ledger(&self) -> Ledger {
-        let line = self
-            .errors
-            .lines()
-            .rev()
-            .find(|line| line.contains("received="));
+        let line = self.errors.lines().rev().find(|line| line.contains("received="));
         let line = line.unwrap_or_else(|| panic!("no ledger in:\n{}", self.errors));
         Ledger::parse(line).unwrap_or_else(|| panic!("not a whole ledger: {line}"))
     }
@@ -245,34 +237,18 @@ impl Ended {
     /// # Panics
     /// If it ended with another code, or did not say all of `words` in one line.
     pub fn assert_failed(&self, code: i32, words: &[&str]) {
-        assert_eq!(
-            self.code,
-            Some(code),
-            "the exit code; it wrote:\n{}",
-            self.errors
-        );
-        let said = self
-            .errors
-            .lines()
-            .any(|line| words.iter().all(|word| line.contains(word)));
+        assert_eq!(self.code, Some(code), "the exit code; it wrote:\n{}", self.errors);
+        let said = self.errors.lines().any(|line| words.iter().all(|word| line.contains(word)));
         assert!(said, "no line says all of {words:?} in:\n{}", self.errors);
     }
 
     /// # Panics
     /// If it did not end with 0 and a ledger that adds up and has nothing in flight.
     pub fn assert_clean(&self) -> Ledger {
-        assert_eq!(
-            self.code,
-            Some(0),
-            "the exit code; it wrote:\n{}",
-            self.errors
-        );
+        assert_eq!(self.code, Some(0), "the exit code; it wrote:\n{}", self.errors);
         let ledger = self.ledger();
         ledger.assert_balanced();
-        assert_eq!(
-            ledger.in_flight, 0,
-            "nothing is in flight at the end: {ledger:?}"
-        );
+        assert_eq!(ledger.in_flight, 0, "nothing is in flight at the end: {ledger:?}");
         ledger
     }
 }
@@ -292,9 +268,7 @@ impl Ledger {
     fn parse(line: &str) -> Option<Self> {
         let number = |name: &str| {
             let (_, rest) = line.split_once(&format!("{name}="))?;
-            let end = rest
-                .find(|letter: char| !letter.is_ascii_digit())
-                .unwrap_or(rest.len());
+            let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
             rest[..end].parse().ok()
         };
         Some(Self {
@@ -324,10 +298,7 @@ mod tests {
     fn a_ledger_is_found_in_its_line() {
         let line = "INFO received=6 delivered=3 dead_lettered=1 skipped=1 dropped=1 in_flight=0";
         let ledger = Ledger::parse(line).unwrap();
-        assert_eq!(
-            (ledger.received, ledger.delivered, ledger.in_flight),
-            (6, 3, 0)
-        );
+        assert_eq!((ledger.received, ledger.delivered, ledger.in_flight), (6, 3, 0));
         ledger.assert_balanced();
         assert_eq!(Ledger::parse("received=6 delivered=3"), None);
     }

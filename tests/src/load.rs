@@ -18,9 +18,7 @@ const BURST: usize = 100;
 ///
 /// Each payload is JSON of about 200 bytes that no other message of the test has.
 pub fn messages(prefix: &str, topics: usize, count: usize, qos: u8) -> Vec<Publish> {
-    (0..count)
-        .map(|sequence| message(prefix, topics, sequence, qos))
-        .collect()
+    (0..count).map(|sequence| message(prefix, topics, sequence, qos)).collect()
 }
 
 fn message(prefix: &str, topics: usize, sequence: usize, qos: u8) -> Publish {
@@ -75,11 +73,7 @@ impl Load {
             }
             sent
         });
-        Self {
-            stop,
-            confirmed,
-            thread,
-        }
+        Self { stop, confirmed, thread }
     }
 
     /// How many messages the broker has confirmed so far.
@@ -116,10 +110,7 @@ pub fn assert_carried(published: &[Publish], records: &[Record]) -> usize {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let (key, value) = (key.expect("a key"), value.expect("a value"));
         let partition = *partition_of.entry(key).or_insert(record.partition);
-        assert_eq!(
-            partition, record.partition,
-            "one topic stays in one partition"
-        );
+        assert_eq!(partition, record.partition, "one topic stays in one partition");
         first.entry((key, value)).or_insert(record.offset);
     }
     let duplicates = records.len() - first.len();
@@ -132,11 +123,7 @@ pub fn assert_carried(published: &[Publish], records: &[Record]) -> usize {
             continue;
         };
         if let Some((before, of)) = last.insert(&message.topic, (offset, index)) {
-            assert!(
-                before < offset,
-                "message {index} overtook {of} of {}",
-                message.topic
-            );
+            assert!(before < offset, "message {index} overtook {of} of {}", message.topic);
         }
     }
     assert!(
@@ -146,11 +133,7 @@ pub fn assert_carried(published: &[Publish], records: &[Record]) -> usize {
         published.len(),
         &missing[..missing.len().min(10)]
     );
-    assert_eq!(
-        first.len(),
-        published.len(),
-        "nothing is there that was not published"
-    );
+    assert_eq!(first.len(), published.len(), "nothing is there that was not published");
     duplicates
 }
 
@@ -168,13 +151,9 @@ pub fn wait_until_carried(
     loop {
         let records = kafka.wait_for(topic, published.len(), deadline);
         // Duplicates can make up the number while messages are still missing.
-        let values: HashSet<_> = records
-            .iter()
-            .filter_map(|record| record.value.as_deref())
-            .collect();
-        let all = published
-            .iter()
-            .all(|message| values.contains(message.payload.as_slice()));
+        let values: HashSet<_> =
+            records.iter().filter_map(|record| record.value.as_deref()).collect();
+        let all = published.iter().all(|message| values.contains(message.payload.as_slice()));
         if all || Instant::now() > end {
             return assert_carried(published, &records);
         }

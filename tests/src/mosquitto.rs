@@ -94,12 +94,7 @@ impl Builder {
         }
         folder.write("mosquitto.conf", lines.join("\n"));
         let process = launch(&folder, port);
-        Mosquitto {
-            process,
-            folder,
-            port,
-            certificates: self.certificates,
-        }
+        Mosquitto { process, folder, port, certificates: self.certificates }
     }
 }
 
@@ -131,9 +126,7 @@ impl Mosquitto {
     /// # Panics
     /// If it does not speak TLS.
     pub fn certificates(&self) -> &Certificates {
-        self.certificates
-            .as_ref()
-            .expect("a mosquitto that was built with `tls`")
+        self.certificates.as_ref().expect("a mosquitto that was built with `tls`")
     }
 
     /// Its log so far.
@@ -167,17 +160,9 @@ fn launch(folder: &Folder, port: u16) -> Process {
     let mut command = Command::new("mosquitto");
     command.arg("-c").arg(folder.path().join("mosquitto.conf"));
     let mut process = Process::start("mosquitto", &command);
-    eventually(
-        "mosquitto answers (Debian: apt-get install mosquitto)",
-        SOON,
-        || {
-            assert!(
-                process.is_running(),
-                "mosquitto does not start\n{}",
-                process.tail()
-            );
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
-        },
-    );
+    eventually("mosquitto answers (Debian: apt-get install mosquitto)", SOON, || {
+        assert!(process.is_running(), "mosquitto does not start\n{}", process.tail());
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+    });
     process
 }

@@ -17,21 +17,10 @@ pub fn plugin(package: &str) -> PathBuf {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let built = built.get_or_insert_default();
     let path = built.entry(package.to_owned()).or_insert_with(|| {
-        target::cargo_build(&[
-            "--profile",
-            "plugin",
-            "--target",
-            TARGET,
-            "--package",
-            package,
-        ]);
+        target::cargo_build(&["--profile", "plugin", "--target", TARGET, "--package", package]);
         let file = format!("{}.wasm", package.replace('-', "_"));
         target::folder().join(TARGET).join("plugin").join(file)
     });
-    assert!(
-        path.exists(),
-        "the build of {package} has made {}",
-        path.display()
-    );
+    assert!(path.exists(), "the build of {package} has made {}", path.display());
     path.clone()
 }

@@ -56,9 +56,7 @@ impl Output {
         let mut source = BufReader::new(source);
         let mut line = Vec::new();
         while matches!(source.read_until(b'\n', &mut line), Ok(size) if size > 0) {
-            let text = String::from_utf8_lossy(&line)
-                .trim_end_matches('\n')
-                .to_owned();
+            let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
             self.lock().all.push((stream, text));
             self.changed.notify_all();
             line.clear();
@@ -84,10 +82,7 @@ impl Process {
     /// Starts what `command` says; its standard input is empty and its output is kept here.
     pub fn start(name: &str, command: &Command) -> Self {
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", SUPERVISE, "sh"])
-            .arg(command.get_program())
-            .args(command.get_args());
+        shell.args(["-c", SUPERVISE, "sh"]).arg(command.get_program()).args(command.get_args());
         for (variable, value) in command.get_envs() {
             match value {
                 Some(value) => shell.env(variable, value),
@@ -106,25 +101,10 @@ impl Process {
         let lifeline = child.stdin.take();
         let output = Arc::new(Output::default());
         let readers = vec![
-            read_in_background(
-                &output,
-                Stream::Out,
-                child.stdout.take().expect("it is piped"),
-            ),
-            read_in_background(
-                &output,
-                Stream::Err,
-                child.stderr.take().expect("it is piped"),
-            ),
+            read_in_background(&output, Stream::Out, child.stdout.take().expect("it is piped")),
+            read_in_background(&output, Stream::Err, child.stderr.take().expect("it is piped")),
         ];
-        Self {
-            name: name.to_owned(),
-            child,
-            lifeline,
-            output,
-            readers,
-            status: None,
-        }
+        Self { name: name.to_owned(), child, lifeline, output, readers, status: None }
     }
 
     pub fn id(&self) -> u32 {
@@ -155,17 +135,9 @@ impl Process {
             seen = lines.all.len();
             let left = end.saturating_duration_since(Instant::now());
             if lines.closed == STREAMS || left.is_zero() {
-                let ended = if left.is_zero() {
-                    "wrote within the deadline"
-                } else {
-                    "ever wrote"
-                };
+                let ended = if left.is_zero() { "wrote within the deadline" } else { "ever wrote" };
                 drop(lines);
-                panic!(
-                    "no line that {} {ended} says: {what}\n{}",
-                    self.name,
-                    self.tail()
-                );
+                panic!("no line that {} {ended} says: {what}\n{}", self.name, self.tail());
             }
             let changed = self.output.changed.wait_timeout(lines, left);
             lines = changed.unwrap_or_else(PoisonError::into_inner).0;
@@ -184,9 +156,7 @@ impl Process {
         let lines = self.output.lock();
         let from = lines.all.len().saturating_sub(SHOWN);
         let head = format!("--- the last lines of {} ---\n", self.name);
-        lines.all[from..]
-            .iter()
-            .fold(head, |text, (_, line)| text + line + "\n")
+        lines.all[from..].iter().fold(head, |text, (_, line)| text + line + "\n")
     }
 
     /// SIGTERM, and nothing more.
@@ -238,11 +208,7 @@ impl Process {
                 return status;
             }
             let (name, in_time) = (&self.name, Instant::now() < end);
-            assert!(
-                in_time,
-                "{name} has not ended after {deadline:?}\n{}",
-                self.tail()
-            );
+            assert!(in_time, "{name} has not ended after {deadline:?}\n{}", self.tail());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -274,20 +240,9 @@ impl Process {
     }
 
     fn signal(&self, name: &str) {
-        assert!(
-            self.status.is_none(),
-            "{} has ended already\n{}",
-            self.name,
-            self.tail()
-        );
+        assert!(self.status.is_none(), "{} has ended already\n{}", self.name, self.tail());
         let kill = Command::new("sh")
-            .args([
-                "-c",
-                "kill -s \"$1\" \"$2\"",
-                "sh",
-                name,
-                &self.id().to_string(),
-            ])
+            .args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &self.id().to_string()])
             .status()
             .expect("`sh` starts");
         assert!(kill.success(), "cannot send SIG{name} to {}", self.name);

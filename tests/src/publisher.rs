@@ -40,21 +40,13 @@ impl Publisher {
             .unwrap_or_else(|error| panic!("cannot connect to port {port}: {error}"));
         stream.set_nodelay(true).expect("a TCP option");
         stream.set_read_timeout(Some(SOON)).expect("a TCP option");
-        stream
-            .set_write_timeout(Some(A_WHILE))
-            .expect("a TCP option");
-        stream
-            .write_all(&wire::connect(version, client_id, login))
-            .expect("the broker reads");
+        stream.set_write_timeout(Some(A_WHILE)).expect("a TCP option");
+        stream.write_all(&wire::connect(version, client_id, login)).expect("the broker reads");
         let mut reader = BufReader::new(stream.try_clone().expect("a descriptor is left"));
         let answer = wire::read(&mut reader).expect("the broker answers CONNECT");
         let (first, body) = answer.expect("the broker does not hang up on CONNECT");
         assert_eq!((first, body[1]), (0x20, 0), "the broker let {client_id} in");
-        Self {
-            version,
-            stream,
-            reader,
-        }
+        Self { version, stream, reader }
     }
 
     /// Publishes, and waits until the broker has confirmed what it can confirm: every message, or

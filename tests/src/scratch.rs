@@ -55,11 +55,7 @@ fn run_folder() -> &'static Path {
         std::fs::create_dir_all(&path)
             .unwrap_or_else(|error| panic!("cannot create {}: {error}", path.display()));
         let janitor = Command::new("sh")
-            .args([
-                "-c",
-                "trap '' INT TERM HUP; read -r _; sleep 1; rm -rf \"$1\"",
-                "janitor",
-            ])
+            .args(["-c", "trap '' INT TERM HUP; read -r _; sleep 1; rm -rf \"$1\"", "janitor"])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -79,10 +75,8 @@ pub fn free_port() -> u16 {
     static GIVEN: OnceLock<Mutex<HashSet<u16>>> = OnceLock::new();
     const FIRST: u32 = 15_000;
     const COUNT: u32 = 15_000;
-    let mut given = GIVEN
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut given =
+        GIVEN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     let start = std::process::id().wrapping_mul(37);
     (0..COUNT)
         .map(|step| (FIRST + start.wrapping_add(step) % COUNT) as u16)

@@ -25,10 +25,7 @@ impl ScriptedServer {
     }
 
     pub fn port(&self) -> u16 {
-        self.listener
-            .local_addr()
-            .expect("a listener has an address")
-            .port()
+        self.listener.local_addr().expect("a listener has an address").port()
     }
 
     /// Waits for the next connection and reads its CONNECT packet, without an answer to it.
@@ -45,11 +42,7 @@ impl ScriptedServer {
         let Some(Packet::Connect(connect)) = next(&packets, SOON) else {
             panic!("a client's first packet is not CONNECT");
         };
-        Connection {
-            stream,
-            packets,
-            connect,
-        }
+        Connection { stream, packets, connect }
     }
 
     /// Waits for the next connection, accepts it, and grants its subscription.
@@ -98,11 +91,7 @@ impl Connection {
     /// Waits for SUBSCRIBE and refuses all of it.
     pub fn refuse_subscription(&mut self, code: u8) {
         let (id, filters) = self.subscribe();
-        self.send(&wire::suback(
-            self.version(),
-            id,
-            &vec![code; filters.len()],
-        ));
+        self.send(&wire::suback(self.version(), id, &vec![code; filters.len()]));
     }
 
     fn subscribe(&self) -> (u16, Vec<(String, u8)>) {
@@ -122,9 +111,7 @@ impl Connection {
     /// # Panics
     /// If the client has hung up.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream
-            .write_all(bytes)
-            .expect("the client is still there");
+        self.stream.write_all(bytes).expect("the client is still there");
     }
 
     /// The next packet; `None` if none comes in that time or the client has hung up.
@@ -165,10 +152,7 @@ impl Connection {
         let end = Instant::now() + SOON;
         let mut rest = Vec::new();
         loop {
-            match self
-                .packets
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
+            match self.packets.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(packet) => rest.push(packet),
                 Err(RecvTimeoutError::Disconnected) => return rest,
                 Err(RecvTimeoutError::Timeout) => panic!("the client does not hang up"),

@@ -7,20 +7,13 @@ use std::process::Command;
 pub fn profile_folder() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of the running test is known");
     let folder = exe.parent().expect("an executable lies in a folder");
-    let folder = if folder.ends_with("deps") {
-        folder.parent().unwrap_or(folder)
-    } else {
-        folder
-    };
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     folder.to_path_buf()
 }
 
 /// Cargo's target folder.
 pub fn folder() -> PathBuf {
-    profile_folder()
-        .parent()
-        .expect("a profile's folder lies in the target folder")
-        .to_path_buf()
+    profile_folder().parent().expect("a profile's folder lies in the target folder").to_path_buf()
 }
 
 /// The folder of this package's sources.

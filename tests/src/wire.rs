@@ -45,10 +45,7 @@ impl Publish {
 
     #[must_use]
     pub fn retained(self) -> Self {
-        Self {
-            retain: true,
-            ..self
-        }
+        Self { retain: true, ..self }
     }
 
     /// Marks it as possibly sent before.
@@ -72,10 +69,7 @@ impl Publish {
             body.extend(block(&self.properties));
         }
         body.extend(&self.payload);
-        packet(
-            0x30 | u8::from(self.dup) << 3 | self.qos << 1 | u8::from(self.retain),
-            &body,
-        )
+        packet(0x30 | u8::from(self.dup) << 3 | self.qos << 1 | u8::from(self.retain), &body)
     }
 }
 
@@ -178,11 +172,7 @@ pub struct Connect {
 
 impl Connect {
     pub fn version(&self) -> Version {
-        if self.level == 5 {
-            Version::V5
-        } else {
-            Version::V311
-        }
+        if self.level == 5 { Version::V5 } else { Version::V311 }
     }
 }
 
@@ -243,32 +233,17 @@ pub fn decode(version: Version, first: u8, body: &[u8]) -> Packet {
 fn decode_connect(body: &[u8]) -> Connect {
     let mut rest = body;
     let name = take(&mut rest);
-    assert!(
-        name == b"MQTT" || name == b"MQIsdp",
-        "CONNECT names the protocol {name:?}"
-    );
+    assert!(name == b"MQTT" || name == b"MQIsdp", "CONNECT names the protocol {name:?}");
     let level = byte(&mut rest);
     let flags = byte(&mut rest);
     let keep_alive = number(&mut rest);
-    let properties = if level == 5 {
-        take_block(&mut rest)
-    } else {
-        Vec::new()
-    };
+    let properties = if level == 5 { take_block(&mut rest) } else { Vec::new() };
     let client_id = String::from_utf8(take(&mut rest)).expect("a client id is UTF-8");
     let mut string = || String::from_utf8(take(&mut rest)).expect("a user name is UTF-8");
     let username = (flags & 0x80 != 0).then(&mut string);
     let password = (flags & 0x40 != 0).then(|| take(&mut rest));
     assert!(rest.is_empty(), "CONNECT has {} bytes too many", rest.len());
-    Connect {
-        level,
-        clean: flags & 2 != 0,
-        keep_alive,
-        properties,
-        client_id,
-        username,
-        password,
-    }
+    Connect { level, clean: flags & 2 != 0, keep_alive, properties, client_id, username, password }
 }
 
 fn byte(rest: &mut &[u8]) -> u8 {
@@ -324,10 +299,7 @@ mod tests {
             let Packet::Connect(connect) = decode(version, first, &body) else {
                 panic!("not a CONNECT packet");
             };
-            assert_eq!(
-                (connect.version(), connect.client_id.as_str()),
-                (version, "me")
-            );
+            assert_eq!((connect.version(), connect.client_id.as_str()), (version, "me"));
             assert_eq!(connect.password.as_deref(), Some(&b"secret"[..]));
             assert!(connect.clean && connect.keep_alive == 60);
         }

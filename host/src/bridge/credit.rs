@@ -32,12 +32,7 @@ impl Credit {
     /// `limit` is in bytes; `source` is notified whenever credit comes back.
     pub fn new(limit: usize, source: Arc<Notify>) -> Arc<Self> {
         let (bytes, qos_0) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self {
-            limit,
-            bytes,
-            qos_0,
-            source,
-        })
+        Arc::new(Self { limit, bytes, qos_0, source })
     }
 
     /// Whether another message may be taken. Its size does not count: one message may exceed the

@@ -79,20 +79,12 @@ pub struct InFlight {
 
 impl InFlight {
     pub fn new(inbox: Arc<Inbox>, source: Arc<Notify>, printer: Option<Arc<Printer>>) -> Self {
-        Self {
-            table: Mutex::default(),
-            inbox,
-            source,
-            printer,
-        }
+        Self { table: Mutex::default(), inbox, source, printer }
     }
 
     /// Takes in a parcel whose messages are all unconfirmed, and gives its place.
     pub fn insert(&self, parcel: &Arc<Parcel>) -> usize {
-        let entry = Some(Entry {
-            parcel: Arc::clone(parcel),
-            left: parcel.batch.len(),
-        });
+        let entry = Some(Entry { parcel: Arc::clone(parcel), left: parcel.batch.len() });
         let mut table = self.lock();
         if let Some(slot) = table.free.pop() {
             table.entries[slot] = entry;
@@ -105,11 +97,7 @@ impl InFlight {
     /// The parcel in a place, unless all of it is confirmed.
     pub fn parcel(&self, slot: usize) -> Option<Arc<Parcel>> {
         let table = self.lock();
-        table
-            .entries
-            .get(slot)?
-            .as_ref()
-            .map(|entry| Arc::clone(&entry.parcel))
+        table.entries.get(slot)?.as_ref().map(|entry| Arc::clone(&entry.parcel))
     }
 
     /// Confirms messages of which no record is to be made.
@@ -155,9 +143,7 @@ impl Table {
             return (false, None);
         };
         let wake = self.confirmed.sequences.is_empty();
-        self.confirmed
-            .sequences
-            .push(entry.parcel.batch.message(index).sequence());
+        self.confirmed.sequences.push(entry.parcel.batch.message(index).sequence());
         entry.left -= 1;
         if entry.left > 0 {
             return (wake, None);

@@ -57,10 +57,6 @@ impl Inbox {
         self.mail.notify_one();
     }
 
-    pub fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
     /// Wakes the lane to look at something that is not mail.
     pub fn nudge(&self) {
         // Taken so that a lane between its look and its sleep is not missed.
@@ -81,10 +77,7 @@ impl Inbox {
             if state.closed {
                 return Mail::Closed;
             }
-            state = self
-                .mail
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.mail.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -32,15 +32,7 @@ impl Intake {
     ) -> Self {
         let parcels = inboxes.iter().map(|_| Parcel::default()).collect();
         let (confirmed, sequences) = (Confirmed::default(), Vec::new());
-        Self {
-            inboxes,
-            tables,
-            credit,
-            ledger,
-            parcels,
-            confirmed,
-            sequences,
-        }
+        Self { inboxes, tables, credit, ledger, parcels, confirmed, sequences }
     }
 
     /// Messages of one topic always take the same lane.
@@ -63,8 +55,7 @@ impl Downstream for Intake {
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
         let lane = self.lane_of(publish.topic);
         let parcel = &mut self.parcels[lane];
-        self.credit
-            .take(&mut parcel.permit, publish.packed_size(), publish.qos);
+        self.credit.take(&mut parcel.permit, publish.packed_size(), publish.qos);
         parcel.batch.push(sequence, received_at_ms, publish);
     }
 
@@ -75,6 +66,10 @@ impl Downstream for Intake {
                 inbox.deliver(std::mem::take(parcel));
             }
         }
+    }
+
+    fn let_go(&mut self) {
+        self.ledger.let_go(1);
     }
 
     fn dropped(&mut self) {

@@ -46,6 +46,7 @@ pub struct Lane {
     /// Records handed to Kafka's client since the lane began; each is reported once.
     pub(super) sent: u64,
     pub(super) refusals: RateLimited,
+    pub(super) troubles: RateLimited,
 }
 
 impl Lane {
@@ -72,13 +73,7 @@ impl Lane {
         let parcel = Arc::new(parcel);
         let slot = self.in_flight.insert(&parcel);
         let mut outcome = Outcome::default();
-        let Self {
-            transform,
-            sink,
-            route,
-            sent,
-            ..
-        } = self;
+        let Self { transform, sink, route, sent, .. } = self;
         transform.each(&parcel.batch, |index, verdict| {
             let message = parcel.batch.message(index);
             match verdict {
@@ -91,7 +86,7 @@ impl Lane {
                         headers,
                     ) {
                         Ok(()) => *sent += 1,
-                        Err(failure) => outcome.refused.push(failure),
+                        Err(failure) => outcome.refused.push(*failure),
                     }
                 }
                 Verdict::Skip(reason) => {
@@ -100,7 +95,7 @@ impl Lane {
                 }
                 Verdict::Reject(rejection) => outcome.rejected.push((index, rejection)),
                 Verdict::Fatal(rejection) => {
-                    outcome.fatal = outcome.fatal.take().or(Some(rejection))
+                    outcome.fatal = outcome.fatal.take().or(Some(rejection));
                 }
             }
         });
@@ -133,11 +128,7 @@ impl Lane {
         for (index, rejection) in outcome.rejected {
             failures.extend(self.reject(slot, index, parcel.batch.message(index), &rejection)?);
         }
-        if failures.is_empty() {
-            Ok(())
-        } else {
-            self.recover(failures)
-        }
+        if failures.is_empty() { Ok(()) } else { self.recover(failures) }
     }
 
     /// Does with a guilty message what the route says.
@@ -156,15 +147,12 @@ impl Lane {
         );
         match self.route.on_error {
             OnError::DeadLetter => {
-                self.refusals.warn(&format!(
-                    "{text}; it goes to {:?}",
-                    self.route.dead_letter_topic
-                ));
+                self.refusals
+                    .warn(format_args!("{text}; it goes to {:?}", self.route.dead_letter_topic));
                 self.dead_letter(slot, index, message, rejection)
             }
             OnError::Skip => {
-                self.refusals
-                    .warn(&format!("{text}; it is skipped (--on-error skip)"));
+                self.refusals.warn(format_args!("{text}; it is skipped (--on-error skip)"));
                 self.in_flight.skip(slot, &[index]);
                 Ok(None)
             }
@@ -183,15 +171,12 @@ impl Lane {
         let record = reject::record(message);
         let headers = reject::record_headers(message, rejection, &self.route.kafka_topic);
         let ticket = ticket(slot, index, Role::DeadLetter);
-        match self
-            .sink
-            .send(ticket, &self.route.dead_letter_topic, &record, headers)
-        {
+        match self.sink.send(ticket, &self.route.dead_letter_topic, &record, headers) {
             Ok(()) => {
                 self.sent += 1;
                 Ok(None)
             }
-            Err(failure) => self.condemn(failure),
+            Err(failure) => self.condemn(*failure),
         }
     }
 }

@@ -17,10 +17,11 @@ mod lane;
 mod print;
 mod recovery;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -103,6 +104,7 @@ pub async fn run(
         _ = stops.wait_for(|stops| *stops > 0) => None,
         ended = path.ended.recv() => Some(ended),
         result = &mut path.source_ended => Some(result.ok().and_then(Result::err).map(Ended::Failed)),
+        never = watch_progress(Arc::clone(&path.ledger)) => match never {},
     };
     let _ = control.send(Control::Drain);
     match failed {
@@ -142,18 +144,12 @@ impl Path {
         let wake = Arc::new(Notify::new());
         let printer = settings.print.then(Arc::<Printer>::default);
         let (ended_sender, ended) = mpsc::unbounded_channel();
-        let stop = Arc::new(Stop {
-            ended: ended_sender,
-            abandoned: AtomicBool::new(false),
-        });
+        let stop = Arc::new(Stop { ended: ended_sender, abandoned: AtomicBool::new(false) });
         let mut lanes = Vec::with_capacity(settings.lanes);
         for _ in 0..settings.lanes {
             let inbox = Arc::<Inbox>::default();
-            let in_flight = Arc::new(InFlight::new(
-                Arc::clone(&inbox),
-                Arc::clone(&wake),
-                printer.clone(),
-            ));
+            let in_flight =
+                Arc::new(InFlight::new(Arc::clone(&inbox), Arc::clone(&wake), printer.clone()));
             let sink = Sink::new(settings.sink.clone(), Arc::clone(&in_flight) as _)?;
             lanes.push(Lane {
                 route: settings.route.clone(),
@@ -165,6 +161,7 @@ impl Path {
                 stop: Arc::clone(&stop),
                 sent: 0,
                 refusals: RateLimited::default(),
+                troubles: RateLimited::default(),
             });
         }
         let lanes = tokio::select! {
@@ -172,12 +169,8 @@ impl Path {
             _ = stops.wait_for(|stops| *stops > 0) => return Ok(None),
         };
         let inboxes: Vec<_> = lanes.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
-        let tables = Arc::new(
-            lanes
-                .iter()
-                .map(|lane| Arc::clone(&lane.in_flight))
-                .collect::<Vec<_>>(),
-        );
+        let tables =
+            Arc::new(lanes.iter().map(|lane| Arc::clone(&lane.in_flight)).collect::<Vec<_>>());
         let threads = lanes.into_iter().enumerate().map(|(number, lane)| {
             std::thread::Builder::new()
                 .name(format!("lane-{number}"))
@@ -186,12 +179,7 @@ impl Path {
         });
         let lanes = threads.collect::<Result<Vec<_>, _>>()?;
         let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wake));
-        let intake = Intake::new(
-            inboxes.clone(),
-            Arc::clone(&tables),
-            credit,
-            Arc::clone(&ledger),
-        );
+        let intake = Intake::new(inboxes.clone(), Arc::clone(&tables), credit, Arc::clone(&ledger));
         let source = Source::new(settings.source, intake, wake, control);
         Ok(Some(Self {
             inboxes,
@@ -207,10 +195,7 @@ impl Path {
 
     /// Waits until everything taken is in Kafka and acknowledged.
     async fn drain(mut self, stops: &mut Stops) -> Result<(), String> {
-        tracing::info!(
-            "stopping: {} messages are on their way to Kafka",
-            self.ledger.in_flight()
-        );
+        tracing::info!("stopping: {} messages are on their way to Kafka", self.ledger.in_flight());
         let drained = tokio::select! {
             result = timeout(self.shutdown_timeout, &mut self.source_ended) => result.is_ok(),
             _ = self.ended.recv() => false,
@@ -264,7 +249,8 @@ async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<La
             (lanes, answer)
         });
         let answer;
-        (lanes, answer) = probe.await.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))?;
+        (lanes, answer) =
+            probe.await.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))?;
         attempts += 1;
         match answer {
             Ok(()) => break,
@@ -284,6 +270,38 @@ async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<La
         }
     }
     Ok(lanes)
+}
+
+/// Says when nothing gets confirmed although messages wait, again every half a minute, and when it
+/// goes on.
+async fn watch_progress(ledger: Arc<Ledger>) -> Infallible {
+    const GLANCE: Duration = Duration::from_secs(1);
+    const SILENCE: Duration = Duration::from_secs(10);
+    const REPEAT: Duration = Duration::from_secs(30);
+    let (mut settled, mut since, mut said) = (0, Instant::now(), None);
+    loop {
+        sleep(GLANCE).await;
+        let counts = ledger.counts();
+        let now_settled = counts.delivered + counts.dead_lettered + counts.skipped;
+        if now_settled != settled || counts.in_flight == 0 {
+            if said.take().is_some() {
+                tracing::info!(
+                    "Kafka confirms messages again, after {} s",
+                    since.elapsed().as_secs()
+                );
+            }
+            (settled, since) = (now_settled, Instant::now());
+        } else if since.elapsed() >= SILENCE
+            && said.is_none_or(|said: Instant| said.elapsed() >= REPEAT)
+        {
+            said = Some(Instant::now());
+            tracing::warn!(
+                "{} messages wait, and Kafka has confirmed nothing for {} s; nothing is lost or acknowledged meanwhile",
+                counts.in_flight,
+                since.elapsed().as_secs()
+            );
+        }
+    }
 }
 
 /// Runs the source on a thread of its own, with nothing else on it.

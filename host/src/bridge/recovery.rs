@@ -40,11 +40,7 @@ impl Lane {
             }
             self.renew_if_fatal()?;
             if let Some(trouble) = failures.iter().find_map(Failure::trouble) {
-                self.pause(
-                    &trouble,
-                    backoff.next_pause(),
-                    failures.len() + waiting.len(),
-                )?;
+                self.pause(&trouble, backoff.next_pause(), failures.len() + waiting.len())?;
                 group = 1;
             } else if failures.is_empty() {
                 backoff.reset();
@@ -83,10 +79,10 @@ impl Lane {
             match self.sink.resend(failure.ticket, &failure.record) {
                 Ok(()) => self.sent += 1,
                 Err(failure) if matches!(failure.fault, Fault::Guilty(..)) => {
-                    refused.extend(self.condemn(failure)?);
+                    refused.extend(self.condemn(*failure)?);
                 }
                 Err(failure) => {
-                    refused.push(failure);
+                    refused.push(*failure);
                     break;
                 }
             }
@@ -106,21 +102,15 @@ impl Lane {
                 let Some(parcel) = self.in_flight.parcel(slot) else {
                     return Ok(None);
                 };
-                let rejection = Rejection {
-                    reason: *reason,
-                    error: error.clone(),
-                    plugin: None,
-                };
+                let rejection = Rejection { reason: *reason, error: error.clone(), plugin: None };
                 self.reject(slot, index, parcel.batch.message(index), &rejection)
             }
             Role::DeadLetter => {
                 let mut record = failure.record;
                 record.cut(CUT_PAYLOAD);
-                let again = self
-                    .sink
-                    .resend(ticket(slot, index, Role::CutDeadLetter), &record);
+                let again = self.sink.resend(ticket(slot, index, Role::CutDeadLetter), &record);
                 self.sent += u64::from(again.is_ok());
-                Ok(again.err().map(Failure::into_trouble))
+                Ok(again.err().map(|failure| failure.into_trouble()))
             }
             Role::CutDeadLetter => Ok(Some(failure.into_trouble())),
         }
@@ -132,8 +122,7 @@ impl Lane {
         self.in_flight.watch(true);
         let all = loop {
             failures.extend(
-                self.inbox
-                    .failures_until(GLANCE, || self.in_flight.reported() == self.sent),
+                self.inbox.failures_until(GLANCE, || self.in_flight.reported() == self.sent),
             );
             if self.in_flight.reported() == self.sent {
                 // The last failures may have come after the last look.
@@ -149,7 +138,7 @@ impl Lane {
     }
 
     fn pause(&mut self, trouble: &str, pause: Duration, waiting: usize) -> Result<(), Ended> {
-        self.refusals.warn(&format!(
+        self.troubles.warn(format_args!(
             "{trouble}; nothing is lost: {waiting} or more messages wait, trying again in {:.1} s",
             pause.as_secs_f32()
         ));
@@ -180,10 +169,9 @@ impl Lane {
 impl Failure {
     fn trouble(&self) -> Option<String> {
         match &self.fault {
-            Fault::Trouble(what) => Some(format!(
-                "cannot write to Kafka topic {:?}: {what}",
-                self.record.topic
-            )),
+            Fault::Trouble(what) => {
+                Some(format!("cannot write to Kafka topic {:?}: {what}", self.record.topic))
+            }
             Fault::Guilty(..) | Fault::Suspect(..) => None,
         }
     }

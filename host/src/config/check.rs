@@ -17,20 +17,15 @@ type Checked<T> = Result<T, String>;
 pub fn command(cli: Cli) -> Checked<Command> {
     let log = log(cli.log);
     match cli.subcommand {
-        Some(Sub::Demo { seconds, messages }) => Ok(Command::Demo(Demo {
-            time: Duration::from_secs(seconds),
-            messages,
-            log,
-        })),
+        Some(Sub::Demo { seconds, messages }) => {
+            Ok(Command::Demo(Demo { time: Duration::from_secs(seconds), messages, log }))
+        }
         None => Ok(Command::Bridge(Box::new(bridge(cli.options, log)?))),
     }
 }
 
 fn log(written: LogOptions) -> Log {
-    Log {
-        format: written.log_format.into(),
-        filter: written.log,
-    }
+    Log { format: written.log_format.into(), filter: written.log }
 }
 
 fn bridge(mut written: Options, log: Log) -> Checked<Config> {
@@ -69,11 +64,7 @@ fn source(written: Options) -> Checked<Source> {
         mqtt::check_text("--username", username)?;
     }
     let password = password(written.password, written.password_file.as_deref())?;
-    let protocol = protocol(
-        written.mqtt_version,
-        &written.property,
-        written.clean_session,
-    )?;
+    let protocol = protocol(written.mqtt_version, &written.property, written.clean_session)?;
     if password.is_some() && written.username.is_none() && protocol == Protocol::V311 {
         return Err("a password without --username is possible only with --mqtt-version 5".into());
     }
@@ -95,10 +86,8 @@ fn source(written: Options) -> Checked<Source> {
 
 /// A host name or an address; an IPv6 address may have brackets.
 fn server(written: &str) -> Checked<String> {
-    let server = written
-        .strip_prefix('[')
-        .and_then(|server| server.strip_suffix(']'))
-        .unwrap_or(written);
+    let server =
+        written.strip_prefix('[').and_then(|server| server.strip_suffix(']')).unwrap_or(written);
     let problem = match server {
         "" => "is empty",
         _ if server.contains("://") => "has a protocol, which --tls-enabled says",
@@ -164,9 +153,7 @@ fn tls(enabled: bool, ca_file: Option<PathBuf>) -> Checked<Option<Tls>> {
             Err("--ca-file has no use with --tls-enabled=false: drop one of them".into())
         }
         (true, None) => Ok(Some(Tls { ca_file: None })),
-        (true, Some(path)) => Ok(Some(Tls {
-            ca_file: Some(read_ca_file(path)?),
-        })),
+        (true, Some(path)) => Ok(Some(Tls { ca_file: Some(read_ca_file(path)?) })),
     }
 }
 
@@ -195,10 +182,7 @@ fn sink(written: &mut Options) -> Checked<Sink> {
     let topic = required("--kafka-topic", written.kafka_topic.take())?;
     kafka::check_topic("--kafka-topic", &topic)?;
     Ok(Sink {
-        brokers: kafka::brokers(&required(
-            "--broker-address",
-            written.broker_address.take(),
-        )?)?,
+        brokers: kafka::brokers(&required("--broker-address", written.broker_address.take())?)?,
         topic,
         properties: kafka::properties(&written.kafka_config)?,
     })
@@ -221,10 +205,10 @@ fn on_error(written: &mut Options, kafka_topic: &str) -> Checked<OnError> {
             kafka::check_topic("the default of --dead-letter-topic", &topic)?;
             Ok(OnError::DeadLetter { topic })
         }
-        (_, Some(_)) => Err(
-            "--dead-letter-topic has a use only with --on-error dead-letter: drop one of them"
-                .into(),
-        ),
+        (_, Some(_)) => {
+            Err("--dead-letter-topic has a use only with --on-error dead-letter: drop one of them"
+                .into())
+        }
         (OnErrorKind::Skip, None) => Ok(OnError::Skip),
         (OnErrorKind::Stop, None) => Ok(OnError::Stop),
     }

@@ -43,9 +43,9 @@ Environment:   any option but those of `demo` as HOST_ and its name, e.g. HOST_K
 
 const EXAMPLES_LONG: &str = "\
 Environment:
-  Any option above can be given as an environment variable: HOST_ and its name in capitals with '_',
-  e.g. HOST_KAFKA_TOPIC=plant. Repeatable ones are separated by commas. The command line wins, and an
-  empty variable counts as none.
+  Any option above can be given as an environment variable: HOST_ and its name in capitals, with
+  '_' for '-', e.g. HOST_KAFKA_TOPIC=plant. Repeatable ones are separated by commas. The command
+  line wins, and an empty variable counts as none.
 
 Examples:
   Everything embedded, nothing to install:
@@ -304,11 +304,9 @@ fn qos(text: &str) -> Result<Qos, String> {
     match text {
         "0" => Ok(Qos::AtMostOnce),
         "1" => Ok(Qos::AtLeastOnce),
-        "2" => Err(
-            "QoS 2 is not supported yet: use 1, at which the server sends a message again \
+        "2" => Err("QoS 2 is not supported yet: use 1, at which the server sends a message again \
                     until Kafka has it"
-                .into(),
-        ),
+            .into()),
         _ => Err("the qualities of service are 0 and 1".into()),
     }
 }
@@ -327,11 +325,7 @@ fn in_flight_size(text: &str) -> Result<u64, String> {
 
 fn sized(text: &str, least: u64, most: u64, range: &str) -> Result<u64, String> {
     let bytes = size::bytes(text)?;
-    if (least..=most).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err(format!("it takes {range}"))
-    }
+    if (least..=most).contains(&bytes) { Ok(bytes) } else { Err(format!("it takes {range}")) }
 }
 
 fn keep_alive(text: &str) -> Result<u16, String> {
@@ -354,11 +348,7 @@ impl Refusal {
 
     /// 0 for help and the version, else 2.
     pub fn exit_code(&self) -> ExitCode {
-        if self.0.use_stderr() {
-            ExitCode::from(2)
-        } else {
-            ExitCode::SUCCESS
-        }
+        if self.0.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
     }
 }
 
@@ -375,9 +365,7 @@ pub fn read(
 ) -> Result<Command, Refusal> {
     let environment: HashMap<OsString, OsString> = environment.into_iter().collect();
     let mut command = Cli::command().mut_args(|option| with_default_from(&environment, option));
-    let matches = command
-        .try_get_matches_from_mut(arguments)
-        .map_err(Refusal)?;
+    let matches = command.try_get_matches_from_mut(arguments).map_err(Refusal)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(Refusal)?;
     if cli.log.log.is_none() {
         cli.log.log = environment
@@ -395,9 +383,7 @@ fn with_default_from(environment: &HashMap<OsString, OsString>, option: Arg) -> 
         return option;
     };
     let variable = format!("HOST_{}", name.replace('-', "_").to_uppercase());
-    let value = environment
-        .get(&OsString::from(variable))
-        .filter(|value| !value.is_empty());
+    let value = environment.get(&OsString::from(variable)).filter(|value| !value.is_empty());
     let Some(value) = value.cloned() else {
         return option;
     };

@@ -18,9 +18,7 @@ pub fn check_topic(flag: &str, name: &str) -> Result<(), String> {
         }
         _ => return Ok(()),
     };
-    Err(format!(
-        "{flag} {name:?} {problem}: give it the name of a Kafka topic"
-    ))
+    Err(format!("{flag} {name:?} {problem}: give it the name of a Kafka topic"))
 }
 
 /// Checks `HOST:PORT,...`; the answer has no blanks.
@@ -45,9 +43,7 @@ fn check_address(address: &str) -> Result<(), &'static str> {
     }
     let (host, port) = address.rsplit_once(':').ok_or("has no port")?;
     let valid_host = match host.strip_prefix('[') {
-        Some(v6) => v6
-            .strip_suffix(']')
-            .is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
+        Some(v6) => v6.strip_suffix(']').is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
         None => !host.is_empty() && !host.contains([':', '/', '@', '[', ']']),
     };
     if !valid_host || host.contains(char::is_whitespace) {
@@ -163,10 +159,7 @@ mod tests {
             (&"x".repeat(250), "longer than 249"),
         ] {
             let error = check_topic("--kafka-topic", name).expect_err("a bad name");
-            assert!(
-                error.contains(rule) && error.contains("--kafka-topic"),
-                "{error}"
-            );
+            assert!(error.contains(rule) && error.contains("--kafka-topic"), "{error}");
         }
     }
 
@@ -196,10 +189,7 @@ mod tests {
             ("PLAINTEXT://a:9092", "has a protocol"),
         ] {
             let error = brokers(given).expect_err("a bad address");
-            assert!(
-                error.contains(problem) && error.contains("HOST:PORT"),
-                "{given}: {error}"
-            );
+            assert!(error.contains(problem) && error.contains("HOST:PORT"), "{given}: {error}");
         }
     }
 
@@ -218,10 +208,7 @@ mod tests {
             "client.id=",
         ] {
             let (name, value) = given.split_once('=').expect("a name and a value");
-            assert_eq!(
-                property(given),
-                Ok(vec![(name.to_owned(), Secret::new(value))])
-            );
+            assert_eq!(property(given), Ok(vec![(name.to_owned(), Secret::new(value))]));
         }
     }
 
@@ -269,9 +256,6 @@ mod tests {
             );
         }
         let twice = [Secret::new("linger.ms=hunter2"), Secret::new("linger.ms=2")];
-        assert_eq!(
-            properties(&twice),
-            Err("-X linger.ms is given twice: keep one".into())
-        );
+        assert_eq!(properties(&twice), Err("-X linger.ms is given twice: keep one".into()));
     }
 }

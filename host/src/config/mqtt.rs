@@ -53,10 +53,7 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
 /// Checks a text that goes into an MQTT packet (MQTT-1.5.4).
 pub fn check_text(flag: &str, text: &str) -> Result<(), String> {
     if text.len() > MAX_TEXT {
-        return Err(format!(
-            "{flag} has {} bytes: MQTT takes at most {MAX_TEXT}",
-            text.len()
-        ));
+        return Err(format!("{flag} has {} bytes: MQTT takes at most {MAX_TEXT}", text.len()));
     }
     if text.contains('\0') {
         return Err(format!("{flag} holds a NUL character, which MQTT forbids"));
@@ -69,17 +66,13 @@ pub fn connect_properties(given: &[String]) -> Result<ConnectProperties, String>
     let (mut expiry, mut maximum, mut user) = (None, None, Vec::new());
     for property in given {
         let Some((name, value)) = property.split_once('=') else {
-            return Err(format!(
-                "--property {property:?} has no value: write NAME=VALUE"
-            ));
+            return Err(format!("--property {property:?} has no value: write NAME=VALUE"));
         };
         let twice = match (name, name.strip_prefix("user.")) {
             ("session-expiry-interval", _) => {
                 expiry.replace(number(name, value, 0..=u32::MAX)?).is_some()
             }
-            ("receive-maximum", _) => maximum
-                .replace(number(name, value, 1..=u16::MAX)?)
-                .is_some(),
+            ("receive-maximum", _) => maximum.replace(number(name, value, 1..=u16::MAX)?).is_some(),
             (_, Some(user_name)) if !user_name.is_empty() => {
                 check_text("--property", user_name)?;
                 check_text("--property", value)?;

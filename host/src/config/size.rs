@@ -18,9 +18,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         .ok()
         .filter(|_| !digits.starts_with('+'))
         .ok_or("not a size: write a number, as in 16MiB")?;
-    number
-        .checked_mul(unit)
-        .ok_or_else(|| "too large a size".into())
+    number.checked_mul(unit).ok_or_else(|| "too large a size".into())
 }
 
 #[cfg(test)]

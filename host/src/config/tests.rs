@@ -23,12 +23,8 @@ const REQUIRED: [&str; 12] = [
 ];
 
 fn read_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Command, String> {
-    let arguments = std::iter::once(&"host")
-        .chain(arguments)
-        .map(OsString::from);
-    let environment = environment
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()));
+    let arguments = std::iter::once(&"host").chain(arguments).map(OsString::from);
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
     read(arguments, environment).map_err(|refusal| refusal.to_string())
 }
 
@@ -55,10 +51,7 @@ fn problem(arguments: &[&str]) -> String {
 /// Like [`problem`], but with the value of a required option replaced.
 fn problem_with(flag: &str, value: &str) -> String {
     let mut arguments = REQUIRED.to_vec();
-    let at = arguments
-        .iter()
-        .position(|argument| *argument == flag)
-        .expect("a required option");
+    let at = arguments.iter().position(|argument| *argument == flag).expect("a required option");
     arguments[at + 1] = value;
     let text = read_with(&arguments, &[]).expect_err("a wrong configuration");
     text.lines().next().expect("a line").to_owned()
@@ -103,34 +96,15 @@ fn what_is_required_is_enough() {
     let source = &config.source;
     assert_eq!(source.topics, ["plant/#"]);
     assert_eq!(
-        (
-            source.client_id.as_str(),
-            source.server.as_str(),
-            source.port
-        ),
+        (source.client_id.as_str(), source.server.as_str(), source.port),
         ("plant-1", "127.0.0.1", 1883)
     );
-    assert_eq!(
-        (source.username.is_none(), source.password.is_none()),
-        (true, true)
-    );
+    assert_eq!((source.username.is_none(), source.password.is_none()), (true, true));
     assert_eq!(source.protocol, Protocol::V311);
     assert!(source.tls.as_ref().is_some_and(|tls| tls.ca_file.is_none()));
-    assert_eq!(
-        (source.qos, source.clean_session),
-        (Qos::AtLeastOnce, false)
-    );
-    assert_eq!(
-        (source.max_packet_size, source.keep_alive_secs),
-        (16 << 20, 30)
-    );
-    assert_eq!(
-        config.transform,
-        Transform {
-            json: true,
-            headers: HeaderPolicy::Properties
-        }
-    );
+    assert_eq!((source.qos, source.clean_session), (Qos::AtLeastOnce, false));
+    assert_eq!((source.max_packet_size, source.keep_alive_secs), (16 << 20, 30));
+    assert_eq!(config.transform, Transform { json: true, headers: HeaderPolicy::Properties });
     assert!(config.plugins.files.is_empty());
     assert_eq!(
         (config.plugins.time_limit, config.plugins.memory_limit),
@@ -141,24 +115,10 @@ fn what_is_required_is_enough() {
         ("127.0.0.1:9092", "plant")
     );
     assert!(config.sink.properties.is_empty());
-    assert_eq!(
-        config.on_error,
-        OnError::DeadLetter {
-            topic: "plant.dead-letter".into()
-        }
-    );
-    assert_eq!(
-        (config.max_in_flight_bytes, config.print),
-        (128 << 20, false)
-    );
+    assert_eq!(config.on_error, OnError::DeadLetter { topic: "plant.dead-letter".into() });
+    assert_eq!((config.max_in_flight_bytes, config.print), (128 << 20, false));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
-    assert_eq!(
-        config.log,
-        Log {
-            format: LogFormat::Human,
-            filter: None
-        }
-    );
+    assert_eq!(config.log, Log { format: LogFormat::Human, filter: None });
 }
 
 /// The configuration of what is required and a line of arguments.
@@ -198,15 +158,9 @@ fn every_other_option_is_taken() {
          -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
          --log-format json --log debug --shutdown-timeout 0",
     );
-    let expected = Transform {
-        json: false,
-        headers: HeaderPolicy::All,
-    };
+    let expected = Transform { json: false, headers: HeaderPolicy::All };
     assert_eq!(config.transform, expected);
-    assert_eq!(
-        config.plugins.files,
-        ["a.wasm", "b.wasm"].map(PathBuf::from)
-    );
+    assert_eq!(config.plugins.files, ["a.wasm", "b.wasm"].map(PathBuf::from));
     assert_eq!(config.plugins.time_limit, Duration::from_millis(7));
     assert_eq!(config.plugins.memory_limit, 1 << 30);
     assert_eq!(config.max_in_flight_bytes, 64 << 10);
@@ -219,10 +173,7 @@ fn every_other_option_is_taken() {
     assert_eq!(config.on_error, OnError::DeadLetter { topic });
     assert_eq!(config.shutdown_timeout, Duration::ZERO);
     assert!(config.print);
-    let expected = Log {
-        format: LogFormat::Json,
-        filter: Some("debug".into()),
-    };
+    let expected = Log { format: LogFormat::Json, filter: Some("debug".into()) };
     assert_eq!(config.log, expected);
 }
 
@@ -248,20 +199,11 @@ fn the_environment_stands_in_for_any_option() {
     ];
     let config = bridge_of(read_with(&[], &environment).expect("a valid configuration"));
     assert_eq!(config.source.topics, ["a/#", "b/#"]);
-    assert_eq!(
-        (config.source.server.as_str(), config.source.port),
-        ("::1", 8883)
-    );
-    assert_eq!(
-        config.source.password.as_ref().map(Secret::reveal),
-        Some("a,b")
-    );
+    assert_eq!((config.source.server.as_str(), config.source.port), ("::1", 8883));
+    assert_eq!(config.source.password.as_ref().map(Secret::reveal), Some("a,b"));
     assert!(config.source.tls.is_none() && config.print);
     assert_eq!(config.source.qos, Qos::AtLeastOnce);
-    assert_eq!(
-        (config.sink.brokers.as_str(), config.sink.topic.as_str()),
-        ("a:1,b:2", "k")
-    );
+    assert_eq!((config.sink.brokers.as_str(), config.sink.topic.as_str()), ("a:1,b:2", "k"));
     assert_eq!(config.sink.properties.len(), 2);
     assert_eq!(config.on_error, OnError::Stop);
     assert_eq!(config.log.filter.as_deref(), Some("warn"));
@@ -298,38 +240,12 @@ fn the_demo_needs_nothing() {
         Ok(Command::Demo(demo)) => demo,
         other => panic!("{other:?}"),
     };
-    let log = Log {
-        format: LogFormat::Human,
-        filter: None,
-    };
+    let log = Log { format: LogFormat::Human, filter: None };
+    assert_eq!(demo(&["demo"]), Demo { time: Duration::from_secs(10), messages: None, log });
+    let log = Log { format: LogFormat::Json, filter: Some("debug".into()) };
     assert_eq!(
-        demo(&["demo"]),
-        Demo {
-            time: Duration::from_secs(10),
-            messages: None,
-            log
-        }
-    );
-    let log = Log {
-        format: LogFormat::Json,
-        filter: Some("debug".into()),
-    };
-    assert_eq!(
-        demo(&[
-            "demo",
-            "--seconds",
-            "3",
-            "--messages",
-            "5",
-            "--log",
-            "debug",
-            "--log-format=json"
-        ]),
-        Demo {
-            time: Duration::from_secs(3),
-            messages: Some(5),
-            log
-        }
+        demo(&["demo", "--seconds", "3", "--messages", "5", "--log", "debug", "--log-format=json"]),
+        Demo { time: Duration::from_secs(3), messages: Some(5), log }
     );
     for arguments in [
         &["demo", "--seconds", "0"][..],
@@ -347,14 +263,9 @@ fn unknown_missing_and_repeated_options_are_named() {
     assert_says(&problem(&["extra"]), &["extra"]);
     assert_says(&problem(&["--port", "1"]), &["--port", "multiple"]);
     assert_says(&problem(&["--plugin"]), &["--plugin", "value"]);
-    for missing in [
-        "--topic",
-        "--client-id",
-        "--server",
-        "--port",
-        "--broker-address",
-        "--kafka-topic",
-    ] {
+    for missing in
+        ["--topic", "--client-id", "--server", "--port", "--broker-address", "--kafka-topic"]
+    {
         let pairs = REQUIRED.chunks(2).filter(|pair| pair[0] != missing);
         let problem =
             read_with(&pairs.collect::<Vec<_>>().concat(), &[]).expect_err("one is missing");
@@ -401,10 +312,7 @@ fn numbers_out_of_range_are_refused() {
 
 #[test]
 fn what_is_to_come_says_so() {
-    assert_says(
-        &problem(&["--qos", "2"]),
-        &["QoS 2 is not supported yet", "use 1"],
-    );
+    assert_says(&problem(&["--qos", "2"]), &["QoS 2 is not supported yet", "use 1"]);
     assert_says(
         &problem(&["--mqtt-version", "3.1"]),
         &["MQTT 3.1 is not supported yet", "3.1.1 or 5"],
@@ -415,56 +323,24 @@ fn what_is_to_come_says_so() {
 fn names_that_are_not_valid_are_refused() {
     assert_says(&problem_with("--client-id", ""), &["--client-id is empty"]);
     assert_says(&problem_with("--topic", ""), &["--topic is empty"]);
-    assert_says(
-        &problem_with("--topic", "a/#/b"),
-        &["--topic", "a/#/b", "last level"],
-    );
+    assert_says(&problem_with("--topic", "a/#/b"), &["--topic", "a/#/b", "last level"]);
     assert_says(&problem_with("--server", ""), &["--server", "is empty"]);
-    assert_says(
-        &problem_with("--server", "mqtt://a"),
-        &["--server", "protocol"],
-    );
+    assert_says(&problem_with("--server", "mqtt://a"), &["--server", "protocol"]);
     assert_says(&problem_with("--server", "a:1883"), &["--server", "--port"]);
-    assert_says(
-        &problem_with("--server", "a b"),
-        &["--server", "neither a host name"],
-    );
-    assert_says(
-        &problem_with("--broker-address", ""),
-        &["--broker-address", "is empty"],
-    );
-    assert_says(
-        &problem_with("--broker-address", "localhost"),
-        &["--broker-address", "no port"],
-    );
-    assert_says(
-        &problem_with("--kafka-topic", "a/b"),
-        &["--kafka-topic", "a/b"],
-    );
-    assert_says(
-        &problem_with("--kafka-topic", &"x".repeat(240)),
-        &["--dead-letter-topic", "249"],
-    );
-    assert_says(
-        &problem(&["--dead-letter-topic", ""]),
-        &["--dead-letter-topic", "is empty"],
-    );
-    assert_says(
-        &problem(&["--plugin", ""]),
-        &["value is required", "--plugin"],
-    );
+    assert_says(&problem_with("--server", "a b"), &["--server", "neither a host name"]);
+    assert_says(&problem_with("--broker-address", ""), &["--broker-address", "is empty"]);
+    assert_says(&problem_with("--broker-address", "localhost"), &["--broker-address", "no port"]);
+    assert_says(&problem_with("--kafka-topic", "a/b"), &["--kafka-topic", "a/b"]);
+    assert_says(&problem_with("--kafka-topic", &"x".repeat(240)), &["--dead-letter-topic", "249"]);
+    assert_says(&problem(&["--dead-letter-topic", ""]), &["--dead-letter-topic", "is empty"]);
+    assert_says(&problem(&["--plugin", ""]), &["value is required", "--plugin"]);
 }
 
 #[test]
 fn an_ipv6_server_may_have_brackets() {
     let mut arguments = REQUIRED.to_vec();
     arguments[5] = "[::1]";
-    assert_eq!(
-        bridge_of(read_with(&arguments, &[]).expect("valid"))
-            .source
-            .server,
-        "::1"
-    );
+    assert_eq!(bridge_of(read_with(&arguments, &[]).expect("valid")).source.server, "::1");
 }
 
 #[test]
@@ -481,10 +357,7 @@ fn contradictions_are_refused() {
         &problem(&["--ca-file", "x", "--tls-enabled=false"]),
         &["--ca-file", "--tls-enabled=false"],
     );
-    assert_says(
-        &problem(&["--password", "x"]),
-        &["--username", "--mqtt-version 5"],
-    );
+    assert_says(&problem(&["--password", "x"]), &["--username", "--mqtt-version 5"]);
     assert_says(
         &problem(&["--username", "u", "--password", "x", "--password-file", "f"]),
         &["--password", "--password-file", "keep one"],
@@ -494,12 +367,7 @@ fn contradictions_are_refused() {
         &["--property", "--mqtt-version 5"],
     );
     assert_says(
-        &problem(&[
-            "--mqtt-version",
-            "5",
-            "--property",
-            "session-expiry-interval=0",
-        ]),
+        &problem(&["--mqtt-version", "5", "--property", "session-expiry-interval=0"]),
         &["session-expiry-interval=0", "--clean-session"],
     );
 }
@@ -507,10 +375,7 @@ fn contradictions_are_refused() {
 #[test]
 fn a_password_needs_no_user_name_with_mqtt_5() {
     let config = config(&["--mqtt-version", "5", "--password", "x"]);
-    assert_eq!(
-        config.source.password.as_ref().map(Secret::reveal),
-        Some("x")
-    );
+    assert_eq!(config.source.password.as_ref().map(Secret::reveal), Some("x"));
     let day = ConnectProperties {
         session_expiry_secs: 86_400,
         receive_maximum: 65_535,
@@ -557,10 +422,7 @@ fn a_password_file_loses_only_its_last_newline() {
     ] {
         let file = TemporaryFile::new(name, content.as_bytes());
         let config = config(&["--username", "u", "--password-file", file.path()]);
-        assert_eq!(
-            config.source.password.as_ref().map(Secret::reveal),
-            Some(expected)
-        );
+        assert_eq!(config.source.password.as_ref().map(Secret::reveal), Some(expected));
     }
 }
 
@@ -585,55 +447,32 @@ fn a_ca_file_is_read_and_must_hold_a_certificate() {
     let pem = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
     let file = TemporaryFile::new("ca", pem);
     let config = config(&["--ca-file", file.path()]);
-    let ca_file = config
-        .source
-        .tls
-        .and_then(|tls| tls.ca_file)
-        .expect("a CA file");
-    assert_eq!(
-        (ca_file.pem.as_slice(), ca_file.path.as_path()),
-        (&pem[..], file.0.as_path())
-    );
+    let ca_file = config.source.tls.and_then(|tls| tls.ca_file).expect("a CA file");
+    assert_eq!((ca_file.pem.as_slice(), ca_file.path.as_path()), (&pem[..], file.0.as_path()));
     assert_says(
         &problem(&["--ca-file", "/no/such/file"]),
         &["--ca-file /no/such/file", "cannot be read"],
     );
     let key = TemporaryFile::new("key", b"-----BEGIN PRIVATE KEY-----\n");
-    assert_says(
-        &problem(&["--ca-file", key.path()]),
-        &["--ca-file", "no certificate"],
-    );
+    assert_says(&problem(&["--ca-file", key.path()]), &["--ca-file", "no certificate"]);
 }
 
 #[test]
 fn kafka_properties_that_break_a_promise_are_refused_with_the_reason() {
     assert_says(&problem(&["-X", "acks=1"]), &["-X acks", "in-sync"]);
-    assert_says(
-        &problem(&["--kafka-config", "bootstrap.servers=a:1"]),
-        &["--broker-address"],
-    );
+    assert_says(&problem(&["--kafka-config", "bootstrap.servers=a:1"]), &["--broker-address"]);
     assert_says(&problem(&["-X", "linger.ms"]), &["NAME=VALUE"]);
 }
 
 #[test]
 fn passwords_are_never_shown() {
     let secret = "hunter2";
-    let arguments = [
-        "--username",
-        "u",
-        "--password",
-        secret,
-        "-X",
-        "sasl.password=hunter2",
-    ];
+    let arguments = ["--username", "u", "--password", secret, "-X", "sasl.password=hunter2"];
     assert!(!format!("{:?}", config(&arguments)).contains(secret));
     for problem in [problem(&["--password", secret]), problem(&["-X", secret])] {
         assert!(!problem.contains(secret), "{problem}");
     }
-    let environment = [
-        ("HOST_PASSWORD", secret),
-        ("HOST_KAFKA_CONFIG", "sasl.password=hunter2"),
-    ];
+    let environment = [("HOST_PASSWORD", secret), ("HOST_KAFKA_CONFIG", "sasl.password=hunter2")];
     for help in ["-h", "--help"] {
         let text = read_with(&[help], &environment).expect_err("help");
         assert!(text.contains("--password-file") && !text.contains(secret));

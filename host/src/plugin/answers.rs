@@ -64,7 +64,8 @@ impl Judge<'_> {
     pub fn bytes(&self, range: Range<usize>) -> Answer {
         if range.len() > self.limits.output {
             let (most, ability) = (size(self.limits.output), self.ability);
-            let error = format!("the {ability} answered {} bytes, at most {most} are allowed", range.len());
+            let error =
+                format!("the {ability} answered {} bytes, at most {most} are allowed", range.len());
             return self.reject(Reason::BadOutput, error);
         }
         Answer::Bytes(range)

@@ -82,7 +82,8 @@ fn signature(resolve: &Resolve, function: &Function) -> String {
         .iter()
         .map(|parameter| format!("{}: {}", parameter.name, type_name(resolve, &parameter.ty)))
         .collect();
-    let result = function.result.map_or_else(String::new, |ty| format!(" -> {}", type_name(resolve, &ty)));
+    let result =
+        function.result.map_or_else(String::new, |ty| format!(" -> {}", type_name(resolve, &ty)));
     format!("{}: func({}){result}", function.name, parameters.join(", "))
 }
 
@@ -138,7 +139,9 @@ fn describe(resolve: &Resolve, name: &str, definition: &TypeDef) -> String {
             };
             ("variant", variant.cases.iter().map(case).collect())
         }
-        TypeDefKind::Enum(list) => ("enum", list.cases.iter().map(|case| case.name.clone()).collect()),
+        TypeDefKind::Enum(list) => {
+            ("enum", list.cases.iter().map(|case| case.name.clone()).collect())
+        }
         other => (other.as_str(), Vec::new()),
     };
     format!("{kind} {name} {{ {} }}", members.join(", "))

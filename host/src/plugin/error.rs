@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Ability;
+use super::contract::PACKAGE;
 
 /// A plugin that cannot be used: which file, and why. Prints as one line with the cure.
 #[derive(Debug, thiserror::Error)]
@@ -20,23 +21,43 @@ pub enum Problem {
     Unreadable(io::Error),
     #[error("is given twice; give it once")]
     Twice,
-    #[error("is {0}, not WebAssembly; give the .wasm file that `cargo build --release --target wasm32-unknown-unknown` makes")]
+    #[error(
+        "is {0}, not WebAssembly; give the .wasm file that \
+         `cargo build --release --target wasm32-unknown-unknown` makes"
+    )]
     NotWasm(&'static str),
     #[error("is not valid WebAssembly ({0}); build or copy it again")]
     Invalid(String),
-    #[error("is WebAssembly, but no plugin: it exports nothing of {package}; build it with plugin-sdk", package = super::contract::PACKAGE)]
+    #[error(
+        "is WebAssembly, but no plugin: it exports nothing of {PACKAGE}; build it with plugin-sdk"
+    )]
     NoContract,
-    #[error("was built for {package} {found}, this host speaks {spoken}; build it with plugin-sdk {spoken}", package = super::contract::PACKAGE)]
+    #[error(
+        "was built for {PACKAGE} {found}, this host speaks {spoken}; \
+         build it with plugin-sdk {spoken}"
+    )]
     OtherVersion { found: String, spoken: String },
-    #[error("exports `{interface}` with another type: expected `{expected}`, found `{found}`; build it with the plugin-sdk of this host")]
+    #[error(
+        "exports `{interface}` with another type: expected `{expected}`, found `{found}`; \
+         build it with the plugin-sdk of this host"
+    )]
     WrongType { interface: String, expected: String, found: String },
     #[error("does not fit the contract ({0}); build it with the plugin-sdk of this host")]
     Unfit(String),
-    #[error("imports `{0}`, which plugins are not granted; build it for wasm32-unknown-unknown, without system calls")]
+    #[error(
+        "imports `{0}`, which plugins are not granted; \
+         build it for wasm32-unknown-unknown, without system calls"
+    )]
     NotGranted(String),
-    #[error("needs what this host does not offer ({0}); use a newer host, or build it with an older plugin-sdk")]
+    #[error(
+        "needs what this host does not offer ({0}); \
+         use a newer host, or build it with an older plugin-sdk"
+    )]
     NotOffered(String),
-    #[error("has no setter: it exports {0}; export at least one of key-setter, value-setter, timestamp-setter")]
+    #[error(
+        "has no setter: it exports {0}; \
+         export at least one of key-setter, value-setter, timestamp-setter"
+    )]
     NoAbility(String),
     #[error("has a {ability}, and so has {}; give only one of them", other.display())]
     Claimed { ability: Ability, other: PathBuf },

@@ -4,7 +4,9 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Result, Store};
 
 use super::bindings::exports::mqtt_source::plugin as exports;
-use super::bindings::mqtt_source::plugin::types::{BytesOutcome, Message, PluginError, TimeOutcome};
+use super::bindings::mqtt_source::plugin::types::{
+    BytesOutcome, Message, PluginError, TimeOutcome,
+};
 use super::{Ability, Calls};
 
 /// Makes the same three steps (probe, load, tell) for every interface of the table.
@@ -13,7 +15,7 @@ macro_rules! interfaces {
         /// Where a component keeps the interfaces that it exports.
         #[derive(Clone)]
         pub(super) struct Indices {
-            $($field: Option<exports::$module::GuestIndices>,)*
+            $(pub $field: Option<exports::$module::GuestIndices>,)*
         }
 
         /// The interfaces of one instance, checked to have the contract's types.
@@ -93,7 +95,12 @@ pub(super) enum Outcome {
 
 impl Exports {
     /// Calls a packed interface; `None` if the plugin does not have it.
-    pub fn packed<T>(&self, store: &mut Store<T>, ability: Ability, messages: &[u8]) -> Option<Result<Vec<u8>>> {
+    pub fn packed<T>(
+        &self,
+        store: &mut Store<T>,
+        ability: Ability,
+        messages: &[u8],
+    ) -> Option<Result<Vec<u8>>> {
         Some(match ability {
             Ability::Key => self.keys.as_ref()?.call_keys(store, messages),
             Ability::Value => self.values.as_ref()?.call_values(store, messages),
@@ -102,8 +109,15 @@ impl Exports {
     }
 
     /// Calls a typed interface; `None` if the plugin does not have it.
-    pub fn typed<T>(&self, store: &mut Store<T>, ability: Ability, message: Message<'_>) -> Option<Result<Typed>> {
-        let bytes = |called: Result<std::result::Result<_, _>>| called.map(|answer| answer.map(Outcome::Bytes));
+    pub fn typed<T>(
+        &self,
+        store: &mut Store<T>,
+        ability: Ability,
+        message: Message<'_>,
+    ) -> Option<Result<Typed>> {
+        let bytes = |called: Result<std::result::Result<_, _>>| {
+            called.map(|answer| answer.map(Outcome::Bytes))
+        };
         Some(match ability {
             Ability::Key => bytes(self.key.as_ref()?.call_key(store, message)),
             Ability::Value => bytes(self.value.as_ref()?.call_value(store, message)),

@@ -1,7 +1,6 @@
 //! From files to plugins that are known to work, or a [`LoadError`].
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,22 +13,25 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use super::bindings::mqtt_source::plugin::{host, types};
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
-use super::instance::{Instance, State, Unstarted};
+use super::failure::Unstarted;
+use super::instance::Instance;
 use super::interfaces::Indices;
 use super::log::PluginLog;
-use super::text::{joined, size};
-use super::{Ability, Limits, Setters, contract, wrap};
+use super::state::State;
+use super::text::joined;
+use super::{Ability, Calls, Description, Limits, Setters, contract, wrap};
 use crate::message::PluginName;
 
 /// Plugins that are compiled, checked and ready to be called. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Plugins {
-    loaded: Vec<Arc<Plugin>>,
+    pub(super) loaded: Vec<Arc<Plugin>>,
     /// Absent without plugins: nothing is timed then.
     clock: Option<Arc<Ticker>>,
 }
 
 /// One plugin, as all lanes share it.
+#[derive(Clone)]
 pub(super) struct Plugin {
     pub name: Arc<PluginName>,
     pub file: PathBuf,
@@ -41,54 +43,8 @@ pub(super) struct Plugin {
     pub call_ticks: u64,
     /// [`Limits::start`] on the plugins' clock.
     pub start_ticks: u64,
-    size: usize,
-    compile: Duration,
-}
-
-/// How an ability is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Calls {
-    /// Once per message.
-    Typed,
-    /// Once per run of messages.
-    Packed,
-}
-
-impl fmt::Display for Calls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Typed => "typed",
-            Self::Packed => "packed",
-        })
-    }
-}
-
-/// What a plugin is, for the log at the start. Prints as one line.
-#[derive(Debug)]
-pub struct Description<'a> {
-    pub file: &'a Path,
-    pub name: &'a PluginName,
-    pub abilities: Vec<(Ability, Calls)>,
-    /// Bytes of the file.
     pub size: usize,
-    /// How long it took to compile, or to find it compiled in the cache.
     pub compile: Duration,
-}
-
-impl fmt::Display for Description<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let abilities: Vec<_> =
-            self.abilities.iter().map(|(ability, calls)| format!("{ability} ({calls})")).collect();
-        write!(
-            f,
-            "{}: {}; {}, sha256 {}, compiled in {} ms",
-            self.file.display(),
-            abilities.join(", "),
-            size(self.size),
-            self.name.sha256,
-            self.compile.as_millis(),
-        )
-    }
 }
 
 impl Plugins {
@@ -104,25 +60,34 @@ impl Plugins {
     }
 
     /// As [`load`](Self::load), keeping what was compiled in `cache`, or nowhere.
-    pub fn load_with_cache(files: &[PathBuf], limits: &Limits, cache: Option<&Path>) -> Result<Self, LoadError> {
-        let Some(first) = files.first() else { return Ok(Self::default()) };
+    pub fn load_with_cache(
+        files: &[PathBuf],
+        limits: &Limits,
+        cache: Option<&Path>,
+    ) -> Result<Self, LoadError> {
+        let Some(first) = files.first() else {
+            return Ok(Self::default());
+        };
         let no_engine = |error: String| fault(first, Problem::Engine(error));
-        let engine = engine::engine(cache).map_err(|error| no_engine(joined(&format!("{error:#}"))))?;
-        let clock = Ticker::start(&engine, limits.call).map_err(|error| no_engine(error.to_string()))?;
+        let engine =
+            engine::engine(cache).map_err(|error| no_engine(joined(&format!("{error:#}"))))?;
+        let clock =
+            Ticker::start(&engine, limits.call).map_err(|error| no_engine(error.to_string()))?;
         let loader = Loader { engine, clock: &clock, limits };
 
-        let mut loaded: Vec<Arc<Plugin>> = Vec::with_capacity(files.len());
-        let mut seen = HashMap::new();
+        let mut plugins: Vec<Arc<Plugin>> = Vec::with_capacity(files.len());
+        let mut seen = HashSet::new();
         for file in files {
-            let place = file.canonicalize().map_err(|error| fault(file, Problem::Unreadable(error)))?;
-            if seen.insert(place, ()).is_some() {
+            let place =
+                file.canonicalize().map_err(|error| fault(file, Problem::Unreadable(error)))?;
+            if !seen.insert(place) {
                 return Err(fault(file, Problem::Twice));
             }
             let plugin = loader.load(file).map_err(|problem| fault(file, problem))?;
-            refuse_second_claim(&loaded, &plugin).map_err(|problem| fault(file, problem))?;
-            loaded.push(Arc::new(plugin));
+            refuse_second_claim(&plugins, &plugin).map_err(|problem| fault(file, problem))?;
+            plugins.push(Arc::new(plugin));
         }
-        Ok(Self { loaded, clock: Some(Arc::new(clock)) })
+        Ok(Self { loaded: plugins, clock: Some(Arc::new(clock)) })
     }
 
     /// What was loaded, in the order it was given.
@@ -185,7 +150,9 @@ impl Loader<'_> {
         self.check_imports(&component)?;
         self.check_exports(&component)?;
         let pre = self.link(&component)?;
-        let wrong_type = |interface: &str, error: Option<wasmtime::Error>| wrong_type(&wrapped, interface, error);
+        let wrong_type = |interface: &str, error: Option<wasmtime::Error>| {
+            wrong_type(&wrapped, interface, error)
+        };
         let indices = Indices::probe(&pre).map_err(|interface| wrong_type(interface, None))?;
 
         let name = Arc::new(name(file, &bytes));
@@ -222,7 +189,9 @@ impl Loader<'_> {
         let ty = component.component_type();
         let ours: Vec<_> =
             ty.exports(&self.engine).filter_map(|(name, _)| contract::interface(name)).collect();
-        let Some((_, version)) = ours.first() else { return Err(Problem::NoContract) };
+        let Some((_, version)) = ours.first() else {
+            return Err(Problem::NoContract);
+        };
         let fitting: Vec<_> =
             ours.iter().filter(|(_, version)| contract::check_version(version).is_ok()).collect();
         if fitting.is_empty() {

@@ -116,7 +116,10 @@ mod tests {
     #[test]
     fn a_line_carries_level_plugin_and_target() {
         let (lines, ()) = logged(|| log(9).write(Level::WARN, "key", "odd\ntopic"));
-        assert!(lines.contains("WARN plugin: odd\\ntopic plugin=\"chatty\" from=\"key\""), "{lines}");
+        assert!(
+            lines.contains("WARN plugin: odd\\ntopic plugin=\"chatty\" from=\"key\""),
+            "{lines}"
+        );
     }
 
     #[test]

@@ -12,14 +12,17 @@
 mod answers;
 mod bindings;
 mod contract;
+mod describe;
 mod engine;
 mod error;
+mod failure;
 mod instance;
 mod interfaces;
 mod load;
 mod log;
 mod packed;
 mod setters;
+mod state;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -31,8 +34,9 @@ use std::fmt;
 use std::time::Duration;
 
 pub use answers::{Answer, Answers};
+pub use describe::{Calls, Description};
 pub use error::{LoadError, Problem};
-pub use load::{Calls, Description, Plugins};
+pub use load::Plugins;
 pub use setters::Setters;
 
 /// What a plugin may use up. Exceeding it condemns the message that did, not the plugin.

@@ -9,7 +9,12 @@ use super::answers::{Answer, Answers, Judge};
 /// # Errors
 /// What is wrong with the bytes as a whole. What is wrong with one answer, such as its size,
 /// condemns only that one.
-pub(super) fn read(judge: &Judge<'_>, count: usize, bytes: &[u8], answers: &mut Answers) -> Result<(), String> {
+pub(super) fn read(
+    judge: &Judge<'_>,
+    count: usize,
+    bytes: &[u8],
+    answers: &mut Answers,
+) -> Result<(), String> {
     let (first, base) = (answers.items.len(), answers.bytes.len());
     let mut rest = Rest { bytes, at: 0 };
     for _ in 0..count {
@@ -98,7 +103,8 @@ mod tests {
     fn every_kind_of_answer_is_read_in_order() {
         let bytes = b"\x00\x01\x02\x02\0\0\0hi\x03\x01\0\0\0x\x04\x01\0\0\0y\x05\x01\0\0\0z";
         let answers = read_as(Ability::Key, 6, bytes).expect("a good answer");
-        let [_, Answer::Default, Answer::Null, Answer::Bytes(at), rest @ ..] = &answers.items[..] else {
+        let [_, Answer::Default, Answer::Null, Answer::Bytes(at), rest @ ..] = &answers.items[..]
+        else {
             panic!("{:?}", answers.items)
         };
         assert_eq!(&answers.bytes[at.clone()], b"hi");
@@ -123,7 +129,9 @@ mod tests {
     fn an_answer_over_the_limit_condemns_only_its_message() {
         let answers = read_as(Ability::Value, 2, b"\x02\x05\0\0\0abcde\x02\x04\0\0\0abcd");
         let items = answers.expect("a good answer").items;
-        assert!(matches!(&items[1], Answer::Reject(rejection) if rejection.reason == Reason::BadOutput));
+        assert!(
+            matches!(&items[1], Answer::Reject(rejection) if rejection.reason == Reason::BadOutput)
+        );
         assert!(matches!(&items[2], Answer::Bytes(range) if range.len() == 4));
     }
 

@@ -36,7 +36,13 @@ impl Setters {
     ///
     /// # Panics
     /// If the range is not within the batch.
-    pub fn call(&mut self, ability: Ability, batch: &Batch, range: Range<usize>, answers: &mut Answers) {
+    pub fn call(
+        &mut self,
+        ability: Ability,
+        batch: &Batch,
+        range: Range<usize>,
+        answers: &mut Answers,
+    ) {
         answers.clear();
         match self.workers.iter_mut().find(|worker| worker.has(ability)) {
             Some(worker) => worker.answer(ability, batch, range, answers),

@@ -32,7 +32,10 @@ fn user_properties(properties: Properties<'_>) -> Vec<(&str, &str)> {
     properties.iter().filter_map(user).collect()
 }
 
-fn single_properties<'a>(properties: Properties<'a>, user: &'a [(&'a str, &'a str)]) -> types::Properties<'a> {
+fn single_properties<'a>(
+    properties: Properties<'a>,
+    user: &'a [(&'a str, &'a str)],
+) -> types::Properties<'a> {
     let mut found = types::Properties {
         payload_format: None,
         message_expiry_secs: None,
@@ -57,14 +60,18 @@ fn single_properties<'a>(properties: Properties<'a>, user: &'a [(&'a str, &'a st
 /// Adds the answer for one message.
 pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
     let item = match answer {
-        Ok(Outcome::Bytes(BytesOutcome::Default) | Outcome::Time(TimeOutcome::Default)) => Answer::Default,
+        Ok(Outcome::Bytes(BytesOutcome::Default) | Outcome::Time(TimeOutcome::Default)) => {
+            Answer::Default
+        }
         Ok(Outcome::Bytes(BytesOutcome::Null)) => Answer::Null,
         Ok(Outcome::Bytes(BytesOutcome::Bytes(bytes))) => {
             let from = answers.bytes.len();
             answers.bytes.extend_from_slice(&bytes);
             judge.bytes(from..answers.bytes.len())
         }
-        Ok(Outcome::Bytes(BytesOutcome::Skip(why)) | Outcome::Time(TimeOutcome::Skip(why))) => Judge::skip(&why),
+        Ok(Outcome::Bytes(BytesOutcome::Skip(why)) | Outcome::Time(TimeOutcome::Skip(why))) => {
+            Judge::skip(&why)
+        }
         Ok(Outcome::Time(TimeOutcome::EpochMs(milliseconds))) => judge.timestamp(milliseconds),
         Err(PluginError::BadMessage(why)) => judge.bad_message(&why),
         Err(PluginError::Fatal(why)) => judge.fatal(&why),

@@ -9,9 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::answers::{Answers, Judge};
-use super::instance::{Failure, Instance, Unstarted};
-use super::load::{Calls, Plugin};
-use super::{Ability, packed, typed};
+use super::failure::{Failure, Unstarted};
+use super::instance::Instance;
+use super::load::Plugin;
+use super::{Ability, Calls, packed, typed};
 use crate::message::{Batch, Reason};
 
 /// Most messages in a call.
@@ -38,7 +39,13 @@ impl Worker {
     }
 
     /// Adds one answer for every message of the range.
-    pub fn answer(&mut self, ability: Ability, batch: &Batch, range: Range<usize>, answers: &mut Answers) {
+    pub fn answer(
+        &mut self,
+        ability: Ability,
+        batch: &Batch,
+        range: Range<usize>,
+        answers: &mut Answers,
+    ) {
         let packed = self.plugin.indices.calls(ability) == Some(Calls::Packed);
         let mut next = range.start;
         while next < range.end {
@@ -53,7 +60,13 @@ impl Worker {
         }
     }
 
-    fn answer_run(&mut self, ability: Ability, batch: &Batch, run: Range<usize>, answers: &mut Answers) {
+    fn answer_run(
+        &mut self,
+        ability: Ability,
+        batch: &Batch,
+        run: Range<usize>,
+        answers: &mut Answers,
+    ) {
         let Err(failure) = self.attempt(ability, batch, run.clone(), answers) else {
             return self.pace.went_well();
         };
@@ -72,7 +85,13 @@ impl Worker {
     }
 
     /// Whether the message is innocent.
-    fn answer_one(&mut self, ability: Ability, batch: &Batch, index: usize, answers: &mut Answers) -> bool {
+    fn answer_one(
+        &mut self,
+        ability: Ability,
+        batch: &Batch,
+        index: usize,
+        answers: &mut Answers,
+    ) -> bool {
         let fresh = self.instance.as_ref().is_none_or(Instance::is_fresh);
         let mut attempted = self.attempt(ability, batch, index..index + 1, answers);
         if attempted.is_err() && !fresh {
@@ -124,7 +143,11 @@ fn unstarted(why: Unstarted) -> Failure {
         Unstarted::Failed(error) => error,
         Unstarted::WrongType(interface, error) => format!("{interface}: {error}"),
     };
-    Failure { reason: Reason::Fatal, error: format!("it does not start any more: {error}"), panicked: false }
+    Failure {
+        reason: Reason::Fatal,
+        error: format!("it does not start any more: {error}"),
+        panicked: false,
+    }
 }
 
 /// Where a run of at most [`RUN_BYTES`] ends. It has at least one message.
@@ -162,5 +185,40 @@ impl Pace {
         if self.good == GOOD_CALLS {
             *self = Self { run: (self.run * 2).min(RUN), good: 0 };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_halved_down_to_one_message_and_grows_back_slowly() {
+        let mut pace = Pace::default();
+        for wanted in [32, 16, 8, 4, 2, 1, 1] {
+            pace.slow_down();
+            assert_eq!(pace.run, wanted);
+        }
+        for wanted in [2, 4, 8, 16, 32, 64, 64] {
+            let before = pace.run;
+            for _ in 1..GOOD_CALLS {
+                pace.went_well();
+                assert_eq!(pace.run, before);
+            }
+            pace.went_well();
+            assert_eq!(pace.run, wanted);
+        }
+    }
+
+    #[test]
+    fn a_time_out_starts_the_count_of_good_calls_again() {
+        let mut pace = Pace::default();
+        pace.slow_down();
+        for _ in 1..GOOD_CALLS {
+            pace.went_well();
+        }
+        pace.slow_down();
+        pace.went_well();
+        assert_eq!(pace, Pace { run: 16, good: 1 });
     }
 }

@@ -40,8 +40,15 @@ pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
     if let Some(import) = module.imports.iter().find(|(from, _)| !from.contains(PACKAGE)) {
         return Err(Problem::NotGranted(format!("{}.{}", import.0, import.1)));
     }
-    let described = if module.has_world { Cow::Borrowed(bytes) } else { module.describe(bytes)?.into() };
-    encode(&described).map(Cow::Owned).map_err(|error| Problem::Unfit(joined(&format!("{error:#}"))))
+    let described =
+        if module.has_world { Cow::Borrowed(bytes) } else { module.describe(bytes)?.into() };
+    encode(&described).map(Cow::Owned).map_err(|error| unfit(&error))
+}
+
+/// The two innermost causes: which export, and what is wrong with it.
+fn unfit(error: &anyhow::Error) -> Problem {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    Problem::Unfit(joined(&causes[causes.len().saturating_sub(2)..].join(": ")))
 }
 
 fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
@@ -103,19 +110,25 @@ impl<'a> Surface<'a> {
 
     /// Adds the world that the names of the exports tell of.
     fn describe(&self, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
-        let named: Vec<_> = self.named().collect();
-        let Some((_, version)) = named.first() else { return Err(Problem::NoContract) };
+        let interfaces: Vec<_> = self.named().collect();
+        let Some((_, version)) = interfaces.first() else {
+            return Err(Problem::NoContract);
+        };
         contract::check_version(version)?;
-        let known = EXPORTABLE.iter().filter(|known| named.iter().any(|(name, _)| name == *known));
-        let exports: String = known.map(|name| format!("export {name}; ")).collect();
+        let known =
+            EXPORTABLE.iter().filter(|known| interfaces.iter().any(|(name, _)| name == *known));
+        let exports: Vec<_> = known.map(|name| format!("export {name};")).collect();
         if exports.is_empty() {
-            let names: Vec<_> = named.iter().map(|(name, _)| *name).collect();
+            let names: Vec<_> = interfaces.iter().map(|(name, _)| *name).collect();
             return Err(Problem::NoAbility(names.join(", ")));
         }
-        let wit = format!("{WIT}\nworld found {{ import host; {exports}}}")
-            .replacen(&format!("@{}", contract::version()), &format!("@{version}"), 1);
+        let wit = format!("{WIT}\nworld found {{ import host; {} }}", exports.join(" ")).replacen(
+            &format!("@{}", contract::version()),
+            &format!("@{version}"),
+            1,
+        );
         let mut described = bytes.to_vec();
-        embed(&mut described, &wit).map_err(|error| Problem::Unfit(joined(&format!("{error:#}"))))?;
+        embed(&mut described, &wit).map_err(|error| unfit(&error))?;
         Ok(described)
     }
 }

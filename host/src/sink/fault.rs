@@ -40,10 +40,9 @@ impl Fault {
             | Code::UnsupportedForMessageFormat
             | Code::PolicyViolation
             | Code::InvalidArgument
-            | Code::BadMessage => Self::Suspect(
-                Reason::InvalidRecord,
-                format!("Kafka refuses this record ({code})"),
-            ),
+            | Code::BadMessage => {
+                Self::Suspect(Reason::InvalidRecord, format!("Kafka refuses this record ({code})"))
+            }
             code => Self::Trouble(trouble(code)),
         }
     }
@@ -67,10 +66,7 @@ fn trouble(code: Code) -> String {
 
 /// Whether trying again with the same options cannot help.
 pub(super) fn is_permanent(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL
-    )
+    matches!(code, Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL)
 }
 
 /// What to say when no broker answers.

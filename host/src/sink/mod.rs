@@ -26,6 +26,7 @@ pub use settings::Settings;
 pub use topic::largest_batch;
 
 use crate::message::{Header, Record};
+use crate::telemetry::RateLimited;
 
 /// Comes back with the delivery report: whose record it was.
 pub type Ticket = usize;
@@ -100,11 +101,8 @@ impl Parts {
         let Some(value) = &mut self.value else { return };
         let was = value.len().to_string();
         value.truncate(size);
-        let headers = self.headers.take().unwrap_or_else(OwnedHeaders::new);
-        let header = KafkaHeader {
-            key: "reject.payload-size",
-            value: Some(was.as_bytes()),
-        };
+        let headers = self.headers.take().unwrap_or_default();
+        let header = KafkaHeader { key: "reject.payload-size", value: Some(was.as_bytes()) };
         self.headers = Some(headers.insert(header));
     }
 
@@ -114,7 +112,7 @@ impl Parts {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-            headers: message.headers().map(|headers| headers.detach()),
+            headers: message.headers().map(rdkafka::message::BorrowedHeaders::detach),
         }
     }
 }
@@ -148,12 +146,7 @@ impl Sink {
     pub fn new(settings: Settings, reports: Arc<dyn Reports>) -> Result<Self, String> {
         let producer = Arc::new(create(&settings, &reports)?);
         let poll = Poll::start(&producer);
-        Ok(Self {
-            settings,
-            reports,
-            producer,
-            poll,
-        })
+        Ok(Self { settings, reports, producer, poll })
     }
 
     /// Asks Kafka for a topic, which makes the broker create it where it does that by itself.
@@ -165,9 +158,7 @@ impl Sink {
         let asked = self.producer.client().fetch_metadata(Some(topic), wait);
         let metadata = match (asked, self.producer.context().last_error()) {
             (_, Some((code, reason))) if fault::is_permanent(code) => {
-                return Err(ProbeError::Permanent(fault::explain(
-                    brokers, code, &reason,
-                )));
+                return Err(ProbeError::Permanent(fault::explain(brokers, code, &reason)));
             }
             (Ok(metadata), _) => metadata,
             (Err(_), Some((code, reason))) => {
@@ -175,19 +166,14 @@ impl Sink {
             }
             (Err(error), None) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                return Err(ProbeError::Passing(fault::explain(
-                    brokers,
-                    code,
-                    &error.to_string(),
-                )));
+                return Err(ProbeError::Passing(fault::explain(brokers, code, &error.to_string())));
             }
         };
+        self.producer.context().reached.store(true, Ordering::Relaxed);
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         match found.and_then(rdkafka::metadata::MetadataTopic::error) {
             None if found.is_some_and(|found| !found.partitions().is_empty()) => Ok(()),
-            None => Err(ProbeError::Passing(format!(
-                "topic {topic:?} has no partitions yet"
-            ))),
+            None => Err(ProbeError::Passing(format!("topic {topic:?} has no partitions yet"))),
             Some(error) => {
                 let code = RDKafkaErrorCode::from(error);
                 Err(ProbeError::NoTopic(fault::explain_topic(topic, code)))
@@ -205,14 +191,11 @@ impl Sink {
         topic: &str,
         record: &Record<'_>,
         headers: impl Iterator<Item = Header<'h>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let headers = headers.fold(None, |list: Option<OwnedHeaders>, header| {
             let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
             let value: &[u8] = &header.value;
-            Some(list.insert(KafkaHeader {
-                key: &header.name,
-                value: Some(value),
-            }))
+            Some(list.insert(KafkaHeader { key: &header.name, value: Some(value) }))
         });
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         self.produce(ticket, topic, key, value, record.timestamp_ms, headers)
@@ -222,7 +205,7 @@ impl Sink {
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub fn resend(&self, ticket: Ticket, record: &Parts) -> Result<(), Failure> {
+    pub fn resend(&self, ticket: Ticket, record: &Parts) -> Result<(), Box<Failure>> {
         self.produce(
             ticket,
             &record.topic,
@@ -241,7 +224,7 @@ impl Sink {
         value: Option<&[u8]>,
         timestamp_ms: i64,
         headers: Option<OwnedHeaders>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let mut record = BaseRecord::with_opaque_to(topic, ticket);
         record.key = key;
         record.payload = value;
@@ -259,7 +242,7 @@ impl Sink {
                         record = refused;
                         continue;
                     }
-                    return Err(Failure {
+                    return Err(Box::new(Failure {
                         ticket,
                         fault: Fault::at_once(code),
                         record: Parts {
@@ -269,7 +252,7 @@ impl Sink {
                             timestamp_ms,
                             headers: refused.headers,
                         },
-                    });
+                    }));
                 }
             }
         }
@@ -277,10 +260,7 @@ impl Sink {
 
     /// What has put the producer out of use for good, if anything has (idempotence lost its place).
     pub fn fatal(&self) -> Option<String> {
-        self.producer
-            .client()
-            .fatal_error()
-            .map(|(code, reason)| format!("{code}: {reason}"))
+        self.producer.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"))
     }
 
     /// Makes batches no larger than the topic takes. Nothing may have been sent yet.
@@ -321,16 +301,16 @@ fn create(
     config.set_log_level(RDKafkaLogLevel::Info);
     let context = Context {
         reports: Arc::clone(reports),
-        last_error: Mutex::new(None),
+        last_error: Mutex::default(),
+        troubles: Mutex::default(),
+        reached: AtomicBool::new(false),
     };
-    config
-        .create_with_context(context)
-        .map_err(|error| match error {
-            KafkaError::ClientConfig(_, description, name, value) => {
-                format!("-X {name}={value}: {description}")
-            }
-            error => format!("cannot make a Kafka producer: {error}"),
-        })
+    config.create_with_context(context).map_err(|error| match error {
+        KafkaError::ClientConfig(_, description, name, value) => {
+            format!("-X {name}={value}: {description}")
+        }
+        error => format!("cannot make a Kafka producer: {error}"),
+    })
 }
 
 /// The thread on which delivery reports arrive.
@@ -350,10 +330,7 @@ impl Poll {
         };
         // Spawning fails only where the system has no room for a thread at all: then nothing of
         // this program works, and reports that never come keep everything unacknowledged.
-        let thread = std::thread::Builder::new()
-            .name("kafka-reports".to_owned())
-            .spawn(poll)
-            .ok();
+        let thread = std::thread::Builder::new().name("kafka-reports".to_owned()).spawn(poll).ok();
         Self { stop, thread }
     }
 
@@ -369,15 +346,15 @@ impl Poll {
 struct Context {
     reports: Arc<dyn Reports>,
     last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
+    /// Kafka has answered: from now on, what keeps it away is said here. Before, the probe says it.
+    reached: AtomicBool,
+    troubles: Mutex<RateLimited>,
 }
 
 impl Context {
     /// The newest error since the last look, a permanent one above all others.
     fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
-        self.last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -397,14 +374,12 @@ impl ClientContext for Context {
         let Some(code) = error.rdkafka_error_code() else {
             return;
         };
-        let mut last = self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !last
-            .as_ref()
-            .is_some_and(|(known, _)| fault::is_permanent(*known))
-        {
+        if self.reached.load(Ordering::Relaxed) {
+            let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+            troubles.warn(format_args!("Kafka: {reason}; nothing is lost, trying again"));
+        }
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.as_ref().is_some_and(|(known, _)| fault::is_permanent(*known)) {
             *last = Some((code, reason.to_owned()));
         }
     }
@@ -421,11 +396,7 @@ impl ProducerContext for Context {
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
                 let record = Parts::of(message);
-                self.reports.failed(Failure {
-                    ticket,
-                    fault: Fault::reported(code),
-                    record,
-                });
+                self.reports.failed(Failure { ticket, fault: Fault::reported(code), record });
             }
         }
     }

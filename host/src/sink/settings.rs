@@ -63,7 +63,8 @@ impl Settings {
     /// What any client needs to reach the brokers, and nothing that only a producer knows.
     pub fn connection(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         const PREFIXES: [&str; 6] = ["sasl.", "ssl.", "security.", "socket.", "broker.", "client."];
-        let user = self.user().filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
+        let user =
+            self.user().filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
         self.reach().into_iter().chain(user.map(|(name, value)| (name, Cow::Borrowed(value))))
     }
 

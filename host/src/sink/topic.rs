@@ -15,7 +15,7 @@ use super::Settings;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The largest batch that a topic takes, in bytes; `None` if the broker does not say, which it may
-/// keep from clients that lack the DescribeConfigs right.
+/// keep from clients that lack the `DescribeConfigs` right.
 pub async fn largest_batch(settings: &Settings, topic: &str) -> Option<usize> {
     let mut config = ClientConfig::new();
     for (name, value) in settings.connection() {

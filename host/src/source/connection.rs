@@ -79,22 +79,11 @@ impl Connection {
             needed: 2,
         };
         packet::connect(&settings.hello, &mut connection.output)?;
-        timeout(
-            PATIENCE,
-            connection.handshake(settings.server.tls.is_some()),
-        )
-        .await
-        .map_err(|_| {
-            Broken::passing("it accepts the connection and does not answer CONNECT in 10 s")
-        })??;
+        timeout(PATIENCE, connection.handshake(settings.server.tls.is_some())).await.map_err(
+            |_| Broken::passing("it accepts the connection and does not answer CONNECT in 10 s"),
+        )??;
         let (filters, qos) = (&settings.filters, settings.qos);
-        packet::subscribe(
-            connection.version,
-            SUBSCRIBE_ID,
-            filters,
-            qos,
-            &mut connection.output,
-        )?;
+        packet::subscribe(connection.version, SUBSCRIBE_ID, filters, qos, &mut connection.output)?;
         Ok(connection)
     }
 
@@ -124,12 +113,7 @@ impl Connection {
                 }
                 return Ok(());
             }
-            let read = self
-                .stream
-                .reader
-                .read(self.input.space(2))
-                .await
-                .map_err(failed)?;
+            let read = self.stream.reader.read(self.input.space(2)).await.map_err(failed)?;
             if read == 0 {
                 let cure = if tls {
                     ""
@@ -200,13 +184,7 @@ impl<D: Downstream> Source<D> {
             }
             self.take_in(connection, draining)?;
             let reading = !connection.paused && connection.output.len() < OUTPUT_LIMIT;
-            let Connection {
-                stream,
-                input,
-                output,
-                needed,
-                ..
-            } = connection;
+            let Connection { stream, input, output, needed, .. } = connection;
             tokio::select! {
                 biased;
                 () = self.wake.notified() => {}
@@ -263,15 +241,13 @@ impl<D: Downstream> Source<D> {
             let size = frame.whole.len();
             let step = if packet::is_publish(frame.first) {
                 let starved = &mut connection.starved;
-                packet::publish(connection.version, &frame)
-                    .map_err(Broken::from)
-                    .map(|publish| {
-                        if draining {
-                            self.let_go(&publish);
-                            return Step::Done;
-                        }
-                        self.take(&publish, received_at_ms, starved)
-                    })
+                packet::publish(connection.version, &frame).map_err(Broken::from).map(|publish| {
+                    if draining {
+                        self.let_go(&publish);
+                        return Step::Done;
+                    }
+                    self.take(&publish, received_at_ms, starved)
+                })
             } else {
                 self.react(
                     connection.version,
@@ -321,6 +297,8 @@ impl<D: Downstream> Source<D> {
     fn let_go(&mut self, publish: &Publish<'_>) {
         if publish.qos == Qos::AtMostOnce {
             self.downstream.dropped();
+        } else {
+            self.downstream.let_go();
         }
     }
 
@@ -333,18 +311,13 @@ impl<D: Downstream> Source<D> {
         subscribed: &mut bool,
     ) -> Result<Step, Broken> {
         match packet::incoming(version, frame)? {
-            Incoming::SubAck {
-                packet_id: SUBSCRIBE_ID,
-                granted,
-            } => {
+            Incoming::SubAck { packet_id: SUBSCRIBE_ID, granted } => {
                 self.check_subscription(&granted)?;
                 *subscribed = true;
             }
             Incoming::PubRel(packet_id) => packet::complete(packet_id, output),
             Incoming::Disconnect(reason) => {
-                return Err(Broken::passing(format!(
-                    "it closed the connection: {reason}"
-                )));
+                return Err(Broken::passing(format!("it closed the connection: {reason}")));
             }
             Incoming::ConnAck(_) => return Err(Broken::passing("it sent a second CONNACK")),
             Incoming::SubAck { .. } | Incoming::PingResp | Incoming::Other => {}
@@ -361,35 +334,21 @@ impl<D: Downstream> Source<D> {
                     )));
                 }
                 Ok(qos) if *qos < self.settings.qos => {
-                    tracing::warn!(
-                        "the MQTT server grants only QoS {} for {filter:?}",
-                        *qos as u8
-                    );
+                    tracing::warn!("the MQTT server grants only QoS {} for {filter:?}", *qos as u8);
                 }
                 Ok(_) => {}
             }
         }
         self.established = true;
-        let Settings {
-            server, filters, ..
-        } = &self.settings;
-        tracing::info!(
-            "subscribed to {} at {}:{}",
-            filters.join(", "),
-            server.host,
-            server.port
-        );
+        let Settings { server, filters, .. } = &self.settings;
+        tracing::info!("subscribed to {} at {}:{}", filters.join(", "), server.host, server.port);
         Ok(())
     }
 
     /// Everything is done: says goodbye, so that the server does not send a last will.
     async fn disconnect(&mut self, connection: &mut Connection) -> Result<(), Broken> {
         let goodbye = async {
-            connection
-                .stream
-                .writer
-                .write_all(&packet::DISCONNECT)
-                .await?;
+            connection.stream.writer.write_all(&packet::DISCONNECT).await?;
             connection.stream.writer.shutdown().await
         };
         // Nothing is lost if it does not get there.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,23 +40,23 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Trusts the certificates in a PEM file, or those of the system.
+    /// Trusts the certificates of a PEM file, given with its path, or those of the system.
     ///
     /// # Errors
     /// If there are none: which file, and the cure.
-    pub fn new(ca_file: Option<&PathBuf>) -> Result<Self, String> {
+    pub fn new(ca_file: Option<(&Path, &[u8])>) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
-        if let Some(path) = ca_file {
-            let path_text = path.display();
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        if let Some((path, pem)) = ca_file {
+            let path = path.display();
+            let certificates = CertificateDer::pem_slice_iter(pem)
+                .collect::<Result<Vec<_>, _>>()
                 .map_err(|error| {
-                    format!("--ca-file {path_text}: {error}; give a PEM file of CA certificates")
-                })?;
+                format!("--ca-file {path}: {error}; give a PEM file of CA certificates")
+            })?;
             let (added, _) = roots.add_parsable_certificates(certificates);
             if added == 0 {
                 return Err(format!(
-                    "--ca-file {path_text} holds no certificate; give a PEM file of CA certificates"
+                    "--ca-file {path} holds no usable certificate; give a PEM file of CA certificates"
                 ));
             }
         } else {
@@ -72,9 +72,7 @@ impl Tls {
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self {
-            config: Arc::new(config),
-        })
+        Ok(Self { config: Arc::new(config) })
     }
 }
 
@@ -84,16 +82,10 @@ impl Server {
         let tcp = self.tcp().await?;
         let Some(tls) = &self.tls else {
             let (reader, writer) = tcp.into_split();
-            return Ok(Stream {
-                reader: Box::new(reader),
-                writer: Box::new(writer),
-            });
+            return Ok(Stream { reader: Box::new(reader), writer: Box::new(writer) });
         };
         let name = ServerName::try_from(self.host.clone()).map_err(|_| {
-            Broken::permanent(format!(
-                "{:?} is no name that a certificate can have",
-                self.host
-            ))
+            Broken::permanent(format!("{:?} is no name that a certificate can have", self.host))
         })?;
         let handshake = TlsConnector::from(Arc::clone(&tls.config)).connect(name, tcp);
         let stream = timeout(PATIENCE, handshake)
@@ -101,10 +93,7 @@ impl Server {
             .map_err(|_| Broken::permanent(plain_text("does not answer the TLS handshake")))?
             .map_err(|error| tls_trouble(&error))?;
         let (reader, writer) = tokio::io::split(stream);
-        Ok(Stream {
-            reader: Box::new(reader),
-            writer: Box::new(writer),
-        })
+        Ok(Stream { reader: Box::new(reader), writer: Box::new(writer) })
     }
 
     async fn tcp(&self) -> Result<TcpStream, Broken> {
@@ -112,9 +101,7 @@ impl Server {
         let addresses = match found {
             Ok(Ok(addresses)) => addresses,
             Ok(Err(error)) => {
-                return Err(Broken::passing(format!(
-                    "the name cannot be resolved: {error}"
-                )));
+                return Err(Broken::passing(format!("the name cannot be resolved: {error}")));
             }
             Err(_) => return Err(Broken::passing("the name cannot be resolved in 10 s")),
         };
@@ -138,9 +125,7 @@ fn unreachable(address: SocketAddr, error: &io::Error) -> Broken {
 }
 
 fn tls_trouble(error: &io::Error) -> Broken {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<TlsError>());
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
     match (tls, error.kind()) {
         (Some(TlsError::InvalidCertificate(cause)), _) => Broken::permanent(format!(
             "its certificate does not verify: {cause}; name its CA with --ca-file, and the server as the certificate does"

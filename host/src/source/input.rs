@@ -15,11 +15,7 @@ pub struct Input {
 
 impl Input {
     pub fn new() -> Self {
-        Self {
-            bytes: vec![0; SIZE],
-            start: 0,
-            end: 0,
-        }
+        Self { bytes: vec![0; SIZE], start: 0, end: 0 }
     }
 
     /// What has been read and not consumed.
@@ -93,10 +89,7 @@ mod tests {
         assert!(space.len() >= needed - 4);
         let size = needed - 4;
         input.filled(size);
-        assert_eq!(
-            (&input.bytes()[..4], input.bytes().len()),
-            (&b"head"[..], needed)
-        );
+        assert_eq!((&input.bytes()[..4], input.bytes().len()), (&b"head"[..], needed));
         input.consume(needed);
         assert_eq!(input.space(2).len(), SIZE);
     }

@@ -43,6 +43,8 @@ pub trait Downstream: Send + 'static {
     fn forward(&mut self);
     /// Counts a message at QoS 0 that was received and could not be taken.
     fn dropped(&mut self);
+    /// Counts a message that is left to the broker.
+    fn let_go(&mut self);
     /// The messages that Kafka has, or that need not get there, since the last call.
     fn confirmed(&mut self) -> &[Sequence];
     /// Counts acknowledgements that have been written.
@@ -79,17 +81,11 @@ pub(crate) struct Broken {
 
 impl Broken {
     fn permanent(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            permanent: true,
-        }
+        Self { what: what.into(), permanent: true }
     }
 
     fn passing(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            permanent: false,
-        }
+        Self { what: what.into(), permanent: false }
     }
 }
 
@@ -112,14 +108,7 @@ impl<D: Downstream> Source<D> {
         wake: Arc<Notify>,
         control: watch::Receiver<Control>,
     ) -> Self {
-        Self {
-            settings,
-            downstream,
-            ring: Ring::default(),
-            wake,
-            control,
-            established: false,
-        }
+        Self { settings, downstream, ring: Ring::default(), wake, control, established: false }
     }
 
     /// Carries messages until it is told to drain and has done so.
@@ -135,10 +124,7 @@ impl<D: Downstream> Source<D> {
                 Ok(End::Broken(broken)) | Err(broken) => broken,
             };
             self.ring.next_epoch();
-            let server = format!(
-                "{}:{}",
-                self.settings.server.host, self.settings.server.port
-            );
+            let server = format!("{}:{}", self.settings.server.host, self.settings.server.port);
             if broken.permanent && !self.established {
                 return Err(format!("MQTT server {server}: {}", broken.what));
             }

@@ -60,17 +60,11 @@ pub fn frame(bytes: &[u8], limit: usize) -> Result<Result<Frame<'_>, usize>, Mal
                 return Err(Malformed::TooLarge { size, limit });
             }
             return Ok(bytes.get(..size).map_or(Err(size), |whole| {
-                Ok(Frame {
-                    first: whole[0],
-                    body: &whole[start..],
-                    whole,
-                })
+                Ok(Frame { first: whole[0], body: &whole[start..], whole })
             }));
         }
     }
-    Err(Malformed::new(
-        "a packet's length takes more than four bytes (MQTT-2.1.4)",
-    ))
+    Err(Malformed::new("a packet's length takes more than four bytes (MQTT-2.1.4)"))
 }
 
 /// Whether a first byte is that of a PUBLISH packet.
@@ -82,9 +76,7 @@ pub const fn is_publish(first: u8) -> bool {
 pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, Malformed> {
     const SHORT: &str = "a PUBLISH packet ends before its payload";
     fn take<'a>(rest: &mut &'a [u8], size: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, left) = rest
-            .split_at_checked(size)
-            .ok_or_else(|| Malformed::new(SHORT))?;
+        let (taken, left) = rest.split_at_checked(size).ok_or_else(|| Malformed::new(SHORT))?;
         *rest = left;
         Ok(taken)
     }
@@ -103,15 +95,9 @@ pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, M
             "a PUBLISH packet's topic is empty, or has a wildcard or a NUL (MQTT-3.3.2-2)",
         ));
     }
-    let packet_id = if qos == Qos::AtMostOnce {
-        0
-    } else {
-        number(&mut rest)?
-    };
+    let packet_id = if qos == Qos::AtMostOnce { 0 } else { number(&mut rest)? };
     if qos != Qos::AtMostOnce && packet_id == 0 {
-        return Err(Malformed::new(
-            "a PUBLISH packet has the packet id 0 (MQTT-2.2.1-3)",
-        ));
+        return Err(Malformed::new("a PUBLISH packet has the packet id 0 (MQTT-2.2.1-3)"));
     }
     let properties = if version == Version::V5 {
         let block = take_properties(&mut rest)?;
@@ -133,9 +119,7 @@ pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, M
 fn take_properties<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     let mut length = 0;
     for index in 0..4 {
-        let byte = *rest
-            .get(index)
-            .ok_or_else(|| Malformed::new("no properties follow"))?;
+        let byte = *rest.get(index).ok_or_else(|| Malformed::new("no properties follow"))?;
         length |= usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             let start = index + 1;
@@ -146,9 +130,7 @@ fn take_properties<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
             return Ok(block);
         }
     }
-    Err(Malformed::new(
-        "the length of a packet's properties takes more than four bytes",
-    ))
+    Err(Malformed::new("the length of a packet's properties takes more than four bytes"))
 }
 
 /// A packet that is not PUBLISH, as far as a subscriber cares.
@@ -199,15 +181,11 @@ pub fn incoming(version: Version, frame: &Frame<'_>) -> Result<Incoming, Malform
     match version {
         Version::V3_1_1 => {
             let packet = v4::Packet::read(&mut bytes, frame.whole.len());
-            packet
-                .map(incoming_v4)
-                .map_err(|error| Malformed::new(error.to_string()))
+            packet.map(incoming_v4).map_err(|error| Malformed::new(error.to_string()))
         }
         Version::V5 => {
             let packet = v5::Packet::read(&mut bytes, None);
-            packet
-                .map(incoming_v5)
-                .map_err(|error| Malformed::new(format!("{error:?}")))
+            packet.map(incoming_v5).map_err(|error| Malformed::new(format!("{error:?}")))
         }
     }
 }
@@ -247,15 +225,13 @@ fn refusal_v4(code: v4::ConnectReturnCode) -> Refusal {
         ServiceUnavailable, Success,
     };
     let (reason, permanent) = match code {
-        RefusedProtocolVersion => (
-            "it does not speak this protocol version; try another --mqtt-version",
-            true,
-        ),
+        RefusedProtocolVersion => {
+            ("it does not speak this protocol version; try another --mqtt-version", true)
+        }
         BadClientId => ("it does not accept this --client-id", true),
-        BadUserNamePassword => (
-            "the user name or password is wrong; see --username and --password",
-            true,
-        ),
+        BadUserNamePassword => {
+            ("the user name or password is wrong; see --username and --password", true)
+        }
         NotAuthorized => (
             "this client is not authorised; see --username, --password and the server's access rules",
             true,
@@ -263,10 +239,7 @@ fn refusal_v4(code: v4::ConnectReturnCode) -> Refusal {
         ServiceUnavailable => ("its MQTT service is not available", false),
         Success => ("no reason", false),
     };
-    Refusal {
-        reason: reason.to_owned(),
-        permanent,
-    }
+    Refusal { reason: reason.to_owned(), permanent }
 }
 
 fn incoming_v5(packet: v5::Packet) -> Incoming {
@@ -294,13 +267,8 @@ fn incoming_v5(packet: v5::Packet) -> Incoming {
                 .collect(),
         },
         v5::Packet::Disconnect(disconnect) => {
-            let text = disconnect
-                .properties
-                .and_then(|properties| properties.reason_string);
-            Incoming::Disconnect(with_text(
-                &words(&format!("{:?}", disconnect.reason_code)),
-                text,
-            ))
+            let text = disconnect.properties.and_then(|properties| properties.reason_string);
+            Incoming::Disconnect(with_text(&words(&format!("{:?}", disconnect.reason_code)), text))
         }
         _ => Incoming::Other,
     }
@@ -335,19 +303,13 @@ fn refusal_v5(code: v5::ConnectReturnCode, text: Option<String>) -> Refusal {
     };
     let (cure, permanent) = match code {
         BadUserNamePassword => ("; see --username and --password", true),
-        NotAuthorized => (
-            "; see --username, --password and the server's access rules",
-            true,
-        ),
+        NotAuthorized => ("; see --username, --password and the server's access rules", true),
         UnsupportedProtocolVersion => ("; try another --mqtt-version", true),
         ClientIdentifierNotValid => ("; choose another --client-id", true),
         Banned => ("", true),
         _ => ("", false),
     };
-    Refusal {
-        reason: with_text(&words(&format!("{code:?}")), text) + cure,
-        permanent,
-    }
+    Refusal { reason: with_text(&words(&format!("{code:?}")), text) + cure, permanent }
 }
 
 fn with_text(reason: &str, text: Option<String>) -> String {
@@ -389,22 +351,15 @@ pub struct Hello {
 /// Appends a CONNECT packet.
 pub fn connect(hello: &Hello, out: &mut BytesMut) -> Result<(), Malformed> {
     let user = hello.username.clone();
-    let login = (user.is_some() || hello.password.is_some()).then(|| {
-        (
-            user.unwrap_or_default(),
-            hello.password.clone().unwrap_or_default(),
-        )
-    });
+    let login = (user.is_some() || hello.password.is_some())
+        .then(|| (user.unwrap_or_default(), hello.password.clone().unwrap_or_default()));
     match hello.version {
         Version::V3_1_1 => {
             let mut connect = v4::Connect::new(hello.client_id.clone());
             connect.keep_alive = hello.keep_alive;
             connect.clean_session = hello.clean_session;
             connect.login = login.map(|(username, password)| v4::Login { username, password });
-            connect
-                .write(out)
-                .map(drop)
-                .map_err(|error| Malformed::new(error.to_string()))
+            connect.write(out).map(drop).map_err(|error| Malformed::new(error.to_string()))
         }
         Version::V5 => {
             let connect = v5::Connect {
@@ -425,9 +380,7 @@ pub fn connect(hello: &Hello, out: &mut BytesMut) -> Result<(), Malformed> {
             };
             let login = login.map(|(username, password)| v5::Login { username, password });
             let written = connect.write(&None, &login, out);
-            written
-                .map(drop)
-                .map_err(|error| Malformed::new(format!("{error:?}")))
+            written.map(drop).map_err(|error| Malformed::new(format!("{error:?}")))
         }
     }
 }
@@ -447,15 +400,10 @@ pub fn subscribe(
                 Qos::AtLeastOnce => rumqttc::QoS::AtLeastOnce,
                 Qos::ExactlyOnce => rumqttc::QoS::ExactlyOnce,
             };
-            let filters = filters
-                .iter()
-                .map(|path| v4::SubscribeFilter::new(path.clone(), qos));
+            let filters = filters.iter().map(|path| v4::SubscribeFilter::new(path.clone(), qos));
             let mut packet = v4::Subscribe::new_many(filters);
             packet.pkid = packet_id;
-            packet
-                .write(out)
-                .map(drop)
-                .map_err(|error| Malformed::new(error.to_string()))
+            packet.write(out).map(drop).map_err(|error| Malformed::new(error.to_string()))
         }
         Version::V5 => {
             use rumqttc::v5::mqttbytes::QoS;
@@ -464,15 +412,10 @@ pub fn subscribe(
                 Qos::AtLeastOnce => QoS::AtLeastOnce,
                 Qos::ExactlyOnce => QoS::ExactlyOnce,
             };
-            let filters = filters
-                .iter()
-                .map(|path| v5::Filter::new(path.clone(), qos));
+            let filters = filters.iter().map(|path| v5::Filter::new(path.clone(), qos));
             let mut packet = v5::Subscribe::new_many(filters, None);
             packet.pkid = packet_id;
-            packet
-                .write(out)
-                .map(drop)
-                .map_err(|error| Malformed::new(format!("{error:?}")))
+            packet.write(out).map(drop).map_err(|error| Malformed::new(format!("{error:?}")))
         }
     }
 }

@@ -29,10 +29,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    pub const ALL: Self = Self {
-        key: true,
-        timestamp: true,
-    };
+    pub const ALL: Self = Self { key: true, timestamp: true };
 }
 
 /// What the built-in setters decided about one message. What was not asked for holds the
@@ -112,10 +109,7 @@ mod tests {
         let message = batch.message(0);
         assert_eq!(builtin.value(&message), payload);
         let decision = builtin.decide(&message, wanted);
-        Decision {
-            key: decision.key.map(|key| Cow::Owned(key.into_owned())),
-            ..decision
-        }
+        Decision { key: decision.key.map(|key| Cow::Owned(key.into_owned())), ..decision }
     }
 
     fn decide(payload: impl AsRef<[u8]>) -> Decision<'static> {
@@ -141,10 +135,7 @@ mod tests {
     fn a_string_key_is_what_the_string_says() {
         assert_eq!(key_of(r#"{"_key":"dev42"}"#).as_deref(), Some("dev42"));
         assert_eq!(key_of(r#"{"_key":""}"#).as_deref(), Some(""));
-        assert_eq!(
-            key_of(r#"{"_key":"zürich 🚋"}"#).as_deref(),
-            Some("zürich 🚋")
-        );
+        assert_eq!(key_of(r#"{"_key":"zürich 🚋"}"#).as_deref(), Some("zürich 🚋"));
         assert_eq!(
             key_of(r#"{"_key":"a\"\\\/\b\f\n\r\tz\u0000\u00fc\ud83d\udE8B"}"#).as_deref(),
             Some("a\"\\/\u{8}\u{c}\n\r\tz\0ü🚋")
@@ -250,10 +241,7 @@ mod tests {
         assert_falls_back(b"{\"_key\":\"a\",\"_timestamp\":\"\xff\"}");
         assert_falls_back(b"{\"_key\":\"a\",\"\xff\":1}");
         assert_falls_back(b"\xff\xfe");
-        assert_eq!(
-            key_of(b"{\"_key\":\"a\",\"b\":\"\xff\"}").as_deref(),
-            Some("a")
-        );
+        assert_eq!(key_of(b"{\"_key\":\"a\",\"b\":\"\xff\"}").as_deref(), Some("a"));
     }
 
     #[test]
@@ -269,20 +257,14 @@ mod tests {
         assert_eq!(key_of(r#"{"\u005fkey":"a"}"#).as_deref(), Some("a"));
         assert_eq!(key_of(r#"{"_\u006B\u0065y":"a"}"#).as_deref(), Some("a"));
         assert_eq!(key_of(r#"{"_key\u0000":"a"}"#).as_deref(), Some("plant/ü"));
-        assert_eq!(
-            decide(r#"{"\u005ftimestamp":1700000000001}"#).timestamp_ms,
-            1_700_000_000_001
-        );
+        assert_eq!(decide(r#"{"\u005ftimestamp":1700000000001}"#).timestamp_ms, 1_700_000_000_001);
         assert_eq!(key_of(r#"{"\ud800":"a","_key":"b"}"#).as_deref(), Some("b"));
     }
 
     #[test]
     fn nested_members_do_not_count() {
         assert_falls_back(r#"{"a":{"_key":"b","_timestamp":0},"c":[{"_key":"d"}]}"#);
-        assert_eq!(
-            key_of(r#"{"_key":"a","b":{"_key":"c"}}"#).as_deref(),
-            Some("a")
-        );
+        assert_eq!(key_of(r#"{"_key":"a","b":{"_key":"c"}}"#).as_deref(), Some("a"));
     }
 
     #[test]
@@ -295,20 +277,14 @@ mod tests {
             (1_700_000_000_001, false)
         );
         let decision = decide(r#"{"_timestamp":1700000000001,"_timestamp":true}"#);
-        assert_eq!(
-            (decision.timestamp_ms, decision.timestamp_unusable),
-            (ARRIVAL, true)
-        );
+        assert_eq!((decision.timestamp_ms, decision.timestamp_unusable), (ARRIVAL, true));
     }
 
     #[test]
     fn any_nesting_depth_is_survived_and_understood() {
         for depth in [1, 63, 64, 65, 127, 128, 129, 200, 10_000, 1_000_000] {
             let nested = format!("{}1{}", "{\"a\":[".repeat(depth), "]}".repeat(depth));
-            assert_eq!(
-                key_of(format!("{{\"_key\":\"a\",\"b\":{nested}}}")).as_deref(),
-                Some("a")
-            );
+            assert_eq!(key_of(format!("{{\"_key\":\"a\",\"b\":{nested}}}")).as_deref(), Some("a"));
             let open = &nested[..nested.len() - 1];
             assert_falls_back(format!("{{\"_key\":\"a\",\"b\":{open}}}"));
             let crossed = format!("{}1{}", "{\"a\":[".repeat(depth), "}]".repeat(depth));
@@ -321,10 +297,7 @@ mod tests {
     #[test]
     fn without_a_timestamp_a_message_has_its_time_of_arrival() {
         let decision = decide(r#"{"timestamp":1700000000001}"#);
-        assert_eq!(
-            (decision.timestamp_ms, decision.timestamp_unusable),
-            (ARRIVAL, false)
-        );
+        assert_eq!((decision.timestamp_ms, decision.timestamp_unusable), (ARRIVAL, false));
     }
 
     #[test]
@@ -378,36 +351,19 @@ mod tests {
         let payload = br#"{"_key":"a","_timestamp":true}"#;
         let decision = decide_with(Builtin::new(false), payload, Wanted::ALL);
         assert_eq!(decision.key.as_deref(), Some("plant/ü".as_bytes()));
-        assert_eq!(
-            (decision.timestamp_ms, decision.timestamp_unusable),
-            (ARRIVAL, false)
-        );
+        assert_eq!((decision.timestamp_ms, decision.timestamp_unusable), (ARRIVAL, false));
     }
 
     #[test]
     fn what_a_plugin_decides_is_not_looked_at() {
         let payload = br#"{"_key":"a","_timestamp":true}"#;
         let builtin = Builtin::new(true);
-        let only_key = decide_with(
-            builtin,
-            payload,
-            Wanted {
-                key: true,
-                timestamp: false,
-            },
-        );
+        let only_key = decide_with(builtin, payload, Wanted { key: true, timestamp: false });
         assert_eq!(
             (only_key.key.as_deref(), only_key.timestamp_unusable),
             (Some(&b"a"[..]), false)
         );
-        let only_time = decide_with(
-            builtin,
-            payload,
-            Wanted {
-                key: false,
-                timestamp: true,
-            },
-        );
+        let only_time = decide_with(builtin, payload, Wanted { key: false, timestamp: true });
         assert_eq!(only_time.key.as_deref(), Some("plant/ü".as_bytes()));
         assert!(only_time.timestamp_unusable);
     }

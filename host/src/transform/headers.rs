@@ -28,12 +28,8 @@ pub fn headers<'a>(
         HeaderPolicy::Properties | HeaderPolicy::All => message.properties(),
     };
     let about = (policy == HeaderPolicy::All).then(|| about(message));
-    let properties = properties
-        .into_iter()
-        .flat_map(|properties| properties.iter());
-    properties
-        .map(of_property)
-        .chain(about.into_iter().flatten())
+    let properties = properties.into_iter().flat_map(|properties| properties.iter());
+    properties.map(of_property).chain(about.into_iter().flatten())
 }
 
 fn of_property(property: Property<'_>) -> Header<'_> {
@@ -69,17 +65,11 @@ const fn flag(set: bool) -> &'static [u8] {
 }
 
 const fn header<'a>(name: &'a str, value: &'a [u8]) -> Header<'a> {
-    Header {
-        name: Cow::Borrowed(name),
-        value: Cow::Borrowed(value),
-    }
+    Header { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }
 }
 
 fn decimal(name: &'static str, number: u32) -> Header<'static> {
-    Header {
-        name: Cow::Borrowed(name),
-        value: Cow::Owned(number.to_string().into_bytes()),
-    }
+    Header { name: Cow::Borrowed(name), value: Cow::Owned(number.to_string().into_bytes()) }
 }
 
 #[cfg(test)]
@@ -111,10 +101,7 @@ mod tests {
     }
 
     fn pairs(pairs: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.to_vec()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect()
     }
 
     #[test]
@@ -129,10 +116,7 @@ mod tests {
             ("mqtt.response-topic", b"r/t"),
             ("mqtt.correlation-data", b"\0\xff"),
         ]);
-        assert_eq!(
-            headers_of(HeaderPolicy::Properties, Some(PROPERTIES)),
-            expected
-        );
+        assert_eq!(headers_of(HeaderPolicy::Properties, Some(PROPERTIES)), expected);
     }
 
     #[test]

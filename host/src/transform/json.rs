@@ -21,10 +21,7 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Scans a payload; `None` if it is anything but one whole, valid JSON object.
     pub fn of(payload: &'a [u8]) -> Option<Self> {
-        let mut scanner = Scanner {
-            bytes: payload,
-            at: 0,
-        };
+        let mut scanner = Scanner { bytes: payload, at: 0 };
         scanner.space();
         let fields = scanner.top()?;
         scanner.space();
@@ -235,9 +232,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn literal(&mut self, rest: &[u8]) -> Option<()> {
-        self.bytes[self.at..]
-            .starts_with(rest)
-            .then(|| self.at += rest.len())
+        self.bytes[self.at..].starts_with(rest).then(|| self.at += rest.len())
     }
 
     /// What is left of a number, given its first digit.
@@ -278,10 +273,7 @@ impl<'a> Scanner<'a> {
     )]
     #[inline(always)]
     fn string(&mut self) -> Option<Seen> {
-        let mut seen = Seen {
-            escape: false,
-            beyond_ascii: false,
-        };
+        let mut seen = Seen { escape: false, beyond_ascii: false };
         loop {
             seen.beyond_ascii |= self.plain_text();
             match self.next()? {
@@ -371,9 +363,7 @@ impl<'a> Scanner<'a> {
 
     /// The value that started there and has just been scanned.
     fn since(&self, start: usize) -> Option<Value<'a>> {
-        std::str::from_utf8(&self.bytes[start..self.at])
-            .ok()
-            .map(Value)
+        std::str::from_utf8(&self.bytes[start..self.at]).ok().map(Value)
     }
 }
 

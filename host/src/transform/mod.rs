@@ -44,7 +44,8 @@ impl Transform {
         let mut unusable_timestamps = 0;
         for (index, message) in batch.messages().enumerate() {
             let answers = [&self.key, &self.value, &self.timestamp];
-            let answers = answers.map(|answers| answers.items.get(index).unwrap_or(&Answer::Default));
+            let answers =
+                answers.map(|answers| answers.items.get(index).unwrap_or(&Answer::Default));
             let verdict = exceptional(answers).unwrap_or_else(|| {
                 let (record, unusable) = self.record(message, answers);
                 unusable_timestamps += u64::from(unusable);
@@ -56,7 +57,11 @@ impl Transform {
     }
 
     /// The record of a message that is to become one, and whether its `_timestamp` was unusable.
-    fn record<'a>(&'a self, message: Message<'a>, [key, value, timestamp]: [&Answer; 3]) -> (Record<'a>, bool) {
+    fn record<'a>(
+        &'a self,
+        message: Message<'a>,
+        [key, value, timestamp]: [&Answer; 3],
+    ) -> (Record<'a>, bool) {
         let wanted = Wanted {
             key: matches!(key, Answer::Default),
             timestamp: matches!(timestamp, Answer::Default),
@@ -107,6 +112,7 @@ fn exceptional<'a>(answers: [&'a Answer; 3]) -> Option<Verdict<'a>> {
         Answer::Reject(rejection) => Some(Verdict::Reject(Rejection::clone(rejection))),
         _ => None,
     };
-    let first = |choice: &dyn Fn(&'a Answer) -> Option<Verdict<'a>>| answers.into_iter().find_map(choice);
+    let first =
+        |choice: &dyn Fn(&'a Answer) -> Option<Verdict<'a>>| answers.into_iter().find_map(choice);
     first(&fatal).or_else(|| first(&skip)).or_else(|| first(&reject))
 }

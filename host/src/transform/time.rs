@@ -46,9 +46,7 @@ fn decimal(text: &str) -> Option<i64> {
         let Some(digit) = digits.next().or((number != 0).then_some(b'0')) else {
             break; // nothing but zeros, however many the exponent adds
         };
-        number = number
-            .checked_mul(10)?
-            .checked_add(i64::from(digit - b'0'))?;
+        number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
     }
     Some(number)
 }
@@ -60,11 +58,7 @@ fn exponent(text: &str) -> Option<i64> {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
-    Some(
-        sign * all_digits(digits)?
-            .parse()
-            .map_or(FAR, |exponent: i64| exponent.min(FAR)),
-    )
+    Some(sign * all_digits(digits)?.parse().map_or(FAR, |exponent: i64| exponent.min(FAR)))
 }
 
 fn all_digits(text: &str) -> Option<&str> {
@@ -83,10 +77,7 @@ fn rfc3339(text: &str) -> Option<i64> {
             };
             let year = number([y0, y1])? * 100 + number([y2, y3])?;
             let day = days_since_epoch(year, number([m0, m1])?, number([d0, d1])?)?;
-            (
-                day,
-                [number([h0, h1])?, number([n0, n1])?, number([s0, s1])?],
-            )
+            (day, [number([h0, h1])?, number([n0, n1])?, number([s0, s1])?])
         }
         _ => return None,
     };
@@ -181,17 +172,11 @@ mod tests {
     #[test]
     fn fractions_of_a_millisecond_are_cut_off_and_never_rounded() {
         assert_eq!(time("1700000000001.0"), Some(1_700_000_000_001));
-        assert_eq!(
-            time("1700000000001.99999999999999999"),
-            Some(1_700_000_000_001)
-        );
+        assert_eq!(time("1700000000001.99999999999999999"), Some(1_700_000_000_001));
         assert_eq!(time("253402300799999.9"), Some(LATEST_MS));
         assert_eq!(time("1.9"), Some(1));
         assert_eq!(time("0.9"), None);
-        assert_eq!(
-            text("2023-11-14T22:13:20.0019999999999999999999Z"),
-            Some(1_700_000_000_001)
-        );
+        assert_eq!(text("2023-11-14T22:13:20.0019999999999999999999Z"), Some(1_700_000_000_001));
     }
 
     #[test]
@@ -202,12 +187,9 @@ mod tests {
         assert_eq!(time("1e0"), Some(1));
         assert_eq!(time("12e-1"), Some(1));
         assert_eq!(time("0.00001e5"), Some(1));
-        for far in [
-            "1e30",
-            "1e99999999999999999999",
-            "0e99999999999999999999",
-            "1e-99999999999999999999",
-        ] {
+        for far in
+            ["1e30", "1e99999999999999999999", "0e99999999999999999999", "1e-99999999999999999999"]
+        {
             assert_eq!(time(far), None, "{far}");
         }
     }
@@ -263,16 +245,7 @@ mod tests {
 
     #[test]
     fn values_of_other_types_are_unusable() {
-        for json in [
-            "null",
-            "true",
-            "false",
-            "[]",
-            "[1]",
-            "{}",
-            "{\"a\":1}",
-            "\"soon\"",
-        ] {
+        for json in ["null", "true", "false", "[]", "[1]", "{}", "{\"a\":1}", "\"soon\""] {
             assert_eq!(time(json), None, "{json}");
         }
     }

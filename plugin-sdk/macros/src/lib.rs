@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! The attributes of `plugin-sdk`, which documents them where it re-exports them. Nothing else
 //! should depend on this crate: what an attribute expands to is a matter between the two.
 
@@ -24,4 +21,3 @@ pub fn value_setter(arguments: TokenStream, item: TokenStream) -> TokenStream {
 pub fn timestamp_setter(arguments: TokenStream, item: TokenStream) -> TokenStream {
     setter::expand(Ability::Timestamp, &arguments.into(), &item.into()).into()
 }
->>>>>>> plugin

@@ -87,11 +87,7 @@ fn exports(ability: Ability, function: &ItemFn) -> TokenStream {
 
 /// One line of JSON about the SDK and the plugin, for a custom section that the host reads.
 fn about() -> String {
-    let variable = |name| {
-        std::env::var(name)
-            .unwrap_or_default()
-            .replace(['"', '\\'], "")
-    };
+    let variable = |name| std::env::var(name).unwrap_or_default().replace(['"', '\\'], "");
     format!(
         "{{\"sdk\":\"plugin-sdk\",\"sdk_version\":\"{}\",\"plugin\":\"{}\",\"plugin_version\":\"{}\"}}\n",
         env!("CARGO_PKG_VERSION"),

@@ -26,11 +26,7 @@ pub fn install() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
         let text = panic.payload_as_str().unwrap_or("a panic without a text");
         match panic.location() {
-            Some(place) => send(
-                Level::Error,
-                "panic",
-                &format!("panicked at {place}: {text}"),
-            ),
+            Some(place) => send(Level::Error, "panic", &format!("panicked at {place}: {text}")),
             None => send(Level::Error, "panic", &format!("panicked: {text}")),
         }
     }));
@@ -54,12 +50,6 @@ fn send(level: Level, target: &str, message: &str) {
     let level = level as u32 - 1;
     // SAFETY: the host reads both texts before it returns.
     unsafe {
-        host_log(
-            level,
-            target.as_ptr(),
-            target.len(),
-            message.as_ptr(),
-            message.len(),
-        )
+        host_log(level, target.as_ptr(), target.len(), message.as_ptr(), message.len());
     }
 }

@@ -53,18 +53,9 @@ mod tests {
 
     #[test]
     fn whatever_is_no_location_keeps_the_defaults() {
-        for payload in [
-            r#"{"_type":"lwt","tst":1700000000}"#,
-            r#"{"tst":1}"#,
-            "",
-            "\u{1}",
-        ] {
+        for payload in [r#"{"_type":"lwt","tst":1700000000}"#, r#"{"tst":1}"#, "", "\u{1}"] {
             let message = Message::new(TOPIC, payload);
-            assert_eq!(
-                (key(&message), timestamp(&message)),
-                (None, Ok(None)),
-                "{payload}"
-            );
+            assert_eq!((key(&message), timestamp(&message)), (None, Ok(None)), "{payload}");
         }
     }
 
@@ -72,9 +63,6 @@ mod tests {
     fn a_time_that_cannot_be_is_an_error() {
         let payload = r#"{"_type":"location","tst":9223372036854775807}"#;
         let error = timestamp(&Message::new(TOPIC, payload)).expect_err("too many milliseconds");
-        assert_eq!(
-            error.to_string(),
-            "tst is out of range: 9223372036854775807"
-        );
+        assert_eq!(error.to_string(), "tst is out of range: 9223372036854775807");
     }
 }

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use plugin_sdk::prelude::*;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
-type Members = BTreeMap<String, IgnoredAny>;
+/// Names are all that is of interest.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 #[value_setter]
 fn value(message: &Message) -> Result<Option<String>, Error> {
-    let Ok(members) = message.json::<Members>() else {
+    let Ok(members) = message.json::<Members<'_>>() else {
         return Ok(None);
     };
     // It is valid JSON, so the last thing in it is the brace that ends the object.
@@ -43,9 +44,15 @@ mod tests {
 
     #[test]
     fn an_empty_object_gets_its_first_member() {
-        assert_eq!(
-            value_of("{}").as_deref(),
-            Some(r#"{"topic":"plant/dev42/temp"}"#)
+        assert_eq!(value_of("{}").as_deref(), Some(r#"{"topic":"plant/dev42/temp"}"#));
+    }
+
+    #[test]
+    fn any_depth_of_nesting_is_survived() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(
+            value_of(&deep)
+                .is_some_and(|added| added.ends_with("]],\"topic\":\"plant/dev42/temp\"}"))
         );
     }
 
@@ -57,16 +64,7 @@ mod tests {
 
     #[test]
     fn whatever_is_no_object_or_has_a_topic_is_left_alone() {
-        for payload in [
-            "",
-            "21.5",
-            "[]",
-            "[null]",
-            "{",
-            "{}}",
-            "{\"a\":1,}",
-            r#"{"topic":"x"}"#,
-        ] {
+        for payload in ["", "21.5", "[]", "[null]", "{", "{}}", "{\"a\":1,}", r#"{"topic":"x"}"#] {
             assert_eq!(value_of(payload), None, "{payload}");
         }
         assert_eq!(value(&Message::new("t", b"{\"a\":\"\xff\"}")), Ok(None));

@@ -17,15 +17,9 @@ mod tests {
 
     #[test]
     fn the_key_is_the_second_level() {
-        assert_eq!(
-            key(&Message::new("plant/dev42/temp", "21.5")),
-            Some("dev42")
-        );
+        assert_eq!(key(&Message::new("plant/dev42/temp", "21.5")), Some("dev42"));
         assert_eq!(key(&Message::new("plant/dev42", "21.5")), Some("dev42"));
-        assert_eq!(
-            key(&Message::new("Werk/Gerät 7/temp", "21.5")),
-            Some("Gerät 7")
-        );
+        assert_eq!(key(&Message::new("Werk/Gerät 7/temp", "21.5")), Some("Gerät 7"));
     }
 
     #[test]

@@ -29,10 +29,7 @@ fn key(message: &Message) -> Result<&str, Error> {
 fn timestamp(message: &Message) -> Result<i64, Error> {
     let uplink: Uplink<'_> = message.json()?;
     rfc3339::milliseconds(uplink.received_at).ok_or_else(|| {
-        Error::bad_message(format!(
-            "received_at is no RFC 3339 time: {}",
-            uplink.received_at
-        ))
+        Error::bad_message(format!("received_at is no RFC 3339 time: {}", uplink.received_at))
     })
 }
 
@@ -57,18 +54,10 @@ mod tests {
     fn what_is_no_uplink_is_a_bad_message() {
         let message = Message::new("v3/farm@ttn/devices/soil-7/up", r#"{"end_device_ids":{}}"#);
         let error = key(&message).expect_err("there is no device id");
-        assert!(
-            error.to_string().contains("missing field `device_id`"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("missing field `device_id`"), "{error}");
 
         let undated = UPLINK.replace("2020-02-12T", "yesterday, ");
         let error = timestamp(&Message::new("t", undated)).expect_err("there is no time");
-        assert!(
-            error
-                .to_string()
-                .starts_with("received_at is no RFC 3339 time"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("received_at is no RFC 3339 time"), "{error}");
     }
 }

@@ -5,9 +5,7 @@ pub fn milliseconds(text: &str) -> Option<i64> {
     let (date, time) = text.split_once(['T', 't'])?;
     let zone = time.find(['Z', 'z', '+', '-'])?;
     let (time, zone) = time.split_at(zone);
-    let (time, fraction) = time
-        .split_once('.')
-        .map_or((time, None), |(t, f)| (t, Some(f)));
+    let (time, fraction) = time.split_once('.').map_or((time, None), |(t, f)| (t, Some(f)));
 
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
@@ -34,9 +32,7 @@ fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> O
     let mut parts = text.split(separator);
     let mut numbers = [0; N];
     for (number, digits) in numbers.iter_mut().zip(digits) {
-        let part = parts
-            .next()
-            .filter(|part| part.len() == digits && is_number(part))?;
+        let part = parts.next().filter(|part| part.len() == digits && is_number(part))?;
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(numbers)
@@ -48,17 +44,13 @@ fn is_number(text: &str) -> bool {
 
 /// The first three digits after a point.
 fn thousandths(digits: &str) -> Option<i64> {
-    is_number(digits).then(|| format!("{digits}00"))?[..3]
-        .parse()
-        .ok()
+    is_number(digits).then(|| format!("{digits}00"))?[..3].parse().ok()
 }
 
 fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     const BEFORE_MONTH: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let month = usize::try_from(month)
-        .ok()
-        .filter(|month| (1..=12).contains(month))?;
+    let month = usize::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
     let leap_day = i64::from(leap && month == 2);
     let length = BEFORE_MONTH[month] - BEFORE_MONTH[month - 1] + leap_day;
     if !(1..=length).contains(&day) {

@@ -31,10 +31,7 @@ pub fn folder() -> &'static Path {
             fetch(&jars);
         }
         let java = Command::new("java").arg("-version").output();
-        assert!(
-            java.is_ok_and(|java| java.status.success()),
-            "`java` does not work: {CURE}"
-        );
+        assert!(java.is_ok_and(|java| java.status.success()), "`java` does not work: {CURE}");
         jars
     })
 }

@@ -49,10 +49,7 @@ impl Kafka {
         static DISTURBED: OnceLock<Kafka> = OnceLock::new();
         static LOCK: Mutex<()> = Mutex::new(());
         let guard = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
-        Disturbed {
-            kafka: DISTURBED.get_or_init(Self::start),
-            _guard: guard,
-        }
+        Disturbed { kafka: DISTURBED.get_or_init(Self::start), _guard: guard }
     }
 
     /// A broker of one's own. Topics are not made by themselves.
@@ -85,25 +82,14 @@ impl Kafka {
                 folder.path().display()
             ),
         );
-        let mut format = java(&[
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            "MkU3OEVBNTcwNTJENDM2Qg",
-        ]);
+        let mut format =
+            java(&["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg"]);
         let formatted = format.arg("-c").arg(&file).output().expect("`java` starts");
         let errors = String::from_utf8_lossy(&formatted.stderr);
-        assert!(
-            formatted.status.success(),
-            "Kafka's data folder cannot be made:\n{errors}"
-        );
+        assert!(formatted.status.success(), "Kafka's data folder cannot be made:\n{errors}");
 
         let process = Mutex::new(launch(&file));
-        let kafka = Self {
-            address: format!("127.0.0.1:{port}"),
-            folder,
-            process,
-        };
+        let kafka = Self { address: format!("127.0.0.1:{port}"), folder, process };
         kafka.wait_until_it_answers();
         kafka
     }
@@ -133,9 +119,7 @@ impl Kafka {
         for (name, value) in settings {
             topic = topic.set(name, value);
         }
-        let options = AdminOptions::new()
-            .operation_timeout(Some(SOON))
-            .request_timeout(Some(SOON));
+        let options = AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON));
         let created = pollster::block_on(self.admin().create_topics([&topic], &options));
         let created = created.unwrap_or_else(|error| panic!("cannot create {name}: {error}"));
         assert!(created[0].is_ok(), "cannot create {name}: {created:?}");
@@ -204,19 +188,13 @@ impl Kafka {
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.address);
-        config
-            .create()
-            .expect("the settings of an admin client are right")
+        config.create().expect("the settings of an admin client are right")
     }
 
     fn wait_until_it_answers(&self) {
         eventually("Kafka answers", START, || {
             let mut process = self.process();
-            assert!(
-                process.is_running(),
-                "Kafka does not start\n{}",
-                process.tail()
-            );
+            assert!(process.is_running(), "Kafka does not start\n{}", process.tail());
             drop(process);
             records::answers(&self.address).then_some(())
         });
@@ -267,16 +245,8 @@ fn launch(settings: &Path) -> Process {
 fn java(arguments: &[&str]) -> Command {
     let mut command = Command::new("java");
     command
-        .args([
-            "-Xms256m",
-            "-Xmx256m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-        ])
-        .args([
-            "-Djava.awt.headless=true",
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        ])
+        .args(["-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(["-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"])
         .args(["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp"])
         .arg(jars::folder().join("*"))
         .args(arguments);

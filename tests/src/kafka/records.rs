@@ -27,16 +27,12 @@ pub struct Record {
 impl Record {
     /// The key, if it is there and is text.
     pub fn key_text(&self) -> Option<&str> {
-        self.key
-            .as_deref()
-            .and_then(|key| std::str::from_utf8(key).ok())
+        self.key.as_deref().and_then(|key| std::str::from_utf8(key).ok())
     }
 
     /// The value, if it is there and is text.
     pub fn value_text(&self) -> Option<&str> {
-        self.value
-            .as_deref()
-            .and_then(|value| std::str::from_utf8(value).ok())
+        self.value.as_deref().and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// The first header of this name.
@@ -55,17 +51,9 @@ impl Record {
             offset: message.offset(),
             key: message.key().map(Into::into),
             value: message.payload().map(Into::into),
-            timestamp: message
-                .timestamp()
-                .to_millis()
-                .expect("records have timestamps"),
+            timestamp: message.timestamp().to_millis().expect("records have timestamps"),
             headers: headers
-                .map(|header| {
-                    (
-                        header.key.to_owned(),
-                        header.value.unwrap_or_default().to_vec(),
-                    )
-                })
+                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
                 .collect(),
         }
     }
@@ -75,22 +63,14 @@ fn consumer(address: &str) -> BaseConsumer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", address);
     // Only `assign` is used, but librdkafka wants a group all the same.
-    config
-        .set("group.id", "tests")
-        .set("enable.auto.commit", "false");
-    config
-        .set("fetch.wait.max.ms", "20")
-        .set("allow.auto.create.topics", "false");
+    config.set("group.id", "tests").set("enable.auto.commit", "false");
+    config.set("fetch.wait.max.ms", "20").set("allow.auto.create.topics", "false");
     config.set("fetch.message.max.bytes", "8000000");
-    config
-        .create()
-        .expect("the settings of a consumer are right")
+    config.create().expect("the settings of a consumer are right")
 }
 
 pub(super) fn answers(address: &str) -> bool {
-    consumer(address)
-        .fetch_metadata(None, Duration::from_secs(1))
-        .is_ok()
+    consumer(address).fetch_metadata(None, Duration::from_secs(1)).is_ok()
 }
 
 /// How many partitions the topic has, if it is there.
@@ -100,17 +80,9 @@ pub(super) fn partitions(address: &str, topic: &str) -> Option<i32> {
 
 fn partitions_by(consumer: &BaseConsumer, topic: &str) -> Option<i32> {
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER).ok()?;
-    let topic = metadata
-        .topics()
-        .first()
-        .filter(|topic| topic.error().is_none())?;
-    let ready = topic
-        .partitions()
-        .iter()
-        .all(|partition| partition.error().is_none());
-    ready
-        .then_some(topic.partitions().len() as i32)
-        .filter(|&count| count > 0)
+    let topic = metadata.topics().first().filter(|topic| topic.error().is_none())?;
+    let ready = topic.partitions().iter().all(|partition| partition.error().is_none());
+    ready.then_some(topic.partitions().len() as i32).filter(|&count| count > 0)
 }
 
 /// First and last offset of every partition, if Kafka says.
@@ -135,19 +107,14 @@ pub(super) fn read(address: &str, topic: &str) -> Vec<Record> {
         let from = wanted.add_partition_offset(topic, partition as i32, Offset::Beginning);
         from.expect("a partition's beginning is an offset");
     }
-    consumer
-        .assign(&wanted)
-        .expect("partitions that are there can be assigned");
+    consumer.assign(&wanted).expect("partitions that are there can be assigned");
 
     let total: usize = ends.iter().map(|(low, high)| (high - low) as usize).sum();
     let mut records = Vec::with_capacity(total);
     let end = Instant::now() + A_WHILE;
     while records.len() < total {
         let missing = total - records.len();
-        assert!(
-            Instant::now() < end,
-            "{topic} has {missing} records that do not arrive"
-        );
+        assert!(Instant::now() < end, "{topic} has {missing} records that do not arrive");
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) if message.offset() < ends[message.partition() as usize].1 => {
                 records.push(Record::of(&message));

@@ -139,9 +139,7 @@ fn messages_sent_again_after_a_lost_connection_are_acknowledged() {
 fn keep_alives_go_on_while_kafka_is_stopped() {
     let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());
     let topic = kafka.topic("keep-alive");
-    let host = Host::between(&mosquitto, "plant/#", &kafka, &topic)
-        .flag("keep-alive", 5)
-        .start();
+    let host = Host::between(&mosquitto, "plant/#", &kafka, &topic).flag("keep-alive", 5).start();
 
     kafka.pause();
     let published = messages("plant", 3, 5_000, 1);
@@ -151,10 +149,7 @@ fn keep_alives_go_on_while_kafka_is_stopped() {
     let log = mosquitto.log();
     kafka.resume();
 
-    assert!(
-        !log.contains("exceeded timeout"),
-        "mosquitto lost patience:\n{log}"
-    );
+    assert!(!log.contains("exceeded timeout"), "mosquitto lost patience:\n{log}");
     assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
     host.stop().assert_clean();
 }

@@ -25,9 +25,7 @@ fn to_a_server_with_a_password(mosquitto: &Mosquitto) -> Builder {
 #[test]
 fn a_wrong_password_ends_the_program_and_is_not_shown() {
     let mosquitto = Mosquitto::builder().password("me", "secret").start();
-    let ended = to_a_server_with_a_password(&mosquitto)
-        .flag("password", PASSWORD)
-        .run();
+    let ended = to_a_server_with_a_password(&mosquitto).flag("password", PASSWORD).run();
     ended.assert_failed(1, &["--username"]);
     assert!(!ended.errors.contains(PASSWORD), "{}", ended.errors);
 }
@@ -93,11 +91,7 @@ fn tls_works_with_the_file_of_the_authority() {
             .start();
         // The publisher speaks no TLS; the session's own subscription is enough to see.
         host.stop().assert_clean();
-        assert!(
-            mosquitto.log().contains(&format!("host-{topic}")),
-            "{}",
-            mosquitto.log()
-        );
+        assert!(mosquitto.log().contains(&format!("host-{topic}")), "{}", mosquitto.log());
     }
 }
 
@@ -105,9 +99,7 @@ fn tls_works_with_the_file_of_the_authority() {
 fn a_certificate_of_an_unknown_authority_is_refused() {
     let mosquitto = Mosquitto::builder().tls(Certificates::make()).start();
     let topic = Kafka::shared().topic("tls-unknown");
-    over_tls(&mosquitto, &topic)
-        .run()
-        .assert_failed(1, &["--ca-file"]);
+    over_tls(&mosquitto, &topic).run().assert_failed(1, &["--ca-file"]);
 }
 
 #[test]
@@ -129,10 +121,9 @@ fn a_refused_subscription_ends_the_program_and_names_the_filter() {
 fn refusals_that_time_does_not_cure_end_the_program() {
     let kafka = Kafka::shared();
     let topic = kafka.topic("refusals");
-    for (version, codes) in [
-        ("3.1.1", &[1_u8, 2, 4, 5][..]),
-        ("5", &[0x84, 0x85, 0x86, 0x87, 0x8a]),
-    ] {
+    for (version, codes) in
+        [("3.1.1", &[1_u8, 2, 4, 5][..]), ("5", &[0x84, 0x85, 0x86, 0x87, 0x8a])]
+    {
         for &code in codes {
             let server = ScriptedServer::start();
             let host = Host::between_ports(server.port(), "plant/#", kafka.address(), &topic)
@@ -140,12 +131,7 @@ fn refusals_that_time_does_not_cure_end_the_program() {
                 .launch();
             server.accept().refuse_connect(code);
             let ended = host.wait(SOON);
-            assert_eq!(
-                ended.code,
-                Some(1),
-                "{version} {code:#x}: it wrote:\n{}",
-                ended.errors
-            );
+            assert_eq!(ended.code, Some(1), "{version} {code:#x}: it wrote:\n{}", ended.errors);
         }
     }
 }
@@ -209,9 +195,7 @@ fn an_mqtt_server_that_comes_later_is_waited_for() {
     let (kafka, port) = (Kafka::shared(), free_port());
     let topic = kafka.topic("mqtt-later");
     let host = Host::between_ports(port, "plant/#", kafka.address(), &topic).launch();
-    host.wait_for_line("that the MQTT server is away", |line| {
-        line.contains(&port.to_string())
-    });
+    host.wait_for_line("that the MQTT server is away", |line| line.contains(&port.to_string()));
     std::thread::sleep(Duration::from_secs(1));
     let mosquitto = Mosquitto::builder().start_on(port);
     host.wait_until_ready();
@@ -256,26 +240,14 @@ fn what_the_client_asks_for_is_what_the_flags_say() {
         host.wait(SOON).assert_clean();
 
         assert_eq!(connect.version(), version);
-        assert_eq!(
-            (connect.client_id, connect.keep_alive),
-            (format!("host-{topic}"), 17)
-        );
-        assert_eq!(
-            (connect.username.as_deref(), connect.clean),
-            (Some("me"), false)
-        );
+        assert_eq!((connect.client_id, connect.keep_alive), (format!("host-{topic}"), 17));
+        assert_eq!((connect.username.as_deref(), connect.clean), (Some("me"), false));
         assert_eq!(connect.password.as_deref(), Some(&b"secret"[..]));
         assert_eq!(
-            filters
-                .iter()
-                .map(|(filter, _)| filter.as_str())
-                .collect::<Vec<_>>(),
+            filters.iter().map(|(filter, _)| filter.as_str()).collect::<Vec<_>>(),
             ["plant/#", "home/+"]
         );
-        assert!(
-            filters.iter().all(|(_, options)| options & 3 == 1),
-            "QoS 1: {filters:?}"
-        );
+        assert!(filters.iter().all(|(_, options)| options & 3 == 1), "QoS 1: {filters:?}");
     }
 }
 

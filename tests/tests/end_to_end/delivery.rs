@@ -48,15 +48,9 @@ fn ten_thousand_messages_at_qos_1_arrive_in_order_over_mqtt_5() {
 fn several_filters_are_subscribed_and_nothing_else() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("filters");
-    let host = Host::between(&mosquitto, "plant/+", kafka, &topic)
-        .flag("topic", "home/#")
-        .start();
+    let host = Host::between(&mosquitto, "plant/+", kafka, &topic).flag("topic", "home/#").start();
 
-    let wanted = [
-        messages("plant", 2, 10, 1),
-        messages("home/kitchen", 2, 10, 1),
-    ]
-    .concat();
+    let wanted = [messages("plant", 2, 10, 1), messages("home/kitchen", 2, 10, 1)].concat();
     let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
     publisher.publish(&messages("plant/deeper", 2, 10, 1));
     publisher.publish(&messages("elsewhere", 2, 10, 1));
@@ -77,9 +71,6 @@ fn what_was_published_while_host_was_down_arrives() {
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
     let host = command.start();
 
-    assert_carried_once(
-        &published,
-        &kafka.wait_for(&topic, published.len(), A_WHILE),
-    );
+    assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), A_WHILE));
     host.stop().assert_clean();
 }

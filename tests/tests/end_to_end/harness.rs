@@ -18,19 +18,12 @@ fn mosquitto_confirms_what_is_published() {
     let mut publisher = Publisher::connect_as(mosquitto.port(), "me", Version::V5, login);
     publisher.publish(&messages("plant", 3, 2_500, 1));
     publisher.publish(&messages("plant", 3, 2_500, 0));
-    assert!(
-        mosquitto.log().contains("as me"),
-        "the log is there:\n{}",
-        mosquitto.log()
-    );
+    assert!(mosquitto.log().contains("as me"), "the log is there:\n{}", mosquitto.log());
 }
 
 #[test]
 fn mosquitto_comes_back_on_its_port() {
-    let mut mosquitto = Mosquitto::builder()
-        .persistent()
-        .tls(Certificates::make())
-        .start();
+    let mut mosquitto = Mosquitto::builder().persistent().tls(Certificates::make()).start();
     let port = mosquitto.port();
     mosquitto.stop();
     mosquitto.forget();
@@ -58,9 +51,7 @@ fn the_scripted_server_shows_what_a_client_sends() {
     let server = ScriptedServer::start();
     let port = server.port();
     let client = std::thread::spawn(move || {
-        Publisher::connect(port, "me")
-            .try_publish(&[Publish::new("plant", "one")])
-            .unwrap()
+        Publisher::connect(port, "me").try_publish(&[Publish::new("plant", "one")]).unwrap()
     });
     let mut connection = server.accept();
     assert_eq!(connection.connect.client_id, "me");

@@ -48,10 +48,7 @@ fn kafka_killed_and_restarted_under_load_loses_nothing() {
     let published = load.stop();
 
     let duplicates = wait_until_carried(&published, &kafka, &topic, A_WHILE);
-    assert_eq!(
-        duplicates, 0,
-        "an idempotent producer that lives writes nothing twice"
-    );
+    assert_eq!(duplicates, 0, "an idempotent producer that lives writes nothing twice");
     host.stop().assert_clean();
 }
 

@@ -54,14 +54,8 @@ fn topics_may_have_any_letters() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("letters");
     let host = Host::between(&mosquitto, "Werk M\u{fc}nchen/#", kafka, &topic).start();
-    let published = [
-        "Ger\u{e4}t-7",
-        "\u{6e29}\u{5ea6}",
-        "\u{1f600}/\u{5b9}",
-        " ",
-        "",
-    ]
-    .map(|level| Publish::new(format!("Werk M\u{fc}nchen/{level}"), format!("on {level}")));
+    let published = ["Ger\u{e4}t-7", "\u{6e29}\u{5ea6}", "\u{1f600}/\u{5b9}", " ", ""]
+        .map(|level| Publish::new(format!("Werk M\u{fc}nchen/{level}"), format!("on {level}")));
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
     assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
     host.stop().assert_clean();
@@ -81,10 +75,7 @@ fn a_message_that_kafka_finds_too_large_becomes_a_dead_letter_cut_to_64_kib() {
     ]);
 
     let records = kafka.wait_for(&topic, 2, SOON);
-    let values: Vec<_> = records
-        .iter()
-        .filter_map(|record| record.value_text())
-        .collect();
+    let values: Vec<_> = records.iter().filter_map(|record| record.value_text()).collect();
     assert_eq!(values, ["before", "after"]);
     let letters = kafka.wait_for(&dead_letters(&topic), 1, SOON);
     let letter = &letters[0];
@@ -122,12 +113,7 @@ fn only_the_oversized_record_of_a_batch_is_rejected() {
 
     // They wait in the session, so that many come at once; together they are too large as well.
     let small: Vec<_> = (0..500)
-        .map(|number| {
-            Publish::new(
-                "a",
-                [format!("{number} ").into_bytes(), noise(200)].concat(),
-            )
-        })
+        .map(|number| Publish::new("a", [format!("{number} ").into_bytes(), noise(200)].concat()))
         .collect();
     let mut published = small.clone();
     published.insert(250, Publish::new("a", noise(20_000)));
@@ -139,11 +125,7 @@ fn only_the_oversized_record_of_a_batch_is_rejected() {
     let ledger = host.stop().assert_clean();
     assert_eq!((ledger.delivered, ledger.dead_lettered), (500, 1));
     assert_eq!(letters.len(), 1);
-    assert_eq!(
-        letters[0].value.as_ref().map(Vec::len),
-        Some(20_000),
-        "with all of its bytes"
-    );
+    assert_eq!(letters[0].value.as_ref().map(Vec::len), Some(20_000), "with all of its bytes");
     assert_eq!(letters[0].header("reject.reason"), Some("too-large"));
     assert_eq!(letters[0].header("reject.plugin"), None);
 }
@@ -157,19 +139,13 @@ fn messages_for_a_missing_topic_wait_until_it_is_created() {
     let published = messages("plant", 2, 200, 1);
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
 
-    let host = command
-        .without("kafka-topic")
-        .flag("kafka-topic", &missing)
-        .launch();
+    let host = command.without("kafka-topic").flag("kafka-topic", &missing).launch();
     host.wait_for_line("that the topic is missing", |line| {
         (line.contains("WARN") || line.contains("ERROR")) && line.contains(&missing)
     });
     kafka.create_topic(&missing, 3, &[]);
 
-    assert_carried_once(
-        &published,
-        &kafka.wait_for(&missing, published.len(), A_WHILE),
-    );
+    assert_carried_once(&published, &kafka.wait_for(&missing, published.len(), A_WHILE));
     host.stop().assert_clean();
 }
 
@@ -178,9 +154,7 @@ fn a_missing_dead_letter_topic_loses_nothing() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = Kafka::unused_topic("no-dead-letters");
     kafka.create_topic(&topic, 1, &[]);
-    let host = Host::between(&mosquitto, "#", kafka, &topic)
-        .plugin("misbehave")
-        .start();
+    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin("misbehave").start();
     let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
     publisher.publish(&[Publish::new("a", "bad luck"), Publish::new("a", "after")]);
     host.wait_for_line("that the dead-letter topic is missing", |line| {

@@ -11,9 +11,7 @@ fn carry(plugin: &str, messages: &[Publish]) -> Vec<Record> {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = Kafka::unused_topic(plugin);
     kafka.create_topic(&topic, 1, &[]);
-    let host = Host::between(&mosquitto, "#", kafka, &topic)
-        .plugin(plugin)
-        .start();
+    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin(plugin).start();
     Publisher::connect(mosquitto.port(), "publisher").publish(messages);
     let records = kafka.wait_for(&topic, messages.len(), SOON);
     assert_eq!(host.stop().assert_clean().delivered, messages.len() as u64);
@@ -33,12 +31,7 @@ fn a_plugin_takes_the_key_from_a_topic_level() {
         Publish::new("plant", "21.5").qos(0),
     ];
     let records = carry("topic-level-key", &messages);
-    let expected = [
-        Some("dev42"),
-        Some("Ger\u{e4}t 7"),
-        Some("default"),
-        Some("plant"),
-    ];
+    let expected = [Some("dev42"), Some("Ger\u{e4}t 7"), Some("default"), Some("plant")];
     assert_eq!(keys(&records), expected);
 }
 
@@ -47,46 +40,28 @@ fn a_plugin_keys_and_dates_owntracks_locations() {
     let location = r#"{"_type":"location","lat":51.4,"lon":-0.1,"tid":"JP","tst":1700000000}"#;
     let messages = [
         Publish::new("owntracks/jane/phone", location),
-        Publish::new(
-            "owntracks/jane/phone",
-            r#"{"_type":"lwt","tst":1700000000}"#,
-        ),
+        Publish::new("owntracks/jane/phone", r#"{"_type":"lwt","tst":1700000000}"#),
     ];
     let records = carry("owntracks", &messages);
-    assert_eq!(
-        keys(&records),
-        [Some("jane/phone"), Some("owntracks/jane/phone")]
-    );
+    assert_eq!(keys(&records), [Some("jane/phone"), Some("owntracks/jane/phone")]);
     assert_eq!(records[0].timestamp, 1_700_000_000_000);
-    assert!(
-        records[1].timestamp > 1_700_000_000_000,
-        "the time of arrival"
-    );
+    assert!(records[1].timestamp > 1_700_000_000_000, "the time of arrival");
 }
 
 #[test]
 fn a_plugin_keys_and_dates_uplinks_of_the_things_network() {
     let uplink = r#"{"end_device_ids":{"device_id":"soil-7"},
         "received_at":"2020-02-12T15:15:45.787123456Z","uplink_message":{"f_port":1}}"#;
-    let records = carry(
-        "ttn-uplink",
-        &[Publish::new("v3/farm@ttn/devices/soil-7/up", uplink)],
-    );
+    let records = carry("ttn-uplink", &[Publish::new("v3/farm@ttn/devices/soil-7/up", uplink)]);
     assert_eq!(keys(&records), [Some("soil-7")]);
     assert_eq!(records[0].timestamp, 1_581_520_545_787);
 }
 
 #[test]
 fn a_plugin_writes_the_value() {
-    let messages = [
-        Publish::new("plant/a", r#"{"t": 21.50}"#),
-        Publish::new("plant/a", "21.5"),
-    ];
+    let messages = [Publish::new("plant/a", r#"{"t": 21.50}"#), Publish::new("plant/a", "21.5")];
     let records = carry("topic-in-value", &messages);
-    assert_eq!(
-        records[0].value_text(),
-        Some(r#"{"t": 21.50,"topic":"plant/a"}"#)
-    );
+    assert_eq!(records[0].value_text(), Some(r#"{"t": 21.50,"topic":"plant/a"}"#));
     assert_eq!(records[1].value_text(), Some("21.5"));
 }
 
@@ -114,15 +89,11 @@ fn only_the_bad_message_is_rejected(payload: &str, reason: &str, error: &str) {
     let topic = Kafka::unused_topic("misbehave");
     kafka.create_topic(&topic, 1, &[]);
     kafka.create_topic(&tests::kafka::dead_letters(&topic), 1, &[]);
-    let host = Host::between(&mosquitto, "#", kafka, &topic)
-        .plugin("misbehave")
-        .start();
+    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin("misbehave").start();
 
     let good: Vec<String> = (0..100).map(|number| format!("good-{number}")).collect();
-    let mut messages: Vec<_> = good
-        .iter()
-        .map(|payload| Publish::new("plant/a", payload.as_str()))
-        .collect();
+    let mut messages: Vec<_> =
+        good.iter().map(|payload| Publish::new("plant/a", payload.as_str())).collect();
     messages.insert(50, Publish::new("plant/a", payload));
     Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
 
@@ -133,19 +104,14 @@ fn only_the_bad_message_is_rejected(payload: &str, reason: &str, error: &str) {
     let ledger = host.stop().assert_clean();
     assert_eq!((ledger.delivered, ledger.dead_lettered), (100, 1));
 
-    let [letter] = letters.as_slice() else {
-        panic!("{} dead letters", letters.len())
-    };
+    let [letter] = letters.as_slice() else { panic!("{} dead letters", letters.len()) };
     assert_eq!(letter.key_text(), Some("plant/a"));
     assert_eq!(letter.value_text(), Some(payload));
     assert_eq!(letter.header("reject.reason"), Some(reason));
     let said = letter.header("reject.error").expect("an error");
     assert!(said.contains(error), "{said:?} does not say {error:?}");
     assert_eq!(letter.header("reject.plugin"), Some("misbehave"));
-    assert_eq!(
-        letter.header("reject.plugin-sha256").map(str::len),
-        Some(64)
-    );
+    assert_eq!(letter.header("reject.plugin-sha256").map(str::len), Some(64));
     assert_eq!(letter.header("reject.kafka-topic"), Some(topic.as_str()));
     let arrived_at: i64 = letter.header("reject.arrived-at").unwrap().parse().unwrap();
     assert_eq!(arrived_at, letter.timestamp);
@@ -188,9 +154,7 @@ fn a_message_that_a_plugin_calls_bad_is_rejected_with_what_it_said() {
 fn what_a_panic_says_is_in_the_log() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("panic");
-    let host = Host::between(&mosquitto, "#", kafka, &topic)
-        .plugin("misbehave")
-        .start();
+    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin("misbehave").start();
     Publisher::connect(mosquitto.port(), "publisher").publish(&[Publish::new("a", "panic at 7")]);
     host.wait_for_line("the text of the panic", |line| line.contains("at 7"));
     host.stop().assert_clean();
@@ -200,17 +164,12 @@ fn what_a_panic_says_is_in_the_log() {
 fn messages_that_a_plugin_skips_are_counted() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("skip");
-    let host = Host::between(&mosquitto, "#", kafka, &topic)
-        .plugin("misbehave")
-        .start();
+    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin("misbehave").start();
     let messages = ["one", "skip it", "two"].map(|payload| Publish::new("a", payload));
     Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
     kafka.wait_for(&topic, 2, SOON);
     let ledger = host.stop().assert_clean();
-    assert_eq!(
-        (ledger.received, ledger.delivered, ledger.skipped),
-        (3, 2, 1)
-    );
+    assert_eq!((ledger.received, ledger.delivered, ledger.skipped), (3, 2, 1));
     assert!(kafka.read_dead_letters(&topic).is_empty());
 }
 
@@ -250,11 +209,8 @@ fn a_rejected_message_can_stop_the_host_and_stays_with_the_mqtt_server() {
 fn a_plugin_that_cannot_work_at_all_stops_the_host() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("fatal");
-    let host = Host::between(&mosquitto, "#", kafka, &topic)
-        .plugin("misbehave")
-        .start();
+    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin("misbehave").start();
     let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
     publisher.publish(&[Publish::new("a", "fatal flaw")]);
-    host.wait(SOON)
-        .assert_failed(1, &["misbehave", "fatal flaw"]);
+    host.wait(SOON).assert_failed(1, &["misbehave", "fatal flaw"]);
 }

@@ -11,9 +11,7 @@ use tests::{SOON, host::Host};
 fn every_delivered_record_is_a_line_of_json() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("print");
-    let host = Host::between(&mosquitto, "#", kafka, &topic)
-        .argument("--print")
-        .start();
+    let host = Host::between(&mosquitto, "#", kafka, &topic).argument("--print").start();
     let payload = r#"{"_key":"dev \"42\"","_timestamp":1700000000001}"#;
     Publisher::connect(mosquitto.port(), "publisher").publish(&[
         Publish::new("plant/a", payload),
@@ -32,10 +30,7 @@ fn every_delivered_record_is_a_line_of_json() {
         .collect();
     assert_eq!(lines.len(), 3, "one line a record:\n{}", ended.output);
     let of = |mqtt_topic: &str| {
-        lines
-            .iter()
-            .find(|line| line["mqtt_topic"] == mqtt_topic)
-            .expect("a line of this topic")
+        lines.iter().find(|line| line["mqtt_topic"] == mqtt_topic).expect("a line of this topic")
     };
 
     let text = of("plant/a");
@@ -45,10 +40,7 @@ fn every_delivered_record_is_a_line_of_json() {
     assert_eq!(text["timestamp"], 1_700_000_000_001_i64);
     assert_eq!((&text["qos"], &text["retain"]), (&json!(1), &json!(false)));
     assert!(text.get("headers").is_some(), "{text}");
-    let record = records
-        .iter()
-        .find(|record| record.timestamp == 1_700_000_000_001)
-        .unwrap();
+    let record = records.iter().find(|record| record.timestamp == 1_700_000_000_001).unwrap();
     assert_eq!(text["partition"], record.partition);
     assert_eq!(text["offset"], record.offset);
 

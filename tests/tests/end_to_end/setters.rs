@@ -9,10 +9,7 @@ use tests::wire::{Publish, text};
 use tests::{SOON, host::Host};
 
 fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_millis() as i64
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 /// Publishes each payload on a topic of its own; the answer is what becomes of each.
@@ -37,16 +34,8 @@ fn carry(payloads: &[&[u8]], flags: &[(&str, &str)]) -> Vec<Record> {
         .iter()
         .map(|message| {
             let of = |record: &&Record| record.header("mqtt.topic") == Some(&message.topic);
-            let record = records
-                .iter()
-                .find(of)
-                .expect("each message has its record")
-                .clone();
-            assert_eq!(
-                record.value.as_ref(),
-                Some(&message.payload),
-                "the value is the payload"
-            );
+            let record = records.iter().find(of).expect("each message has its record").clone();
+            assert_eq!(record.value.as_ref(), Some(&message.payload), "the value is the payload");
             record
         })
         .collect()
@@ -63,29 +52,19 @@ enum Key {
 #[test]
 fn the_key_is_the_field_key_of_an_object_and_else_the_topic() {
     use Key::{Null, Text, Topic};
-    let deep = format!(
-        r#"{{"x":{}1{},"_key":"deep"}}"#,
-        "[".repeat(10_000),
-        "]".repeat(10_000)
-    );
+    let deep = format!(r#"{{"x":{}1{},"_key":"deep"}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let rules: &[(&[u8], Key)] = &[
         (br#"{"_key":"dev42"}"#, Text("dev42")),
         (b" \t\r\n{ \"_key\" : \"spaced\" }\n", Text("spaced")),
         (br#"{"a":1,"_key":"second","b":[{}]}"#, Text("second")),
-        (
-            br#"{"_key":"a\u00e9\n\"\\\/\ud83d\ude00"}"#,
-            Text("a\u{e9}\n\"\\/\u{1f600}"),
-        ),
+        (br#"{"_key":"a\u00e9\n\"\\\/\ud83d\ude00"}"#, Text("a\u{e9}\n\"\\/\u{1f600}")),
         ("{\"_key\":\"Ger\u{e4}t\"}".as_bytes(), Text("Ger\u{e4}t")),
         (br#"{"\u005fkey":"escaped name"}"#, Text("escaped name")),
         (br#"{"_key":""}"#, Text("")),
         (br#"{"_key":null}"#, Null),
         (br#"{"_key":1.50}"#, Text("1.50")),
         (br#"{"_key":-1E+2 }"#, Text("-1E+2")),
-        (
-            br#"{"_key":123456789012345678901234567890}"#,
-            Text("123456789012345678901234567890"),
-        ),
+        (br#"{"_key":123456789012345678901234567890}"#, Text("123456789012345678901234567890")),
         (br#"{"_key":true}"#, Text("true")),
         (br#"{"_key":{"a": [1, 2]}}"#, Text(r#"{"a": [1, 2]}"#)),
         (br#"{"_key":"first","_key":"last"}"#, Text("last")),
@@ -118,11 +97,7 @@ fn the_key_is_the_field_key_of_an_object_and_else_the_topic() {
             Text(text) => Some(*text),
         };
         let shown = String::from_utf8_lossy(&payload[..payload.len().min(80)]);
-        assert_eq!(
-            record.key.as_deref(),
-            expected.map(str::as_bytes),
-            "the key of {shown}"
-        );
+        assert_eq!(record.key.as_deref(), expected.map(str::as_bytes), "the key of {shown}");
     }
 }
 
@@ -134,26 +109,11 @@ fn the_timestamp_is_the_field_timestamp_of_an_object_and_else_the_time_of_arriva
         (r#"{"_timestamp":1700000000001.9}"#, Some(1_700_000_000_001)),
         (r#"{"_timestamp":1.7e12}"#, Some(1_700_000_000_000)),
         (r#"{"_timestamp":"1700000000001"}"#, Some(1_700_000_000_001)),
-        (
-            r#"{"_timestamp":"1700000000001.9"}"#,
-            Some(1_700_000_000_001),
-        ),
-        (
-            r#"{"_timestamp":"2023-11-14T22:13:20.001Z"}"#,
-            Some(1_700_000_000_001),
-        ),
-        (
-            r#"{"_timestamp":"2023-11-14T22:13:20.001999999Z"}"#,
-            Some(1_700_000_000_001),
-        ),
-        (
-            r#"{"_timestamp":"2023-11-14T23:13:20+01:00"}"#,
-            Some(1_700_000_000_000),
-        ),
-        (
-            r#"{"_timestamp":null,"_timestamp":1700000000001}"#,
-            Some(1_700_000_000_001),
-        ),
+        (r#"{"_timestamp":"1700000000001.9"}"#, Some(1_700_000_000_001)),
+        (r#"{"_timestamp":"2023-11-14T22:13:20.001Z"}"#, Some(1_700_000_000_001)),
+        (r#"{"_timestamp":"2023-11-14T22:13:20.001999999Z"}"#, Some(1_700_000_000_001)),
+        (r#"{"_timestamp":"2023-11-14T23:13:20+01:00"}"#, Some(1_700_000_000_000)),
+        (r#"{"_timestamp":null,"_timestamp":1700000000001}"#, Some(1_700_000_000_001)),
         (r#"{"_timestamp":"2023-11-14T22:13:20"}"#, None),
         (r#"{"_timestamp":0}"#, None),
         (r#"{"_timestamp":-5}"#, None),
@@ -170,10 +130,7 @@ fn the_timestamp_is_the_field_timestamp_of_an_object_and_else_the_time_of_arriva
         ("[]", None),
         ("", None),
     ];
-    let payloads: Vec<_> = rules
-        .iter()
-        .map(|(payload, _)| payload.as_bytes())
-        .collect();
+    let payloads: Vec<_> = rules.iter().map(|(payload, _)| payload.as_bytes()).collect();
     let before = now_ms();
     let records = carry(&payloads, &[]);
     let after = now_ms();
@@ -211,9 +168,7 @@ fn headers_of(message: Publish, flags: &[(&str, &str)]) -> Vec<(String, String)>
     let records = kafka.wait_for(&topic, 1, SOON);
     host.stop().assert_clean();
     let headers = records[0].headers.iter();
-    headers
-        .map(|(name, value)| (name.clone(), String::from_utf8(value.clone()).unwrap()))
-        .collect()
+    headers.map(|(name, value)| (name.clone(), String::from_utf8(value.clone()).unwrap())).collect()
 }
 
 /// Every property that a message can have; a name may occur twice.
@@ -241,27 +196,14 @@ fn properties() -> Vec<u8> {
 fn properties_of_mqtt_5_become_headers() {
     let mut headers = headers_of(Publish::new("plant/a", "1").properties(properties()), &[]);
     // mosquitto says how much of the hour is left.
-    let expiry = headers
-        .iter()
-        .position(|(name, _)| name == "mqtt.message-expiry-interval");
+    let expiry = headers.iter().position(|(name, _)| name == "mqtt.message-expiry-interval");
     let (_, left) = headers.remove(expiry.expect("a header for the expiry"));
-    assert!(
-        (3_540..=3_600).contains(&left.parse::<u32>().unwrap()),
-        "{left} seconds are left"
-    );
-    let sites: Vec<_> = headers
-        .iter()
-        .filter(|(name, _)| name == "site")
-        .cloned()
-        .collect();
+    assert!((3_540..=3_600).contains(&left.parse::<u32>().unwrap()), "{left} seconds are left");
+    let sites: Vec<_> = headers.iter().filter(|(name, _)| name == "site").cloned().collect();
     headers.retain(|(name, _)| name != "site");
     headers.sort();
 
-    assert_eq!(
-        sites,
-        pairs(&[("site", "north"), ("site", "s\u{fc}d")]),
-        "in their order"
-    );
+    assert_eq!(sites, pairs(&[("site", "north"), ("site", "s\u{fc}d")]), "in their order");
     let expected = [
         ("mqtt.content-type", "application/json"),
         ("mqtt.correlation-data", "request 7"),
@@ -296,8 +238,5 @@ fn headers_can_tell_all_about_a_message() {
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

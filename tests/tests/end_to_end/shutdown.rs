@@ -27,10 +27,7 @@ fn a_stop_under_load_is_clean_and_the_next_start_goes_on_without_duplicates() {
 
     let duplicates = wait_until_carried(&published, kafka, &topic, A_WHILE);
     delivered += host.stop().assert_clean().delivered;
-    assert_eq!(
-        duplicates, 0,
-        "whatever was delivered was acknowledged, too"
-    );
+    assert_eq!(duplicates, 0, "whatever was delivered was acknowledged, too");
     assert_eq!(delivered, published.len() as u64);
 }
 
@@ -45,9 +42,8 @@ fn an_interrupt_stops_like_a_termination() {
 
 /// A host that has taken 500 messages, none of which the stopped Kafka has confirmed.
 fn stuck(kafka: &Kafka, mosquitto: &Mosquitto, topic: &str, timeout: u32) -> Host {
-    let host = Host::between(mosquitto, "plant/#", kafka, topic)
-        .flag("shutdown-timeout", timeout)
-        .start();
+    let host =
+        Host::between(mosquitto, "plant/#", kafka, topic).flag("shutdown-timeout", timeout).start();
     kafka.pause();
     Publisher::connect(mosquitto.port(), "publisher").publish(&messages("plant", 3, 500, 1));
     std::thread::sleep(Duration::from_secs(1));
@@ -65,12 +61,7 @@ fn without_kafka_a_stop_ends_at_its_deadline_with_everything_accounted_for() {
     let took = asked.elapsed();
     kafka.resume();
 
-    assert_eq!(
-        ended.code,
-        Some(1),
-        "the exit code; it wrote:\n{}",
-        ended.errors
-    );
+    assert_eq!(ended.code, Some(1), "the exit code; it wrote:\n{}", ended.errors);
     let (least, most) = (Duration::from_millis(1_900), Duration::from_secs(8));
     assert!(took > least && took < most, "it took {took:?}");
     let ledger = ended.ledger();
@@ -79,11 +70,7 @@ fn without_kafka_a_stop_ends_at_its_deadline_with_everything_accounted_for() {
 
     let host = Host::between(&mosquitto, "plant/#", &kafka, &topic).start();
     wait_until_carried(&messages("plant", 3, 500, 1), &kafka, &topic, A_WHILE);
-    assert_eq!(
-        host.stop().assert_clean().received,
-        500,
-        "none was acknowledged"
-    );
+    assert_eq!(host.stop().assert_clean().received, 500, "none was acknowledged");
 }
 
 #[test]
@@ -99,12 +86,7 @@ fn a_second_signal_ends_at_once() {
     let took = asked.elapsed();
     kafka.resume();
 
-    assert_eq!(
-        ended.code,
-        Some(1),
-        "the exit code; it wrote:\n{}",
-        ended.errors
-    );
+    assert_eq!(ended.code, Some(1), "the exit code; it wrote:\n{}", ended.errors);
     assert!(took < Duration::from_secs(5), "it took {took:?}");
 }
 
@@ -113,9 +95,7 @@ fn a_stop_before_anything_answers_is_clean() {
     let (kafka, port) = (Kafka::shared(), tests::scratch::free_port());
     let topic = kafka.topic("early-stop");
     let host = Host::between_ports(port, "plant/#", kafka.address(), &topic).launch();
-    host.wait_for_line("that the MQTT server is away", |line| {
-        line.contains(&port.to_string())
-    });
+    host.wait_for_line("that the MQTT server is away", |line| line.contains(&port.to_string()));
     host.terminate();
     host.wait(SOON).assert_clean();
 }
@@ -131,9 +111,6 @@ fn a_stop_gives_back_what_was_not_taken() {
     // In the middle of the backlog, wherever that is.
     command.start().stop().assert_clean();
     let host = command.start();
-    assert_carried_once(
-        &published,
-        &kafka.wait_for(&topic, published.len(), A_WHILE),
-    );
+    assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), A_WHILE));
     host.stop().assert_clean();
 }

@@ -21,14 +21,7 @@ fn an_unknown_flag_is_named() {
 
 #[test]
 fn missing_flags_are_named() {
-    for name in [
-        "topic",
-        "client-id",
-        "server",
-        "port",
-        "broker-address",
-        "kafka-topic",
-    ] {
+    for name in ["topic", "client-id", "server", "port", "broker-address", "kafka-topic"] {
         refused(&right().without(name), &[&format!("--{name}")]);
     }
 }
@@ -52,10 +45,7 @@ fn values_out_of_range_are_refused() {
 
 #[test]
 fn an_empty_client_id_is_refused() {
-    refused(
-        &right().without("client-id").flag("client-id", ""),
-        &["client-id"],
-    );
+    refused(&right().without("client-id").flag("client-id", ""), &["client-id"]);
 }
 
 #[test]
@@ -85,9 +75,7 @@ fn a_password_and_a_password_file_contradict_each_other() {
 fn properties_need_mqtt_5() {
     let command = right().flag("property", "session-expiry-interval=60");
     refused(&command, &["--mqtt-version"]);
-    let command = command
-        .flag("mqtt-version", "5")
-        .flag("property", "nonsense=1");
+    let command = command.flag("mqtt-version", "5").flag("property", "nonsense=1");
     refused(&command, &["nonsense"]);
 }
 
@@ -97,20 +85,14 @@ fn kafka_settings_that_would_break_a_promise_are_refused() {
         let name = setting.split('=').next().unwrap();
         refused(&right().argument("-X").argument(setting), &[name]);
     }
-    refused(
-        &right().argument("-X").argument("no.such.setting=1"),
-        &["no.such.setting"],
-    );
+    refused(&right().argument("-X").argument("no.such.setting=1"), &["no.such.setting"]);
 }
 
 #[test]
 fn a_plugin_must_be_there_and_be_a_plugin() {
     let folder = Folder::new("plugins");
     let missing = folder.path().join("missing.wasm");
-    refused(
-        &right().flag("plugin", missing.display()),
-        &["missing.wasm"],
-    );
+    refused(&right().flag("plugin", missing.display()), &["missing.wasm"]);
     let text = folder.write("text.wasm", "not WebAssembly");
     refused(&right().flag("plugin", text.display()), &["text.wasm"]);
     let empty = folder.write("empty.wasm", b"\0asm\x01\0\0\0");
@@ -136,13 +118,7 @@ fn a_missing_certificate_file_is_named() {
 fn help_and_version_are_no_errors() {
     let help = Host::bare().argument("--help").run();
     assert_eq!(help.code, Some(0));
-    for flag in [
-        "--topic",
-        "--client-id",
-        "--tls-enabled",
-        "--kafka-topic",
-        "--plugin",
-    ] {
+    for flag in ["--topic", "--client-id", "--tls-enabled", "--kafka-topic", "--plugin"] {
         assert!(help.output.contains(flag), "--help tells of {flag}");
     }
     assert_eq!(Host::bare().argument("--version").run().code, Some(0));
@@ -150,9 +126,6 @@ fn help_and_version_are_no_errors() {
 
 #[test]
 fn help_does_not_show_a_password_of_the_environment() {
-    let help = Host::bare()
-        .argument("--help")
-        .environment("HOST_PASSWORD", "xyzzy")
-        .run();
+    let help = Host::bare().argument("--help").environment("HOST_PASSWORD", "xyzzy").run();
     assert!(!help.output.contains("xyzzy") && !help.errors.contains("xyzzy"));
 }

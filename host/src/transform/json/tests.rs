@@ -52,21 +52,13 @@ fn reference(payload: &str) -> Option<[Option<&str>; 2]> {
 
 #[track_caller]
 fn assert_agrees(payload: &str) -> bool {
-    let found = Fields::of(payload.as_bytes()).map(|fields| {
-        [
-            fields.key.map(Value::text),
-            fields.timestamp.map(Value::text),
-        ]
-    });
+    let found = Fields::of(payload.as_bytes())
+        .map(|fields| [fields.key.map(Value::text), fields.timestamp.map(Value::text)]);
     let expected = reference(payload);
     assert_eq!(found, expected, "{payload:?}");
     for text in expected.into_iter().flatten().flatten() {
         if let Ok(string) = serde_json::from_str::<String>(text) {
-            assert_eq!(
-                Value(text).string().as_deref(),
-                Some(&*string),
-                "{payload:?}"
-            );
+            assert_eq!(Value(text).string().as_deref(), Some(&*string), "{payload:?}");
         }
     }
     expected.is_some()
@@ -121,19 +113,14 @@ fn it_agrees_with_serde_json_on_mutations() {
             Err(_) => drop(Fields::of(&bytes)),
         }
     }
-    assert!(
-        valid > 50_000,
-        "only {valid} mutations were valid: the test lost its edge"
-    );
+    assert!(valid > 50_000, "only {valid} mutations were valid: the test lost its edge");
 }
 
 #[test]
 fn every_position_of_a_quote_escape_or_control_character_is_found() {
     for length in 0..40 {
         for at in 0..=length {
-            for special in [
-                "\"", "\\n", "\\", "\n", "\0", "\u{1f}", " ", "!", "\u{80}", "]",
-            ] {
+            for special in ["\"", "\\n", "\\", "\n", "\0", "\u{1f}", " ", "!", "\u{80}", "]"] {
                 let (before, behind) = ("x".repeat(at), "y".repeat(length - at));
                 assert_agrees(&format!("{{\"_key\":\"{before}{special}{behind}\"}}"));
                 assert_agrees(&format!("{{\"{before}{special}{behind}\":0}}"));

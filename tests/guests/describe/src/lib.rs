@@ -35,9 +35,7 @@ mod tests {
 
     #[test]
     fn the_value_names_all_parts_of_a_message() {
-        let message = Message::new("a/b", "payload")
-            .with_retain(true)
-            .with_user_property("n", "v");
+        let message = Message::new("a/b", "payload").with_retain(true).with_user_property("n", "v");
         let value = value(&message);
         let described = "Message { topic: \"a/b\", payload: \"payload\", qos: AtMostOnce, \
             retain: true, dup: false, packet_id: None, received_at_ms: 0, \
@@ -48,16 +46,8 @@ mod tests {
     #[test]
     fn user_properties_set_key_and_timestamp() {
         let plain = Message::new("t", "").with_received_at_ms(6);
-        assert_eq!(
-            (key(&plain), timestamp(&plain)),
-            (None, Ok(Timestamp::EpochMs(7)))
-        );
-        let told = plain
-            .with_user_property("key", "k")
-            .with_user_property("timestamp", "-5");
-        assert_eq!(
-            (key(&told), timestamp(&told)),
-            (Some("k"), Ok(Timestamp::EpochMs(-5)))
-        );
+        assert_eq!((key(&plain), timestamp(&plain)), (None, Ok(Timestamp::EpochMs(7))));
+        let told = plain.with_user_property("key", "k").with_user_property("timestamp", "-5");
+        assert_eq!((key(&told), timestamp(&told)), (Some("k"), Ok(Timestamp::EpochMs(-5))));
     }
 }

@@ -1,0 +1,55 @@
+//! What a plugin is, for whoever reads the log at the start.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Ability;
+use super::text::size;
+use crate::message::PluginName;
+
+/// How an ability is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// Once per message.
+    Typed,
+    /// Once per run of messages.
+    Packed,
+}
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Typed => "typed",
+            Self::Packed => "packed",
+        })
+    }
+}
+
+/// What a plugin is, for the log at the start. Prints as one line.
+#[derive(Debug)]
+pub struct Description<'a> {
+    pub file: &'a Path,
+    pub name: &'a PluginName,
+    pub abilities: Vec<(Ability, Calls)>,
+    /// Bytes of the file.
+    pub size: usize,
+    /// How long it took to compile, or to find it compiled in the cache.
+    pub compile: Duration,
+}
+
+impl fmt::Display for Description<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let abilities: Vec<_> =
+            self.abilities.iter().map(|(ability, calls)| format!("{ability} ({calls})")).collect();
+        write!(
+            f,
+            "{}: {}; {}, sha256 {}, compiled in {} ms",
+            self.file.display(),
+            abilities.join(", "),
+            size(self.size),
+            self.name.sha256,
+            self.compile.as_millis(),
+        )
+    }
+}

@@ -1,0 +1,88 @@
+//! What went wrong with an instance, in words for a dead letter.
+
+use wasmtime::{Trap, WasmBacktrace};
+
+use super::state::State;
+use super::text::joined;
+use super::{Ability, Limits};
+use crate::message::Reason;
+
+/// Functions of a trap that are named.
+const FRAMES: usize = 4;
+
+/// Why a call gave no answer that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub reason: Reason,
+    /// In one line.
+    pub error: String,
+    /// Whether the error is what the plugin said as it panicked.
+    pub panicked: bool,
+}
+
+impl Failure {
+    pub fn nonsense(ability: Ability, what: &str) -> Self {
+        let error = joined(&format!("the {ability} answered nonsense: {what}"));
+        Self { reason: Reason::BadOutput, error, panicked: false }
+    }
+
+    /// What the engine's error in a call means.
+    pub fn of_call(
+        state: &State,
+        limits: &Limits,
+        ability: Ability,
+        error: &wasmtime::Error,
+    ) -> Self {
+        let told = |reason, error| Self { reason, error, panicked: false };
+        let trap = error.downcast_ref::<Trap>();
+        if trap == Some(&Trap::Interrupt) {
+            let limit = limits.call.as_millis();
+            told(Reason::TimeOut, format!("the {ability} ran longer than {limit} ms"))
+        } else if state.memory.denied {
+            told(Reason::MemoryLimit, format!("the {ability} exceeded {}", state.memory))
+        } else if let Some(panic) = &state.panic {
+            Self { reason: Reason::Trap, error: panic.clone(), panicked: true }
+        } else if let Some(trap) = trap {
+            told(Reason::Trap, joined(&format!("{trap}{}", frames(error))))
+        } else {
+            Self::nonsense(ability, &error.root_cause().to_string())
+        }
+    }
+}
+
+/// Why there is no instance.
+pub(super) enum Unstarted {
+    /// It failed as it started: in one line.
+    Failed(String),
+    /// This interface has another type than the contract's, and how the engine puts it.
+    WrongType(&'static str, wasmtime::Error),
+}
+
+impl Unstarted {
+    /// What the engine's error at the start means.
+    pub fn failed(state: &State, limits: &Limits, error: &wasmtime::Error) -> Self {
+        Self::Failed(if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+            format!("it ran longer than {} ms", limits.start.as_millis())
+        } else if state.memory.denied {
+            format!("it exceeded {}", state.memory)
+        } else if let Some(panic) = &state.panic {
+            panic.clone()
+        } else {
+            joined(&format!("{}{}", error.root_cause(), frames(error)))
+        })
+    }
+}
+
+/// ` in innermost < its caller < ...`, as far as the plugin has names.
+fn frames(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return String::new();
+    };
+    let symbols = backtrace.frames().iter().filter_map(|frame| frame.func_name());
+    let mut names: Vec<_> =
+        symbols.map(|symbol| format!("{:#}", rustc_demangle::demangle(symbol))).collect();
+    // Of a recursion, once is enough.
+    names.dedup();
+    names.truncate(FRAMES);
+    if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
+}

@@ -1,0 +1,106 @@
+//! From the checked configuration to the parts that work: the last step that can still say "wrong
+//! configuration", before the first connection.
+
+use crate::config::{self, Config};
+use crate::plugin::{Limits, Plugins};
+use crate::source::packet::{Hello, Version};
+use crate::source::{Server, Tls};
+use crate::transform::Transform;
+use crate::transform::builtin::Builtin;
+use crate::{bridge, sink, source};
+
+/// How many threads run setters and send. One keeps up with a connection, and costs the least.
+const LANES: usize = 1;
+
+/// Makes the setters of one lane.
+pub type Transforms = Box<dyn FnMut() -> Transform>;
+
+/// Loads plugins and certificates, and describes the path.
+///
+/// # Errors
+/// What of it cannot be used, in one line that names the cure.
+pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String> {
+    let limits = Limits {
+        call: config.plugins.time_limit,
+        memory: config.plugins.memory_limit,
+        ..Limits::default()
+    };
+    let plugins =
+        Plugins::load(&config.plugins.files, &limits).map_err(|error| error.to_string())?;
+    for plugin in plugins.describe() {
+        tracing::info!("{plugin}");
+    }
+    let settings = bridge::Settings {
+        sink: sink_settings(&config),
+        route: route(&config),
+        source: source_settings(config.source)?,
+        lanes: LANES,
+        max_in_flight_bytes: config.max_in_flight_bytes,
+        print: config.print,
+        shutdown_timeout: config.shutdown_timeout,
+    };
+    let builtin = Builtin::new(config.transform.json);
+    Ok((settings, Box::new(move || Transform::new(builtin, plugins.instantiate()))))
+}
+
+fn route(config: &Config) -> bridge::Route {
+    let (on_error, dead_letter_topic) = match &config.on_error {
+        config::OnError::DeadLetter { topic } => (bridge::OnError::DeadLetter, topic.clone()),
+        config::OnError::Skip => (bridge::OnError::Skip, String::new()),
+        config::OnError::Stop => (bridge::OnError::Stop, String::new()),
+    };
+    bridge::Route {
+        kafka_topic: config.sink.topic.clone(),
+        dead_letter_topic,
+        headers: config.transform.headers,
+        on_error,
+    }
+}
+
+fn sink_settings(config: &Config) -> sink::Settings {
+    let properties = config.sink.properties.iter();
+    sink::Settings {
+        brokers: config.sink.brokers.clone(),
+        client_id: config.source.client_id.clone(),
+        properties: properties
+            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+            .collect(),
+        largest_batch: None,
+    }
+}
+
+fn source_settings(config: config::Source) -> Result<source::Settings, String> {
+    let tls = match &config.tls {
+        None => None,
+        Some(tls) => {
+            let file = tls.ca_file.as_ref();
+            Some(Tls::new(file.map(|file| (file.path.as_path(), file.pem.as_slice())))?)
+        }
+    };
+    let (version, properties) = match config.protocol {
+        config::Protocol::V311 => (Version::V3_1_1, None),
+        config::Protocol::V5(properties) => (Version::V5, Some(properties)),
+    };
+    Ok(source::Settings {
+        server: Server { host: config.server, port: config.port, tls },
+        hello: Hello {
+            version,
+            client_id: config.client_id,
+            clean_session: config.clean_session,
+            keep_alive: config.keep_alive_secs,
+            username: config.username,
+            password: config.password.map(|password| password.reveal().to_owned()),
+            max_packet_size: config.max_packet_size,
+            session_expiry: properties
+                .as_ref()
+                .map_or(0, |properties| properties.session_expiry_secs),
+            receive_maximum: properties
+                .as_ref()
+                .map_or(u16::MAX, |properties| properties.receive_maximum),
+            user_properties: properties.map(|properties| properties.user).unwrap_or_default(),
+        },
+        filters: config.topics,
+        qos: config.qos,
+        max_packet_size: config.max_packet_size as usize,
+    })
+}
