@@ -136,10 +136,13 @@ fn messages_sent_again_after_a_lost_connection_are_acknowledged() {
 }
 
 #[test]
-fn keep_alives_go_on_while_kafka_is_stopped() {
+fn keep_alives_go_on_while_kafka_is_stopped_and_no_more_can_be_taken() {
     let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());
     let topic = kafka.topic("keep-alive");
-    let host = Host::between(&mosquitto, "plant/#", &kafka, &topic).flag("keep-alive", 5).start();
+    let host = Host::between(&mosquitto, "plant/#", &kafka, &topic)
+        .flag("keep-alive", 5)
+        .flag("max-in-flight-bytes", 64 << 10)
+        .start();
 
     kafka.pause();
     let published = messages("plant", 3, 5_000, 1);
