@@ -1,6 +1,7 @@
 pub mod backoff;
 pub mod bridge;
 pub mod config;
+pub mod demo;
 pub mod message;
 pub mod plugin;
 pub mod reject;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use host::bridge::{self, Stops};
 use host::config::{self, Command, Config};
+use host::demo;
 use host::setup;
 use host::telemetry::{self, Ledger};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
             refusal.print();
             refusal.exit_code()
         }
-        Ok(Command::Demo(_)) => fail(USAGE, "this build has no demonstration yet"),
+        Ok(Command::Demo(demo)) => show(demo),
         Ok(Command::Bridge(config)) => carry(*config),
     }
 }
@@ -58,6 +59,29 @@ fn carry(config: Config) -> ExitCode {
     if let Err(imbalance) = counts.balance() {
         return fail(FAILED, &imbalance.to_string());
     }
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(FAILED, &problem),
+    }
+}
+
+/// Shows the whole path with embedded brokers.
+fn show(mut demo: config::Demo) -> ExitCode {
+    demo.log.filter.get_or_insert_with(|| demo::LOG_FILTER.to_owned());
+    if let Err(problem) = telemetry::init(&demo.log) {
+        return fail(USAGE, &problem);
+    }
+    end_on_panic();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, &format!("cannot start: {error}")),
+    };
+    let options = demo::Options { time: demo.time, messages: demo.messages, plugins: demo.plugins };
+    let result = runtime.block_on(async {
+        let stops = stops().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        demo::run(options, stops).await
+    });
+    runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => fail(FAILED, &problem),

@@ -171,6 +171,11 @@ impl Host {
         self.process.is_running()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The most resident memory that it ever had, in bytes.
     pub fn peak_resident_bytes(&self) -> u64 {
         self.process.peak_resident_bytes()

@@ -264,7 +264,10 @@ async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<La
             }
         }
     }
-    if let Some(largest) = sink::largest_batch(&settings.sink, topic).await {
+    // Who knows the limit has set it.
+    if settings.sink.largest_batch.is_none()
+        && let Some(largest) = sink::largest_batch(&settings.sink, topic).await
+    {
         for lane in &mut lanes {
             lane.sink.fit(largest)?;
         }

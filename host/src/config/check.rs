@@ -17,8 +17,8 @@ type Checked<T> = Result<T, String>;
 pub fn command(cli: Cli) -> Checked<Command> {
     let log = log(cli.log);
     match cli.subcommand {
-        Some(Sub::Demo { seconds, messages }) => {
-            Ok(Command::Demo(Demo { time: Duration::from_secs(seconds), messages, log }))
+        Some(Sub::Demo { seconds, messages, plugins }) => {
+            Ok(Command::Demo(Demo { time: Duration::from_secs(seconds), messages, plugins, log }))
         }
         None => Ok(Command::Bridge(Box::new(bridge(cli.options, log)?))),
     }

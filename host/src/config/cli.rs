@@ -75,6 +75,9 @@ pub enum Sub {
         /// How many messages to publish at most.
         #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
         messages: Option<u64>,
+        /// Where the example plugins are; by default where `make plugins` puts them.
+        #[arg(long, value_name = "DIR")]
+        plugins: Option<PathBuf>,
     },
 }
 

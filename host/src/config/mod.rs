@@ -179,10 +179,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// How long the demonstration runs: until either is reached.
+/// How long the demonstration runs, until either is reached, and where its plugins are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demo {
     pub time: Duration,
     pub messages: Option<u64>,
+    pub plugins: Option<PathBuf>,
     pub log: Log,
 }

@@ -241,11 +241,19 @@ fn the_demo_needs_nothing() {
         other => panic!("{other:?}"),
     };
     let log = Log { format: LogFormat::Human, filter: None };
-    assert_eq!(demo(&["demo"]), Demo { time: Duration::from_secs(10), messages: None, log });
+    let time = Duration::from_secs(10);
+    assert_eq!(demo(&["demo"]), Demo { time, messages: None, plugins: None, log });
     let log = Log { format: LogFormat::Json, filter: Some("debug".into()) };
     assert_eq!(
-        demo(&["demo", "--seconds", "3", "--messages", "5", "--log", "debug", "--log-format=json"]),
-        Demo { time: Duration::from_secs(3), messages: Some(5), log }
+        demo(&[
+            "demo",
+            "--seconds=3",
+            "--messages=5",
+            "--plugins=d",
+            "--log=debug",
+            "--log-format=json"
+        ]),
+        Demo { time: Duration::from_secs(3), messages: Some(5), plugins: Some("d".into()), log }
     );
     for arguments in [
         &["demo", "--seconds", "0"][..],
@@ -494,5 +502,16 @@ fn help_says_every_group_and_ends_with_examples() {
         "demo",
     ] {
         assert!(help.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_option() {
+    let readme = include_str!("../../../README.md");
+    for option in cli::Cli::command().get_arguments().filter_map(clap::Arg::get_long) {
+        assert!(
+            readme.contains(&format!("`--{option}")) || readme.contains(&format!("--{option}`")),
+            "--{option}"
+        );
     }
 }
