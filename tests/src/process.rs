@@ -166,6 +166,11 @@ impl Process {
         self.signal("TERM");
     }
 
+    /// SIGINT.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
     /// SIGTERM, then waits.
     ///
     /// # Panics

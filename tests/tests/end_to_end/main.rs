@@ -8,4 +8,15 @@
     reason = "tests: a panic is how a test fails"
 )]
 
+mod acknowledgement;
+mod backlog;
+mod connecting;
+mod delivery;
 mod harness;
+mod outages;
+mod payloads;
+mod plugins;
+mod print;
+mod setters;
+mod shutdown;
+mod usage;
