@@ -97,6 +97,10 @@ impl Check {
         self.missing().count() as u64
     }
 
+    fn unconfirmed(&self) -> u64 {
+        self.open.values().filter(|open| !open.confirmed).count() as u64
+    }
+
     fn missing(&self) -> impl Iterator<Item = &Expected> {
         self.open.values().filter(|open| open.confirmed && !open.read).map(|open| &open.expected)
     }
@@ -125,7 +129,10 @@ impl Check {
             let told = &self.wrong[..self.wrong.len().min(TOLD)];
             return Err(format!("records are wrong: {}", listed(told, self.wrong.len())));
         }
-        Ok(())
+        match self.unconfirmed() {
+            0 => Ok(()),
+            count => Err(format!("{count} messages were never confirmed by the MQTT broker")),
+        }
     }
 }
 
@@ -168,3 +175,6 @@ fn hash(value: &Bytes) -> u64 {
     value.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,7 +192,7 @@ impl Watcher {
         let elapsed = self.published_at.unwrap_or_else(Instant::now) - self.start;
         let left = match self.published_at {
             Some(_) => 0,
-            None => self.time.saturating_sub(elapsed).as_secs(),
+            None => self.time.saturating_sub(elapsed).as_secs_f64().ceil() as u64,
         };
         let rate = self.check.published as f64 / elapsed.as_secs_f64().max(0.1);
         let status = render::status(self.screen.style, &self.check, rate, left);

@@ -12,7 +12,7 @@ use rumqttc::v5::{AsyncClient, Event as MqttEvent, EventLoop, MqttOptions};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, timeout};
 
 use super::devices::{Devices, Fleet, Message};
 use super::{Event, clock};
@@ -25,6 +25,9 @@ const RATE: f64 = 500.0;
 
 /// How many messages of a connection may be unconfirmed.
 const WINDOW: u16 = 100;
+
+/// How long the broker may take to open a session.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// When to stop publishing: whatever comes first.
 pub struct Limits {
@@ -162,21 +165,25 @@ async fn confirm(
 ///
 /// The bridges are such clients: what devices say before a bridge has connected is not missed.
 pub async fn open_session(client_id: &str, filter: &str, port: u16) -> Result<(), String> {
+    let opened = timeout(PATIENCE, subscribe_once(client_id, filter, port)).await;
+    opened
+        .unwrap_or_else(|_| Err("it does not answer".to_owned()))
+        .map_err(|error| format!("cannot open a session in the embedded MQTT broker: {error}"))
+}
+
+async fn subscribe_once(client_id: &str, filter: &str, port: u16) -> Result<(), String> {
     let mut options = options(client_id, port);
     options.set_clean_start(false);
     let (client, mut event_loop) = AsyncClient::new(options, 2);
-    let failed = |error| format!("cannot open a session in the embedded MQTT broker: {error}");
-    client.subscribe(filter, QoS::AtLeastOnce).await.map_err(failed)?;
+    client.subscribe(filter, QoS::AtLeastOnce).await.map_err(|error| error.to_string())?;
     loop {
         match event_loop.poll().await {
             Ok(MqttEvent::Incoming(Packet::SubAck(_))) => break,
             Ok(_) => {}
-            Err(error) => {
-                return Err(format!("cannot open a session in the embedded MQTT broker: {error}"));
-            }
+            Err(error) => return Err(error.to_string()),
         }
     }
-    client.disconnect().await.map_err(failed)?;
+    client.disconnect().await.map_err(|error| error.to_string())?;
     // The session is there for others once the broker has hung up.
     while event_loop.poll().await.is_ok() {}
     Ok(())

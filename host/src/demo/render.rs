@@ -9,6 +9,9 @@ use super::reader::Record;
 /// One column less than a terminal of 80 has, so that no line wraps in any of them.
 pub const WIDTH: usize = 79;
 
+/// Stand for what is left out.
+const DOTS: &str = "...";
+
 /// Whether lines are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -67,8 +70,7 @@ fn columns(topic: &str, key: &str, timestamp: &str) -> String {
 
 /// A record: where it is, its key and timestamp, its value, and its headers if it has any.
 pub fn record(style: Style, record: &Record) -> Vec<String> {
-    const VALUE_LINES: usize = 2;
-    const HEADER_LINES: usize = 4;
+    const HEADER_LINES: usize = 6;
     let key = record.key.as_ref().map_or("(null)".into(), |key| printable(key));
     let place = format!("{}[{}]", record.topic, record.partition);
     let paint = if record.is_dead_letter() { Paint::Red } else { Paint::Green };
@@ -79,16 +81,30 @@ pub fn record(style: Style, record: &Record) -> Vec<String> {
         style.paint(Paint::Cyan, &format!("{:<29}", elided(&key, 29))),
         clock::readable(record.timestamp_ms),
     )];
-    let value: Vec<_> =
-        elided(&printable(&record.value), VALUE_LINES * (WIDTH - 2)).chars().collect();
-    lines.extend(
-        value.chunks(WIDTH - 2).map(|line| format!("  {}", line.iter().collect::<String>())),
-    );
+    lines.extend(value_lines(&printable(&record.value)).iter().map(|line| format!("  {line}")));
     let headers =
         wrapped(record.headers.iter().map(|(name, value)| format!("{name}={}", printable(value))));
     let headers = headers.into_iter().take(HEADER_LINES);
     lines.extend(headers.map(|line| style.paint(Paint::Dim, &format!("  {line}"))));
     lines
+}
+
+/// A value on at most two lines, which are indented by two: its two ends if it is longer.
+fn value_lines(value: &str) -> Vec<String> {
+    let width = WIDTH - 2;
+    let characters: Vec<_> = value.chars().collect();
+    let text = |characters: &[char]| characters.iter().collect::<String>();
+    if characters.len() <= width {
+        return vec![value.to_owned()];
+    }
+    // JSON reads best if it breaks after a comma.
+    let comma = characters[..width].iter().rposition(|&char| char == ',').map(|at| at + 1);
+    let at = comma.filter(|at| characters.len() - at <= width).unwrap_or(width);
+    if characters.len() - at <= width {
+        return vec![text(&characters[..at]), text(&characters[at..])];
+    }
+    let tail = &characters[characters.len() - width..];
+    vec![format!("{}{DOTS}", text(&characters[..width - DOTS.len()])), text(tail)]
 }
 
 /// Items side by side, as many as fit a line that is indented by two.
@@ -180,7 +196,6 @@ fn printable(bytes: &[u8]) -> String {
 
 /// At most so many characters: both ends, and dots for what is between them.
 fn elided(text: &str, width: usize) -> String {
-    const DOTS: &str = "...";
     let count = text.chars().count();
     if count <= width {
         return text.to_owned();
@@ -203,3 +218,6 @@ fn grouped(number: u64) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ mod acknowledgement;
 mod backlog;
 mod connecting;
 mod delivery;
+mod demo;
 mod harness;
 mod outages;
 mod payloads;
