@@ -39,6 +39,7 @@ pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String>
         print: config.print,
         shutdown_timeout: config.shutdown_timeout,
     };
+    sink::check(&settings.sink)?;
     let builtin = Builtin::new(config.transform.json);
     Ok((settings, Box::new(move || Transform::new(builtin, plugins.instantiate()))))
 }

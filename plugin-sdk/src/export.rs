@@ -36,27 +36,26 @@ macro_rules! __export {
         $typed:literal, $packed:literal, $section:literal
     ) => {
         #[cfg(target_arch = "wasm32")]
-        #[unsafe(export_name = $typed)]
-        unsafe extern "C" fn typed(
-            message: *mut $crate::__private::RawMessage,
-        ) -> *const $crate::__private::Area {
-            unsafe { $crate::__private::$call(message, $answer) }
-        }
+        const _: () = {
+            #[unsafe(export_name = $typed)]
+            unsafe extern "C" fn typed(
+                message: *mut $crate::__private::RawMessage,
+            ) -> *const $crate::__private::Area {
+                unsafe { $crate::__private::$call(message, $answer) }
+            }
 
-        #[cfg(target_arch = "wasm32")]
-        #[unsafe(export_name = $packed)]
-        unsafe extern "C" fn packed(at: u32, len: u32) -> *const $crate::__private::Area {
-            unsafe { $crate::__private::packed(at, len, $answer) }
-        }
+            #[unsafe(export_name = $packed)]
+            unsafe extern "C" fn packed(at: u32, len: u32) -> *const $crate::__private::Area {
+                unsafe { $crate::__private::packed(at, len, $answer) }
+            }
 
-        #[cfg(target_arch = "wasm32")]
-        #[unsafe(link_section = $section)]
-        static WORLD: [u8; $crate::__private::worlds::$world.len()] =
-            *$crate::__private::worlds::$world;
+            #[unsafe(link_section = $section)]
+            static WORLD: [u8; $crate::__private::worlds::$world.len()] =
+                *$crate::__private::worlds::$world;
 
-        #[cfg(target_arch = "wasm32")]
-        #[unsafe(link_section = "mqtt-source:sdk")]
-        static ABOUT: [u8; $about.len()] = *$about;
+            #[unsafe(link_section = "mqtt-source:sdk")]
+            static ABOUT: [u8; $about.len()] = *$about;
+        };
     };
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::kafka::Kafka;
 use crate::mosquitto::Mosquitto;
 use crate::process::{Process, Stream};
-use crate::{SOON, target};
+use crate::{SOON, eventually, target};
 
 /// What the line of the log says that comes once the server has granted the subscription.
 pub const READY: &str = "subscribed";
@@ -139,6 +139,16 @@ impl Host {
         self.wait_for_line("that it has subscribed", |line| line.contains(READY));
     }
 
+    /// Waits until it has subscribed so many times since it was started.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn wait_until_ready_again(&self, times: usize) {
+        eventually(&format!("host has subscribed {times} times"), SOON, || {
+            (self.errors().matches(READY).count() >= times).then_some(())
+        });
+    }
+
     /// Waits for a line of standard output or standard error.
     ///
     /// # Panics
@@ -161,6 +171,11 @@ impl Host {
         self.process.is_running()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The most resident memory that it ever had, in bytes.
     pub fn peak_resident_bytes(&self) -> u64 {
         self.process.peak_resident_bytes()
@@ -169,6 +184,11 @@ impl Host {
     /// SIGTERM, and nothing more.
     pub fn terminate(&self) {
         self.process.terminate();
+    }
+
+    /// SIGINT, as Ctrl-C sends it.
+    pub fn interrupt(&self) {
+        self.process.interrupt();
     }
 
     /// SIGTERM, then waits for the end.

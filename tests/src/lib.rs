@@ -25,6 +25,7 @@ pub mod publisher;
 pub mod scratch;
 pub mod scripted;
 pub mod target;
+pub mod usage;
 pub mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

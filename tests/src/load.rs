@@ -1,13 +1,13 @@
 //! Messages that tell who sent them, on what topic and as the how-manieth, and what must be true
 //! of the records that they become.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::kafka::Record;
+use crate::kafka::{Kafka, Record};
 use crate::publisher::Publisher;
 use crate::wire::Publish;
 
@@ -28,6 +28,18 @@ fn message(prefix: &str, topics: usize, sequence: usize, qos: u8) -> Publish {
         r#"{{"topic":"{topic}","sequence":{sequence},"temperature":21.5,"padding":"{padding}"}}"#
     );
     Publish::new(topic, payload).qos(qos)
+}
+
+/// Bytes that no compression makes smaller, the same ones every time.
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(size).collect()
 }
 
 /// Publishes at quality of service 1 in the background until it is told to stop.
@@ -123,6 +135,30 @@ pub fn assert_carried(published: &[Publish], records: &[Record]) -> usize {
     );
     assert_eq!(first.len(), published.len(), "nothing is there that was not published");
     duplicates
+}
+
+/// Waits until every message is there, then [`assert_carried`].
+///
+/// # Panics
+/// If that does not come true within `deadline`.
+pub fn wait_until_carried(
+    published: &[Publish],
+    kafka: &Kafka,
+    topic: &str,
+    deadline: Duration,
+) -> usize {
+    let end = Instant::now() + deadline;
+    loop {
+        let records = kafka.wait_for(topic, published.len(), deadline);
+        // Duplicates can make up the number while messages are still missing.
+        let values: HashSet<_> =
+            records.iter().filter_map(|record| record.value.as_deref()).collect();
+        let all = published.iter().all(|message| values.contains(message.payload.as_slice()));
+        if all || Instant::now() > end {
+            return assert_carried(published, &records);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// [`assert_carried`], and nothing is there twice.

@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::usage::Usage;
+
 /// The watcher compares its parent, since the child's id may belong to a stranger by then.
 const SUPERVISE: &str = r#"
 exec 3<&0 </dev/null
@@ -164,6 +166,11 @@ impl Process {
         self.signal("TERM");
     }
 
+    /// SIGINT.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
     /// SIGTERM, then waits.
     ///
     /// # Panics
@@ -210,11 +217,7 @@ impl Process {
 
     /// The most resident memory that the running process ever had, in bytes.
     pub fn peak_resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
-        let status = status.expect("the process has not been waited for");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kib.expect("a running process has resident memory") * 1024
+        Usage::of(self.id()).peak_resident_bytes
     }
 
     fn poll(&mut self) -> Option<ExitStatus> {

@@ -156,7 +156,9 @@ impl Table {
 impl Reports for InFlight {
     fn delivered(&self, ticket: Ticket, record: &Delivered<'_>) {
         let (slot, index, role) = read_ticket(ticket);
-        if let Some((printer, parcel)) = self.printer.as_ref().zip(self.parcel(slot)) {
+        if let Some(printer) = &self.printer
+            && let Some(parcel) = self.parcel(slot)
+        {
             let message: Message<'_> = parcel.batch.message(index);
             printer.print(record, message);
         }

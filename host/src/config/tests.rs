@@ -504,3 +504,14 @@ fn help_says_every_group_and_ends_with_examples() {
         assert!(help.contains(part), "{part}");
     }
 }
+
+#[test]
+fn the_readme_has_every_option() {
+    let readme = include_str!("../../../README.md");
+    for option in cli::Cli::command().get_arguments().filter_map(clap::Arg::get_long) {
+        assert!(
+            readme.contains(&format!("`--{option}")) || readme.contains(&format!("--{option}`")),
+            "--{option}"
+        );
+    }
+}

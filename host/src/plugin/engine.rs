@@ -66,10 +66,9 @@ impl Ticker {
         Ok(Self { tick, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The ticks that pass in no less than `time`.
-    pub fn ticks(&self, time: Duration) -> u64 {
-        // The current tick is already partly over.
-        time.as_nanos().div_ceil(self.tick.as_nanos()) as u64 + 1
+    /// How often the clock ticks.
+    pub fn tick(&self) -> Duration {
+        self.tick
     }
 }
 
@@ -80,19 +79,5 @@ impl Drop for Ticker {
             // The thread only waits and counts: it has nothing to panic with.
             let _ = thread.join();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_is_at_least_as_many_whole_ticks() {
-        let engine = engine(None).expect("an engine");
-        let ticker = Ticker::start(&engine, Duration::from_millis(50)).expect("a thread");
-        assert_eq!(ticker.ticks(Duration::from_millis(50)), 11);
-        assert_eq!(ticker.ticks(Duration::from_millis(51)), 12);
-        assert_eq!(ticker.ticks(Duration::ZERO), 1);
     }
 }

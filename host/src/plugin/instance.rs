@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::Store;
+use wasmtime::{Store, UpdateDeadline};
 
 use super::Ability;
 use super::bindings::mqtt_source::plugin::types;
@@ -13,6 +13,7 @@ use super::failure::{Failure, Unstarted};
 use super::interfaces::{Exports, Typed};
 use super::load::Plugin;
 use super::state::{Memory, State};
+use super::time::{Allowance, processor_time};
 
 pub(super) struct Instance {
     store: Store<State>,
@@ -25,10 +26,20 @@ pub(super) struct Instance {
 impl Instance {
     pub fn start(plugin: &Plugin) -> Result<Self, Unstarted> {
         let memory = Memory::new(plugin.limits.memory);
-        let state = State { memory, log: Arc::clone(&plugin.log), panic: None };
+        let state = State {
+            memory,
+            time: Allowance::new(plugin.tick, plugin.limits.start),
+            log: Arc::clone(&plugin.log),
+            panic: None,
+        };
         let mut store = Store::new(plugin.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
-        store.set_epoch_deadline(plugin.start_ticks);
+        store.epoch_deadline_callback(|mut store| {
+            let more = store.data_mut().time.expired(processor_time());
+            Ok(more.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
+        });
+        let ticks = store.data_mut().time.begin();
+        store.set_epoch_deadline(ticks);
         // What crosses the boundary was in the instance's memory, so it cannot be more.
         store.set_hostcall_fuel(plugin.limits.memory);
         let instance = plugin
@@ -40,6 +51,7 @@ impl Instance {
             .load(&mut store, &instance)
             .map_err(|(interface, error)| Unstarted::WrongType(interface, error))?;
         let at_start = store.data().memory.used;
+        store.data_mut().time = Allowance::new(plugin.tick, plugin.limits.call);
         Ok(Self { store, exports, at_start, calls: 0 })
     }
 
@@ -61,7 +73,7 @@ impl Instance {
         ability: Ability,
         messages: &[u8],
     ) -> Result<Vec<u8>, Failure> {
-        self.begin(plugin);
+        self.begin();
         let called = self.exports.packed(&mut self.store, ability, messages);
         self.end(plugin, ability, called)
     }
@@ -72,15 +84,17 @@ impl Instance {
         ability: Ability,
         message: types::Message<'_>,
     ) -> Result<Typed, Failure> {
-        self.begin(plugin);
+        self.begin();
         let called = self.exports.typed(&mut self.store, ability, message);
         self.end(plugin, ability, called)
     }
 
-    fn begin(&mut self, plugin: &Plugin) {
+    fn begin(&mut self) {
         self.calls += 1;
-        self.store.data_mut().memory.denied = false;
-        self.store.set_epoch_deadline(plugin.call_ticks);
+        let state = self.store.data_mut();
+        state.memory.denied = false;
+        let ticks = state.time.begin();
+        self.store.set_epoch_deadline(ticks);
     }
 
     fn end<A>(

@@ -7,11 +7,15 @@ use super::bindings::exports::mqtt_source::plugin as exports;
 use super::bindings::mqtt_source::plugin::types::{
     BytesOutcome, Message, PluginError, TimeOutcome,
 };
+use super::contract::{self, PACKAGE};
 use super::{Ability, Calls};
 
 /// Makes the same three steps (probe, load, tell) for every interface of the table.
 macro_rules! interfaces {
     ($($field:ident = $module:ident $name:literal),* $(,)?) => {
+        /// Interfaces of the contract that a plugin can export.
+        pub(super) const NAMES: &[&str] = &[$($name),*];
+
         /// Where a component keeps the interfaces that it exports.
         #[derive(Clone)]
         pub(super) struct Indices {
@@ -31,10 +35,13 @@ macro_rules! interfaces {
             pub fn probe<T>(plugin: &InstancePre<T>) -> std::result::Result<Self, &'static str> {
                 Ok(Self {
                     $($field: {
-                        let name = concat!("mqtt-source:plugin/", $name, "@0.1.0");
-                        match plugin.component().get_export_index(None, name) {
+                        let name = format!("{PACKAGE}/{}@{}", $name, contract::version());
+                        match plugin.component().get_export_index(None, &name) {
                             None => None,
-                            Some(_) => Some(exports::$module::GuestIndices::new(plugin).map_err(|_| $name)?),
+                            Some(_) => {
+                                let indices = exports::$module::GuestIndices::new(plugin);
+                                Some(indices.map_err(|_| $name)?)
+                            }
                         }
                     },)*
                 })
@@ -52,7 +59,10 @@ macro_rules! interfaces {
                 Ok(Exports {
                     $($field: match &self.$field {
                         None => None,
-                        Some(indices) => Some(indices.load(&mut *store, instance).map_err(|error| ($name, error))?),
+                        Some(indices) => {
+                            let export = indices.load(&mut *store, instance);
+                            Some(export.map_err(|error| ($name, error))?)
+                        }
                     },)*
                 })
             }

@@ -15,7 +15,7 @@ use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
 use super::instance::Instance;
-use super::interfaces::Indices;
+use super::interfaces::{self, Indices};
 use super::log::PluginLog;
 use super::state::State;
 use super::text::joined;
@@ -39,10 +39,8 @@ pub(super) struct Plugin {
     pub log: Arc<PluginLog>,
     pub pre: InstancePre<State>,
     pub indices: Indices,
-    /// [`Limits::call`] on the plugins' clock.
-    pub call_ticks: u64,
-    /// [`Limits::start`] on the plugins' clock.
-    pub start_ticks: u64,
+    /// How often the clock ticks that calls are ended by.
+    pub tick: Duration,
     pub size: usize,
     pub compile: Duration,
 }
@@ -163,8 +161,7 @@ impl Loader<'_> {
             limits: self.limits.clone(),
             pre,
             indices,
-            call_ticks: self.clock.ticks(self.limits.call),
-            start_ticks: self.clock.ticks(self.limits.start),
+            tick: self.clock.tick(),
             size: bytes.len(),
             compile,
         };
@@ -197,7 +194,7 @@ impl Loader<'_> {
         if fitting.is_empty() {
             return contract::check_version(version);
         }
-        if fitting.iter().any(|(interface, _)| wrap::EXPORTABLE.contains(interface)) {
+        if fitting.iter().any(|(interface, _)| interfaces::NAMES.contains(interface)) {
             return Ok(());
         }
         let names: Vec<_> = fitting.iter().map(|(interface, _)| *interface).collect();

@@ -26,6 +26,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod text;
+mod time;
 mod typed;
 mod worker;
 mod wrap;
@@ -42,9 +43,10 @@ pub use setters::Setters;
 /// What a plugin may use up. Exceeding it condemns the message that did, not the plugin.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Wall time of one call, whether it is for one message or for a run of them.
+    /// Time of one call, whether it is for one message or for a run of them. It is processor
+    /// time: waiting for a busy machine does not count.
     pub call: Duration,
-    /// Wall time that an instance may take to start.
+    /// Processor time that an instance may take to start.
     pub start: Duration,
     /// Bytes of all memories of one instance together. Every lane has its own instance.
     pub memory: usize,

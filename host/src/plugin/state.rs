@@ -8,6 +8,7 @@ use wasmtime::ResourceLimiter;
 use super::bindings::mqtt_source::plugin::{host, types};
 use super::log::PluginLog;
 use super::text::{joined, size};
+use super::time::Allowance;
 
 /// Elements that a table may have. A pointer's worth of memory each.
 const TABLE: usize = 100_000;
@@ -15,6 +16,8 @@ const TABLE: usize = 100_000;
 /// What the host keeps for an instance.
 pub(super) struct State {
     pub memory: Memory,
+    /// Of the call that is going on, or of the start.
+    pub time: Allowance,
     pub log: Arc<PluginLog>,
     /// What the plugin said as it panicked, for the error that follows.
     pub panic: Option<String>,

@@ -53,7 +53,9 @@ impl Worker {
             let run = next..fitting(batch, next..range.end.min(next + most));
             next = run.end;
             if run.len() == 1 {
-                self.answer_one(ability, batch, run.start, answers);
+                if self.answer_one(ability, batch, run.start, answers) {
+                    self.pace.went_well(1);
+                }
             } else {
                 self.answer_run(ability, batch, run, answers);
             }
@@ -68,7 +70,7 @@ impl Worker {
         answers: &mut Answers,
     ) {
         let Err(failure) = self.attempt(ability, batch, run.clone(), answers) else {
-            return self.pace.went_well();
+            return self.pace.went_well(run.len());
         };
         let mut guilty = 0;
         for index in run.clone() {
@@ -78,10 +80,15 @@ impl Worker {
             return;
         }
         if failure.reason == Reason::TimeOut {
-            self.pace.slow_down();
+            self.pace.slow_down(run.len());
         }
-        let (plugin, messages, error) = (&self.plugin.name.name, run.len(), failure.error);
-        tracing::warn!(target: "plugin", plugin, messages, error, "failed for a run of messages, but for none of them alone");
+        tracing::warn!(
+            target: "plugin",
+            plugin = self.plugin.name.name,
+            messages = run.len(),
+            error = failure.error,
+            "failed for a run of messages, but for none of them alone"
+        );
     }
 
     /// Whether the message is innocent.
@@ -173,12 +180,13 @@ impl Default for Pace {
 }
 
 impl Pace {
-    fn slow_down(&mut self) {
-        *self = Self { run: (self.run / 2).max(1), good: 0 };
+    /// So many messages took too long together.
+    fn slow_down(&mut self, messages: usize) {
+        *self = Self { run: (messages / 2).max(1), good: 0 };
     }
 
-    fn went_well(&mut self) {
-        if self.run == RUN {
+    fn went_well(&mut self, messages: usize) {
+        if self.run == RUN || messages < self.run {
             return;
         }
         self.good += 1;
@@ -196,29 +204,35 @@ mod tests {
     fn a_run_is_halved_down_to_one_message_and_grows_back_slowly() {
         let mut pace = Pace::default();
         for wanted in [32, 16, 8, 4, 2, 1, 1] {
-            pace.slow_down();
+            pace.slow_down(pace.run);
             assert_eq!(pace.run, wanted);
         }
         for wanted in [2, 4, 8, 16, 32, 64, 64] {
             let before = pace.run;
             for _ in 1..GOOD_CALLS {
-                pace.went_well();
+                pace.went_well(before);
                 assert_eq!(pace.run, before);
             }
-            pace.went_well();
+            pace.went_well(before);
             assert_eq!(pace.run, wanted);
         }
     }
 
     #[test]
-    fn a_time_out_starts_the_count_of_good_calls_again() {
+    fn a_short_run_that_took_too_long_is_what_is_halved() {
         let mut pace = Pace::default();
-        pace.slow_down();
-        for _ in 1..GOOD_CALLS {
-            pace.went_well();
-        }
-        pace.slow_down();
-        pace.went_well();
-        assert_eq!(pace, Pace { run: 16, good: 1 });
+        pace.slow_down(10);
+        assert_eq!(pace.run, 5);
+    }
+
+    #[test]
+    fn only_full_runs_since_the_last_time_out_count() {
+        let mut pace = Pace::default();
+        pace.slow_down(8);
+        pace.went_well(3);
+        pace.went_well(4);
+        assert_eq!(pace, Pace { run: 4, good: 1 });
+        pace.slow_down(4);
+        assert_eq!(pace, Pace { run: 2, good: 0 });
     }
 }

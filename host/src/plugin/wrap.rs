@@ -12,17 +12,8 @@ use wit_parser::Resolve;
 
 use super::contract::{self, PACKAGE, WIT};
 use super::error::Problem;
+use super::interfaces;
 use super::text::joined;
-
-/// Interfaces of the contract that a plugin can export.
-pub(super) const EXPORTABLE: [&str; 6] = [
-    "key-setter",
-    "value-setter",
-    "timestamp-setter",
-    "packed-key-setter",
-    "packed-value-setter",
-    "packed-timestamp-setter",
-];
 
 /// The bytes of a file as a component.
 pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
@@ -110,16 +101,16 @@ impl<'a> Surface<'a> {
 
     /// Adds the world that the names of the exports tell of.
     fn describe(&self, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
-        let interfaces: Vec<_> = self.named().collect();
-        let Some((_, version)) = interfaces.first() else {
+        let found: Vec<_> = self.named().collect();
+        let Some((_, version)) = found.first() else {
             return Err(Problem::NoContract);
         };
         contract::check_version(version)?;
         let known =
-            EXPORTABLE.iter().filter(|known| interfaces.iter().any(|(name, _)| name == *known));
+            interfaces::NAMES.iter().filter(|known| found.iter().any(|(name, _)| name == *known));
         let exports: Vec<_> = known.map(|name| format!("export {name};")).collect();
         if exports.is_empty() {
-            let names: Vec<_> = interfaces.iter().map(|(name, _)| *name).collect();
+            let names: Vec<_> = found.iter().map(|(name, _)| *name).collect();
             return Err(Problem::NoAbility(names.join(", ")));
         }
         let wit = format!("{WIT}\nworld found {{ import host; {} }}", exports.join(" ")).replacen(

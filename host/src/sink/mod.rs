@@ -195,7 +195,9 @@ impl Sink {
         let headers = headers.fold(None, |list: Option<OwnedHeaders>, header| {
             let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
             let value: &[u8] = &header.value;
-            Some(list.insert(KafkaHeader { key: &header.name, value: Some(value) }))
+            // librdkafka's names end at a NUL, which MQTT forbids and not every server refuses.
+            let name = header.name.replace('\0', "\u{fffd}");
+            Some(list.insert(KafkaHeader { key: &name, value: Some(value) }))
         });
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         self.produce(ticket, topic, key, value, record.timestamp_ms, headers)
@@ -290,27 +292,41 @@ impl Drop for Sink {
     }
 }
 
-fn create(
-    settings: &Settings,
-    reports: &Arc<dyn Reports>,
-) -> Result<BaseProducer<Context>, String> {
+/// Checks that librdkafka knows all properties and takes their values, without connecting.
+///
+/// # Errors
+/// Which it does not, and why.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    configure(settings).create_native_config().map(drop).map_err(|error| refused(&error))
+}
+
+fn configure(settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (name, value) in settings.properties() {
         config.set(name, value);
     }
     config.set_log_level(RDKafkaLogLevel::Info);
+    config
+}
+
+fn refused(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, name, _) => format!("-X {name}: {description}"),
+        error => format!("cannot make a Kafka producer: {error}"),
+    }
+}
+
+fn create(
+    settings: &Settings,
+    reports: &Arc<dyn Reports>,
+) -> Result<BaseProducer<Context>, String> {
     let context = Context {
         reports: Arc::clone(reports),
         last_error: Mutex::default(),
         troubles: Mutex::default(),
         reached: AtomicBool::new(false),
     };
-    config.create_with_context(context).map_err(|error| match error {
-        KafkaError::ClientConfig(_, description, name, value) => {
-            format!("-X {name}={value}: {description}")
-        }
-        error => format!("cannot make a Kafka producer: {error}"),
-    })
+    configure(settings).create_with_context(context).map_err(|error| refused(&error))
 }
 
 /// The thread on which delivery reports arrive.

@@ -66,21 +66,21 @@ fn exports(ability: Ability, function: &ItemFn) -> TokenStream {
     name.set_span(span);
     let answer = ability.answer();
     let write = quote_spanned! {span=>
-        ::plugin_sdk::#answer::write(#name(message), answers)
+        ::plugin_sdk::#answer::write(#name(__message), __answers)
     };
     let attribute = Ident::new(ability.attribute(), Span::call_site());
     let about = Literal::byte_string(about().as_bytes());
     quote! {
         const _: () = {
-            // Called by the exports, which only WebAssembly has.
+            // Called by the exports, which only WebAssembly has. No name here may be a setter's.
             #[allow(dead_code)]
-            fn answer(
-                message: &::plugin_sdk::Message,
-                answers: &mut ::plugin_sdk::__private::Answers,
+            fn __answer(
+                __message: &::plugin_sdk::Message,
+                __answers: &mut ::plugin_sdk::__private::Answers,
             ) {
                 #write
             }
-            ::plugin_sdk::__export!(#attribute, answer, #about);
+            ::plugin_sdk::__export!(#attribute, __answer, #about);
         };
     }
 }

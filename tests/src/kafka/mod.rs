@@ -119,14 +119,23 @@ impl Kafka {
         for (name, value) in settings {
             topic = topic.set(name, value);
         }
-        let options = AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON));
-        let created = pollster::block_on(self.admin().create_topics([&topic], &options));
+        let created = pollster::block_on(self.admin().create_topics([&topic], &options()));
         let created = created.unwrap_or_else(|error| panic!("cannot create {name}: {error}"));
         assert!(created[0].is_ok(), "cannot create {name}: {created:?}");
         // The answer comes before the broker itself knows the topic.
         eventually("the new topic can be used", SOON, || {
             records::partitions(&self.address, name).filter(|&known| known == partitions)
         });
+    }
+
+    /// Removes a topic with all its records.
+    ///
+    /// # Panics
+    /// If Kafka refuses.
+    pub fn delete_topic(&self, name: &str) {
+        let deleted = pollster::block_on(self.admin().delete_topics(&[name], &options()));
+        let deleted = deleted.unwrap_or_else(|error| panic!("cannot delete {name}: {error}"));
+        assert!(deleted[0].is_ok(), "cannot delete {name}: {deleted:?}");
     }
 
     /// Every record that is there now, partition by partition.
@@ -199,6 +208,10 @@ impl Kafka {
             records::answers(&self.address).then_some(())
         });
     }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON))
 }
 
 /// The dead-letter topic of a topic, as `host` names it by default.

@@ -8,5 +8,16 @@
     reason = "tests: a panic is how a test fails"
 )]
 
+mod acknowledgement;
+mod backlog;
+mod connecting;
+mod delivery;
 mod demo;
 mod harness;
+mod outages;
+mod payloads;
+mod plugins;
+mod print;
+mod setters;
+mod shutdown;
+mod usage;

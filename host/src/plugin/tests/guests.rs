@@ -89,12 +89,14 @@ pub fn module(body: &str) -> String {
 
 /// A packed key setter that does what the first byte of a payload says: `t` traps, `l` loops,
 /// `p` panics, `e` eats memory until there is none, `g` answers garbage, `M` takes 20 MiB more and
-/// keeps it, `c` answers the number of calls that its instance has had, as a letter from `A`. Any
-/// other payload is its own key.
+/// keeps it, `c` answers the number of calls that its instance has had, as a letter from `A`, `o`
+/// traps unless it is the first call. Any other payload is its own key.
 pub fn obedient() -> String {
     let act = r#"
   (func $act (param $what i32)
     (if (i32.eq (local.get $what) (i32.const 0x74)) (then unreachable))
+    (if (i32.and (i32.eq (local.get $what) (i32.const 0x6f)) (i32.gt_u (global.get $calls) (i32.const 1)))
+      (then unreachable))
     (if (i32.eq (local.get $what) (i32.const 0x6c)) (then (loop $on (br $on))))
     (if (i32.eq (local.get $what) (i32.const 0x4d))
       (then (drop (memory.grow (i32.const 320)))))
@@ -133,17 +135,13 @@ pub fn obedient() -> String {
     module(act)
 }
 
-/// A packed key setter that takes about a millisecond for each message.
-pub fn slow(rounds: u32) -> String {
-    obedient().replace(
-        "(call $act (local.get $what))",
-        &format!(
-            "(local.set $what (i32.const {rounds}))
-             (loop $wait
-               (local.set $what (i32.sub (local.get $what) (i32.const 1)))
-               (br_if $wait (local.get $what)))"
-        ),
-    )
+/// A packed key setter that takes between 5 and 50 ms for each message, whatever the machine.
+pub fn slow() -> String {
+    let wait = "(local.set $what (i32.const 20000000))
+      (loop $wait
+        (local.set $what (i32.sub (local.get $what) (i32.const 1)))
+        (br_if $wait (local.get $what)))";
+    obedient().replace("(call $act (local.get $what))", wait)
 }
 
 /// A typed key setter whose key is the topic, or what the first byte of the payload says: `n`

@@ -106,6 +106,16 @@ fn a_failure_leaves_a_new_instance_behind() {
 }
 
 #[test]
+fn a_message_is_not_guilty_of_what_an_instance_has_come_to() {
+    let file = guests::wat("obedient.wasm", &guests::obedient());
+    let mut setters = setters(file.path());
+    for payload in ["c", "once", "once"] {
+        let said = answer(&mut setters, Ability::Key, &[payload]);
+        assert!(matches!(&said[0], Said::Bytes(_)), "{said:?}");
+    }
+}
+
+#[test]
 fn an_instance_that_takes_most_of_its_memory_is_replaced_between_calls() {
     let file = guests::wat("obedient.wasm", &guests::obedient());
     let mut setters = setters(file.path());
@@ -117,31 +127,16 @@ fn an_instance_that_takes_most_of_its_memory_is_replaced_between_calls() {
 
 #[test]
 fn runs_get_shorter_when_only_their_number_takes_too_long() {
-    let file = guests::wat("slow.wasm", &guests::slow(calibrated()));
-    let limits = Limits { call: Duration::from_millis(200), ..limits() };
+    let file = guests::wat("slow.wasm", &guests::slow());
+    let limits = Limits { call: Duration::from_millis(100), ..limits() };
     let mut setters = load(&[file.path().to_owned()], &limits).instantiate();
-    let payloads = vec!["k"; 64];
+    let payloads = ["k"; 24];
     let (first, said) = logged(|| answer(&mut setters, Ability::Key, &payloads));
-    assert_eq!(said, vec![bytes("k"); 64]);
-    assert!(first.contains("messages=64"), "{first}");
+    assert_eq!(said, vec![bytes("k"); 24]);
+    assert!(first.contains("messages=24"), "{first}");
     let (second, said) = logged(|| answer(&mut setters, Ability::Key, &payloads));
-    assert_eq!(said, vec![bytes("k"); 64]);
-    assert!(!second.contains("messages=64"), "{second}");
-}
-
-/// Rounds of the slow plugin that take about 8 ms: one message is far from 200 ms, 64 are over it.
-fn calibrated() -> u32 {
-    const ROUNDS: u32 = 1_000_000;
-    let file = guests::wat("slow.wasm", &guests::slow(ROUNDS));
-    let limits = Limits { call: Duration::from_secs(5), ..limits() };
-    let mut setters = load(&[file.path().to_owned()], &limits).instantiate();
-    let fastest = (0..5).map(|_| {
-        let began = std::time::Instant::now();
-        answer(&mut setters, Ability::Key, &["k"]);
-        began.elapsed()
-    });
-    let micros = fastest.min().unwrap_or_default().as_micros().max(1) as u64;
-    (u64::from(ROUNDS) * 8_000 / micros) as u32
+    assert_eq!(said, vec![bytes("k"); 24]);
+    assert!(!second.contains("messages=24"), "{second}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn component(interface: &str, lift: &str) -> String {
 }
 
 const TEXT_TO_TEXT: &str = r#"(func $run (param "topic" string) (result string)
-    (canon lift (core func $code "run") (memory $code "memory") (realloc (func $code "cabi_realloc"))))"#;
+    (canon lift (core func $code "run") (memory (core memory $code "memory")) (realloc (core func $code "cabi_realloc"))))"#;
 
 #[test]
 fn a_missing_file() {
@@ -269,4 +269,21 @@ fn compiled_plugins_are_kept_where_that_is_possible() {
         assert_eq!(answer(&mut plugins.instantiate(), Ability::Key, &["k"]), [bytes("k")]);
     }
     assert!(fs::read_dir(kept).expect("a cache").next().is_some());
+}
+
+#[test]
+fn all_memories_of_a_component_count_together() {
+    // Two memories of 3 MiB each.
+    let second =
+        "(core module $more (memory 48)) (core instance (instantiate $more)) (core instance $code";
+    let text = component("mqtt-source:plugin/key-setter@0.1.0", TEXT_TO_TEXT)
+        .replace(r#"(memory (export "memory") 1)"#, r#"(memory (export "memory") 48)"#)
+        .replacen("(core instance $code", second, 1);
+    let file = wat("two.wasm", &text);
+    let refused = |mebibytes: usize| {
+        let limits = Limits { memory: mebibytes << 20, ..limits() };
+        refused_with(&[file.path().to_owned()], &limits).0
+    };
+    assert!(matches!(refused(4), Problem::Start(why) if why.contains("4 MiB")));
+    assert!(matches!(refused(6), Problem::WrongType { .. }));
 }

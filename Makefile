@@ -1,0 +1,51 @@
+# Each of these works as the first command in a fresh clone, on Debian 12 with git and rustup: what
+# else is needed is installed first, or the command to install it is printed. One profile, release,
+# so that nothing large is built twice; plugins have their own, for WebAssembly.
+
+# Where rustup, installed a moment ago, is not found yet, and where mosquitto is not for users.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/sbin
+
+WASM     := --profile plugin --target wasm32-unknown-unknown
+members   = $(notdir $(patsubst %/Cargo.toml,%,$(wildcard $(1)/*/Cargo.toml)))
+EXAMPLES := $(call members,plugins)
+GUESTS   := $(call members,tests/guests)
+
+# apt-get and cargo wait for themselves badly.
+.NOTPARALLEL:
+
+.PHONY: help demo test bench lint plugins deps test-deps
+
+help:
+	@echo "make demo      see it work: brokers, devices and plugins included (ARGS='--seconds 30')"
+	@echo "make test      check everything, with a real mosquitto and a real Apache Kafka"
+	@echo "make bench     messages per second and CPU time per message (ARGS=--help)"
+	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
+	@echo "make plugins   build the example plugins into target/wasm32-unknown-unknown/plugin/"
+	@echo "make deps      install what building needs, and nothing else"
+
+demo: plugins
+	cargo run --release --package host -- demo $(ARGS)
+
+test: test-deps lint
+	cargo build $(WASM) $(addprefix --package ,$(EXAMPLES) $(GUESTS))
+	cargo test --release --workspace
+
+bench: test-deps
+	cargo run --release --package tests --bin bench -- $(ARGS)
+
+lint: deps
+	cargo metadata --locked --format-version 1 --quiet >/dev/null
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo clippy $(WASM) $(addprefix --package ,$(EXAMPLES)) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --no-deps --document-private-items
+	if command -v cargo-deny >/dev/null; then cargo deny check; fi
+
+plugins: deps
+	cargo build $(WASM) $(addprefix --package ,$(EXAMPLES))
+
+deps:
+	@.ci/deps build
+
+test-deps:
+	@.ci/deps test

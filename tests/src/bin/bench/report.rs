@@ -1,0 +1,119 @@
+//! The table: medians of all rounds, with the lowest and the highest value beside them.
+
+use std::fmt::Write;
+
+use crate::run::Sample;
+
+/// What was measured, in the order of the table's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    Rumqttc,
+    Librdkafka,
+    Builtin,
+    Plugin(String),
+}
+
+impl Subject {
+    fn name(&self) -> String {
+        match self {
+            Self::Rumqttc => "rumqttc alone".to_owned(),
+            Self::Librdkafka => "librdkafka alone".to_owned(),
+            Self::Builtin => "host".to_owned(),
+            Self::Plugin(name) => format!("host, {name}"),
+        }
+    }
+
+    fn is_host(&self) -> bool {
+        matches!(self, Self::Builtin | Self::Plugin(_))
+    }
+}
+
+/// All that was measured of one subject at one quality of service.
+#[derive(Debug)]
+pub struct Row {
+    pub subject: Subject,
+    pub qos: u8,
+    pub samples: Vec<Sample>,
+}
+
+/// The table for one quality of service.
+pub fn table(rows: &[Row], qos: u8) -> String {
+    let rows: Vec<_> = rows.iter().filter(|row| row.qos == qos).collect();
+    let cpu = |row: &Row| Spread::of(row, |sample| sample.cpu_us_per_message);
+    let (host, floor): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.subject.is_host());
+    let floor_us: f64 = floor.iter().map(|row| cpu(row).median).sum();
+
+    let mut text = format!(
+        "{:<24}{:>22}{:>22}{:>9}{:>7}  {}\n",
+        format!("QoS {qos}"),
+        "1,000 messages/s",
+        "CPU us/message",
+        "x floor",
+        "MiB",
+        "records"
+    );
+    for row in floor.iter().chain(&host) {
+        if row.subject == Subject::Builtin {
+            // In a String nothing can fail.
+            let _ = writeln!(text, "{:<24}{:>22}{floor_us:>22.2}{:>9.2}", "floor", "", 1.0);
+        }
+        let rate = Spread::of(row, |sample| sample.messages_per_second / 1_000.0);
+        let ratio = if row.subject.is_host() {
+            format!("{:.2}", cpu(row).median / floor_us)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            text,
+            "{:<24}{:>22}{:>22}{ratio:>9}{:>7.0}  {}",
+            row.subject.name(),
+            rate.show(0),
+            cpu(row).show(2),
+            Spread::of(row, |sample| sample.peak_resident_mib).high,
+            records(row)
+        );
+    }
+    text
+}
+
+/// Whether Kafka had each message exactly once in every run.
+fn records(row: &Row) -> String {
+    if let Some(sample) = row.samples.iter().find(|sample| !sample.is_whole()) {
+        let records = sample.records.unwrap_or_default();
+        return format!("{records} INSTEAD OF {}", sample.expected);
+    }
+    let dropped: usize = row.samples.iter().map(|sample| sample.dropped).sum();
+    if row.samples.iter().any(|sample| sample.records.is_none()) {
+        String::new()
+    } else if dropped > 0 {
+        format!("all but {dropped} dropped and counted")
+    } else {
+        "all".to_owned()
+    }
+}
+
+/// A median between the two ends.
+struct Spread {
+    low: f64,
+    median: f64,
+    high: f64,
+}
+
+impl Spread {
+    fn of(row: &Row, what: impl Fn(&Sample) -> f64) -> Self {
+        let mut values: Vec<_> = row.samples.iter().map(what).collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let median = if values.len().is_multiple_of(2) {
+            f64::midpoint(values[middle - 1], values[middle])
+        } else {
+            values[middle]
+        };
+        Self { low: values[0], median, high: values[values.len() - 1] }
+    }
+
+    fn show(&self, digits: usize) -> String {
+        let Self { low, median, high } = self;
+        format!("{median:.digits$} ({low:.digits$}-{high:.digits$})")
+    }
+}

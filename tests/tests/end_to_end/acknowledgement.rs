@@ -1,0 +1,158 @@
+//! The MQTT server hears of a message only what is true: that Kafka has it.
+
+use std::time::Duration;
+
+use tests::kafka::Kafka;
+use tests::load::{assert_carried, assert_carried_once, messages};
+use tests::mosquitto::Mosquitto;
+use tests::publisher::Publisher;
+use tests::scripted::{Connection, ScriptedServer};
+use tests::wire::Publish;
+use tests::{SOON, host::Host};
+
+/// Long enough for an acknowledgement that should not come.
+const SILENCE: Duration = Duration::from_secs(2);
+
+fn publish(connection: &mut Connection, first_id: u16, messages: &[Publish]) {
+    for (id, message) in (first_id..).zip(messages) {
+        connection.publish(id, message);
+    }
+}
+
+/// Acknowledged messages show that the whole path works before it is disturbed.
+fn warm_up(connection: &mut Connection) -> Vec<Publish> {
+    let first = messages("before", 1, 3, 1);
+    publish(connection, 1, &first);
+    assert_eq!(connection.acknowledged(3), [1, 2, 3]);
+    first
+}
+
+fn nothing_is_acknowledged_while_kafka_is_stopped(version: &str) {
+    let (kafka, server) = (Kafka::to_disturb(), ScriptedServer::start());
+    let topic = kafka.topic("stopped");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic)
+        .flag("mqtt-version", version)
+        .launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let mut published = warm_up(&mut connection);
+
+    kafka.pause();
+    let held = messages("plant", 3, 200, 1);
+    publish(&mut connection, 100, &held);
+    connection.assert_silent(SILENCE);
+    kafka.resume();
+
+    let in_order: Vec<u16> = (100..300).collect();
+    assert_eq!(connection.acknowledged(200), in_order);
+    connection.assert_silent(Duration::from_millis(100));
+    published.extend(held);
+    assert_carried_once(&published, &kafka.read(&topic));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn nothing_is_acknowledged_while_kafka_is_stopped_and_all_in_order_afterwards() {
+    nothing_is_acknowledged_while_kafka_is_stopped("3.1.1");
+}
+
+#[test]
+fn nothing_is_acknowledged_while_kafka_is_stopped_and_all_in_order_afterwards_with_mqtt_5() {
+    nothing_is_acknowledged_while_kafka_is_stopped("5");
+}
+
+#[test]
+fn an_acknowledgement_is_never_sent_on_a_later_connection() {
+    let (kafka, server) = (Kafka::to_disturb(), ScriptedServer::start());
+    let topic = kafka.topic("stale");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let mut published = warm_up(&mut connection);
+
+    kafka.pause();
+    let old = messages("old", 1, 5, 1);
+    publish(&mut connection, 1, &old);
+    connection.assert_silent(Duration::from_millis(300));
+    connection.hang_up();
+
+    // This server has lost the session, so that the packet ids are free for other messages.
+    let mut connection = server.accept_and_subscribe(false);
+    let new = messages("new", 1, 3, 1);
+    publish(&mut connection, 1, &new);
+    connection.assert_silent(SILENCE);
+    kafka.resume();
+
+    assert_eq!(connection.acknowledged(3), [1, 2, 3]);
+    connection.assert_silent(SILENCE);
+    published.extend(old);
+    published.extend(new);
+    assert_carried(&published, &kafka.wait_for(&topic, published.len(), SOON));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn an_acknowledgement_of_a_lost_connection_is_dropped_even_if_its_packet_id_is_free() {
+    let (kafka, server) = (Kafka::to_disturb(), ScriptedServer::start());
+    let topic = kafka.topic("dropped");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let warm = warm_up(&mut connection);
+
+    kafka.pause();
+    publish(&mut connection, 1, &messages("old", 1, 5, 1));
+    connection.assert_silent(Duration::from_millis(300));
+    connection.hang_up();
+    let mut connection = server.accept_and_subscribe(true);
+    kafka.resume();
+    kafka.wait_for(&topic, warm.len() + 5, SOON);
+    connection.assert_silent(SILENCE);
+
+    connection.publish(9, &Publish::new("next", "1"));
+    assert_eq!(connection.acknowledged(1), [9]);
+    host.stop().assert_clean();
+}
+
+#[test]
+fn messages_sent_again_after_a_lost_connection_are_acknowledged() {
+    let (kafka, server) = (Kafka::to_disturb(), ScriptedServer::start());
+    let topic = kafka.topic("again");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let mut published = warm_up(&mut connection);
+
+    kafka.pause();
+    let held = messages("plant", 1, 5, 1);
+    publish(&mut connection, 1, &held);
+    connection.assert_silent(Duration::from_millis(300));
+    connection.hang_up();
+    let mut connection = server.accept_and_subscribe(true);
+    let again: Vec<_> = held.iter().cloned().map(Publish::again).collect();
+    publish(&mut connection, 1, &again);
+    kafka.resume();
+
+    assert_eq!(connection.acknowledged(5), [1, 2, 3, 4, 5]);
+    published.extend(held);
+    assert_carried(&published, &kafka.wait_for(&topic, published.len(), SOON));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn keep_alives_go_on_while_kafka_is_stopped_and_no_more_can_be_taken() {
+    let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());
+    let topic = kafka.topic("keep-alive");
+    let host = Host::between(&mosquitto, "plant/#", &kafka, &topic)
+        .flag("keep-alive", 5)
+        .flag("max-in-flight-bytes", 64 << 10)
+        .start();
+
+    kafka.pause();
+    let published = messages("plant", 3, 5_000, 1);
+    Publisher::connect(mosquitto.port(), "publisher").publish(&published);
+    // mosquitto hangs up on a client that it has not heard of for one and a half keep-alives.
+    std::thread::sleep(Duration::from_secs(10));
+    let log = mosquitto.log();
+    kafka.resume();
+
+    assert!(!log.contains("exceeded timeout"), "mosquitto lost patience:\n{log}");
+    assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
+    host.stop().assert_clean();
+}

@@ -1,0 +1,116 @@
+//! SIGTERM: what is under way is finished, and whatever cannot be is not acknowledged.
+
+use std::time::{Duration, Instant};
+
+use tests::kafka::Kafka;
+use tests::load::{Load, assert_carried_once, messages, wait_until_carried};
+use tests::mosquitto::Mosquitto;
+use tests::publisher::Publisher;
+use tests::{A_WHILE, SOON, heavy, host::Host};
+
+#[test]
+fn a_stop_under_load_is_clean_and_the_next_start_goes_on_without_duplicates() {
+    let _alone = heavy();
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("stop");
+    let command = Host::between(&mosquitto, "plant/#", kafka, &topic);
+
+    let mut host = command.start();
+    let load = Load::start(mosquitto.port(), "plant", 5_000);
+    let mut delivered = 0;
+    for _ in 0..3 {
+        load.wait_for_more(3_000);
+        delivered += host.stop().assert_clean().delivered;
+        host = command.start();
+    }
+    let published = load.stop();
+
+    let duplicates = wait_until_carried(&published, kafka, &topic, A_WHILE);
+    delivered += host.stop().assert_clean().delivered;
+    assert_eq!(duplicates, 0, "whatever was delivered was acknowledged, too");
+    assert_eq!(delivered, published.len() as u64);
+}
+
+#[test]
+fn an_interrupt_stops_like_a_termination() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("interrupt");
+    let host = Host::between(&mosquitto, "plant/#", kafka, &topic).start();
+    host.interrupt();
+    host.wait(SOON).assert_clean();
+}
+
+/// A host that has taken 500 messages, none of which the stopped Kafka has confirmed.
+fn stuck(kafka: &Kafka, mosquitto: &Mosquitto, topic: &str, timeout: u32) -> Host {
+    let host =
+        Host::between(mosquitto, "plant/#", kafka, topic).flag("shutdown-timeout", timeout).start();
+    kafka.pause();
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages("plant", 3, 500, 1));
+    std::thread::sleep(Duration::from_secs(1));
+    host
+}
+
+#[test]
+fn without_kafka_a_stop_ends_at_its_deadline_with_everything_accounted_for() {
+    let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());
+    let topic = kafka.topic("deadline");
+    let host = stuck(&kafka, &mosquitto, &topic, 2);
+    let asked = Instant::now();
+    host.terminate();
+    let ended = host.wait(SOON);
+    let took = asked.elapsed();
+    kafka.resume();
+
+    assert_eq!(ended.code, Some(1), "the exit code; it wrote:\n{}", ended.errors);
+    let (least, most) = (Duration::from_millis(1_900), Duration::from_secs(8));
+    assert!(took > least && took < most, "it took {took:?}");
+    let ledger = ended.ledger();
+    ledger.assert_balanced();
+    assert_eq!((ledger.received, ledger.in_flight), (500, 500));
+
+    let host = Host::between(&mosquitto, "plant/#", &kafka, &topic).start();
+    wait_until_carried(&messages("plant", 3, 500, 1), &kafka, &topic, A_WHILE);
+    assert_eq!(host.stop().assert_clean().received, 500, "none was acknowledged");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());
+    let topic = kafka.topic("second-signal");
+    let host = stuck(&kafka, &mosquitto, &topic, 60);
+    host.terminate();
+    host.wait_for_line("that it is stopping", |line| line.contains("stopping"));
+    let asked = Instant::now();
+    host.terminate();
+    let ended = host.wait(SOON);
+    let took = asked.elapsed();
+    kafka.resume();
+
+    assert_eq!(ended.code, Some(1), "the exit code; it wrote:\n{}", ended.errors);
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
+}
+
+#[test]
+fn a_stop_before_anything_answers_is_clean() {
+    let (kafka, port) = (Kafka::shared(), tests::scratch::free_port());
+    let topic = kafka.topic("early-stop");
+    let host = Host::between_ports(port, "plant/#", kafka.address(), &topic).launch();
+    host.wait_for_line("that the MQTT server is away", |line| line.contains(&port.to_string()));
+    host.terminate();
+    host.wait(SOON).assert_clean();
+}
+
+#[test]
+fn a_stop_gives_back_what_was_not_taken() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("given-back");
+    let command = Host::between(&mosquitto, "plant/#", kafka, &topic);
+    command.start().stop().assert_clean();
+    let published = messages("plant", 3, 20_000, 1);
+    Publisher::connect(mosquitto.port(), "publisher").publish(&published);
+    // In the middle of the backlog, wherever that is.
+    command.start().stop().assert_clean();
+    let host = command.start();
+    assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), A_WHILE));
+    host.stop().assert_clean();
+}
