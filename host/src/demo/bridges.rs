@@ -29,6 +29,8 @@ impl LoadedPlugins {
     /// # Errors
     /// Which file is missing or cannot be used, and the cure.
     pub fn load(directory: &Path) -> Result<Self, String> {
+        // On a machine that is busy with other things no message is to be blamed for that.
+        let limits = Limits { call: Duration::from_secs(2), ..Limits::default() };
         let load = |fleet: Fleet| {
             let files: Vec<PathBuf> =
                 fleet.plugins().iter().map(|file| directory.join(file)).collect();
@@ -39,8 +41,7 @@ impl LoadedPlugins {
                     missing.display()
                 ));
             }
-            let plugins =
-                Plugins::load(&files, &Limits::default()).map_err(|error| error.to_string())?;
+            let plugins = Plugins::load(&files, &limits).map_err(|error| error.to_string())?;
             Ok((fleet, plugins))
         };
         Fleet::ALL.into_iter().map(load).collect::<Result<_, _>>().map(Self)

@@ -18,7 +18,7 @@ mod reader;
 mod render;
 mod screen;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,8 +112,10 @@ async fn show(options: Options, stops: Stops, mut screen: Screen) -> Result<(), 
         failure = bridges.failed() => return Err(failure),
     }
     let stopped = bridges.stop().await;
-    watcher.conclude(&ledger, &directory.display().to_string());
-    watcher.check.verdict().and(stopped)
+    watcher.summarise(&ledger);
+    watcher.check.verdict().and(stopped)?;
+    watcher.suggest(&directory);
+    Ok(())
 }
 
 /// Beside this program if it was built there, else in the folder where it was called.
@@ -199,18 +201,18 @@ impl Watcher {
         self.screen.status(status, Instant::now());
     }
 
-    fn conclude(&mut self, ledger: &Ledger, plugins: &str) {
-        let seconds = self.published_at.unwrap_or_else(Instant::now) - self.start;
-        let program = std::env::args().next().unwrap_or_else(|| "host".to_owned());
-        let style = self.screen.style;
+    fn summarise(&mut self, ledger: &Ledger) {
+        let time = self.published_at.unwrap_or_else(Instant::now) - self.start;
+        let ledger = ledger.to_string();
+        let lines = render::summary(self.screen.style, &self.check, time.as_secs_f64(), &ledger);
         self.screen.end_status();
-        self.screen.lines(&render::summary(
-            style,
-            &self.check,
-            seconds.as_secs_f64(),
-            &ledger.to_string(),
-        ));
-        self.screen.lines(&render::next_steps(style, &program, plugins));
+        self.screen.lines(&lines);
+    }
+
+    fn suggest(&mut self, plugins: &Path) {
+        let program = std::env::args().next().unwrap_or_else(|| "host".to_owned());
+        let plugins = plugins.display().to_string();
+        self.screen.lines(&render::next_steps(self.screen.style, &program, &plugins));
     }
 }
 
@@ -218,6 +220,6 @@ impl Watcher {
 async fn asked(stops: &mut Stops, times: u32) {
     if stops.wait_for(|stops| *stops >= times).await.is_err() {
         // Nobody can ask any more.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

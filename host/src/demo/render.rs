@@ -148,11 +148,7 @@ pub fn summary(style: Style, check: &Check, seconds: f64, ledger: &str) -> Vec<S
         style.paint(Paint::Bold, &title),
         count("confirmed", check.confirmed, "by the MQTT broker, with a PUBACK"),
         count("in Kafka", check.read, "read back: value, key and timestamp compared"),
-        count(
-            "dead letters",
-            check.dead_letters,
-            "of these; each kept whole, with the reason",
-        ),
+        count("dead letters", check.dead_letters, "of these; each kept whole, with the reason"),
         count("duplicates", check.duplicates, "at least once means there may be some"),
         bad(lost, count("lost", lost, "confirmed and not in Kafka")),
         bad(wrong, count("wrong", wrong, "not as they should be")),
