@@ -84,9 +84,10 @@ async fn pace(
     let mut tick = interval(Duration::from_millis(10));
     let most = limits.messages.unwrap_or(u64::MAX);
     let mut published = 0;
-    while published < most && start.elapsed() < limits.time && !*limits.stop.borrow() {
+    let running = || start.elapsed() < limits.time && !*limits.stop.borrow();
+    while published < most && running() {
         tick.tick().await;
-        while published < due(start.elapsed()).min(most) {
+        while published < due(start.elapsed()).min(most) && running() {
             let message = devices.next(clock::now_ms());
             published += 1;
             drop(events.send(Event::Published(message.expected.clone())));
