@@ -14,6 +14,8 @@ use crate::message::{Publish, Qos};
 
 /// How long CONNACK, SUBACK and the answer to a ping may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to hang up after DISCONNECT.
+const GOODBYE: Duration = Duration::from_secs(3);
 /// How long reading stops for the sake of messages at QoS 0, which the broker would not keep.
 const QOS_0_PATIENCE: Duration = Duration::from_secs(5);
 /// How often time is looked at.
@@ -346,13 +348,23 @@ impl<D: Downstream> Source<D> {
     }
 
     /// Everything is done: says goodbye, so that the server does not send a last will.
+    ///
+    /// Then reads on until the server hangs up: closing a connection with unread messages in it
+    /// would reset it, and the server might never see the last acknowledgements.
     async fn disconnect(&mut self, connection: &mut Connection) -> Result<(), Broken> {
+        let Connection { stream, input, .. } = connection;
         let goodbye = async {
-            connection.stream.writer.write_all(&packet::DISCONNECT).await?;
-            connection.stream.writer.shutdown().await
+            stream.writer.write_all(&packet::DISCONNECT).await?;
+            stream.writer.shutdown().await?;
+            loop {
+                input.consume(input.bytes().len());
+                if stream.reader.read(input.space(1)).await? == 0 {
+                    return std::io::Result::Ok(());
+                }
+            }
         };
-        // Nothing is lost if it does not get there.
-        drop(timeout(Duration::from_secs(1), goodbye).await);
+        // What it does not get to know comes again, no more.
+        drop(timeout(GOODBYE, goodbye).await);
         Ok(())
     }
 }
