@@ -44,10 +44,10 @@ pub fn table(rows: &[Row], qos: u8) -> String {
     let floor_us: f64 = floor.iter().map(|row| cpu(row).median).sum();
 
     let mut text = format!(
-        "{:<24}{:>22}{:>22}{:>9}{:>7}  {}\n",
+        "{:<22}{:>18}{:>18}{:>9}{:>5}  {}\n",
         format!("QoS {qos}"),
-        "1,000 messages/s",
-        "CPU us/message",
+        "1,000/s",
+        "CPU us",
         "x floor",
         "MiB",
         "records"
@@ -55,7 +55,7 @@ pub fn table(rows: &[Row], qos: u8) -> String {
     for row in floor.iter().chain(&host) {
         if row.subject == Subject::Builtin {
             // In a String nothing can fail.
-            let _ = writeln!(text, "{:<24}{:>22}{floor_us:>22.2}{:>9.2}", "floor", "", 1.0);
+            let _ = writeln!(text, "{:<22}{:>18}{floor_us:>18.2}{:>9.2}", "floor", "", 1.0);
         }
         let rate = Spread::of(row, |sample| sample.messages_per_second / 1_000.0);
         let ratio = if row.subject.is_host() {
@@ -65,7 +65,7 @@ pub fn table(rows: &[Row], qos: u8) -> String {
         };
         let _ = writeln!(
             text,
-            "{:<24}{:>22}{:>22}{ratio:>9}{:>7.0}  {}",
+            "{:<22}{:>18}{:>18}{ratio:>9}{:>5.0}  {}",
             row.subject.name(),
             rate.show(0),
             cpu(row).show(2),
