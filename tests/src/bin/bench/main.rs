@@ -45,7 +45,7 @@ struct Arguments {
 #[derive(Debug, Clone, clap::Args)]
 struct Load {
     /// Messages per measurement.
-    #[arg(long, global = true, default_value_t = 500_000)]
+    #[arg(long, global = true, default_value_t = 1_000_000)]
     messages: usize,
     /// Size of a payload in bytes.
     #[arg(long, global = true, default_value_t = 200)]
@@ -111,7 +111,7 @@ fn compare(arguments: &Arguments) -> ExitCode {
         load.messages, load.size, arguments.rounds
     );
     for qos in [0, 1] {
-        println!("\n{}", report::table(&rows, qos));
+        print!("\n{}", report::table(&rows, qos));
     }
     let mut samples = rows.iter().flat_map(|row| &row.samples);
     if samples.any(|sample| !sample.is_whole()) {
