@@ -89,6 +89,8 @@ fn compare(arguments: &Arguments) -> ExitCode {
     let plugins: Vec<(&String, PathBuf)> =
         arguments.plugin.iter().map(|package| (package, tests::plugin::plugin(package))).collect();
     let kafka = Kafka::start();
+    // Kafka is slow at first, until its code is compiled.
+    run::librdkafka(load, &kafka);
     let mut rows: Vec<Row> = Vec::new();
     for round in 1..=arguments.rounds {
         eprintln!("round {round} of {}", arguments.rounds);
