@@ -117,3 +117,41 @@ impl Spread {
         format!("{median:.digits$} ({low:.digits$}-{high:.digits$})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(subject: Subject, costs: &[f64], records: Option<usize>) -> Row {
+        let sample = |&cpu_us_per_message: &f64| Sample {
+            messages_per_second: 1e6,
+            cpu_us_per_message,
+            peak_resident_mib: 9.0,
+            expected: 10,
+            dropped: 0,
+            records,
+        };
+        Row { subject, qos: 1, samples: costs.iter().map(sample).collect() }
+    }
+
+    #[test]
+    fn the_host_stands_beside_the_sum_of_what_the_libraries_cost() {
+        let rows = [
+            row(Subject::Rumqttc, &[0.9, 0.5, 0.4], None),
+            row(Subject::Librdkafka, &[1.0, 2.0], Some(10)),
+            row(Subject::Builtin, &[4.0], Some(10)),
+        ];
+        let table = table(&rows, 1);
+        let line = |name| table.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line("rumqttc").contains("0.50 (0.40-0.90)"), "{table}");
+        assert!(line("librdkafka").contains("1.50 (1.00-2.00)"), "{table}");
+        assert!(line("floor").contains("2.00"), "{table}");
+        assert!(line("host").contains("2.00    9  all"), "{table}");
+    }
+
+    #[test]
+    fn missing_records_are_shouted_about() {
+        let table = table(&[row(Subject::Builtin, &[1.0], Some(9))], 1);
+        assert!(table.contains("9 INSTEAD OF 10"), "{table}");
+    }
+}
