@@ -124,8 +124,8 @@ pub fn librdkafka(brokers: &str, topic: &str, messages: usize, size: usize) -> C
         });
         let (before, began) = (Usage::own(), Instant::now());
         for index in 0..messages {
-            let (mqtt_topic, payload) = all.get(index);
-            send(&producer, BaseRecord::to(topic).key(mqtt_topic).payload(payload));
+            let (key, payload) = all.record(index);
+            send(&producer, BaseRecord::to(topic).key(key).payload(payload));
         }
         while delivered.load(Ordering::Relaxed) < messages {
             thread::sleep(Duration::from_millis(1));

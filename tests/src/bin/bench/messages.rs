@@ -22,10 +22,10 @@ impl Messages {
         Self { all: all.collect() }
     }
 
-    /// Topic, key and payload of a message in an endless row.
-    pub fn get(&self, index: usize) -> (&str, &[u8]) {
+    /// Key and payload of a record in an endless row, as `host` finds them in the message.
+    pub fn record(&self, index: usize) -> (&str, &[u8]) {
         let (topic, payload) = &self.all[index % CYCLE];
-        (topic, payload)
+        (topic.split('/').nth(1).unwrap_or_default(), payload)
     }
 
     /// All of them as packets, one after the other.

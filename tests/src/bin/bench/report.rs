@@ -44,10 +44,10 @@ pub fn table(rows: &[Row], qos: u8) -> String {
     let floor_us: f64 = floor.iter().map(|row| cpu(row).median).sum();
 
     let mut text = format!(
-        "{:<24}{:>22}{:>22}{:>9}{:>7}  {}\n",
+        "{:<22}{:>18}{:>18}{:>9}{:>5}  {}\n",
         format!("QoS {qos}"),
-        "1,000 messages/s",
-        "CPU us/message",
+        "1,000/s",
+        "CPU us",
         "x floor",
         "MiB",
         "records"
@@ -55,7 +55,7 @@ pub fn table(rows: &[Row], qos: u8) -> String {
     for row in floor.iter().chain(&host) {
         if row.subject == Subject::Builtin {
             // In a String nothing can fail.
-            let _ = writeln!(text, "{:<24}{:>22}{floor_us:>22.2}{:>9.2}", "floor", "", 1.0);
+            let _ = writeln!(text, "{:<22}{:>18}{floor_us:>18.2}{:>9.2}", "floor", "", 1.0);
         }
         let rate = Spread::of(row, |sample| sample.messages_per_second / 1_000.0);
         let ratio = if row.subject.is_host() {
@@ -65,7 +65,7 @@ pub fn table(rows: &[Row], qos: u8) -> String {
         };
         let _ = writeln!(
             text,
-            "{:<24}{:>22}{:>22}{ratio:>9}{:>7.0}  {}",
+            "{:<22}{:>18}{:>18}{ratio:>9}{:>5.0}  {}",
             row.subject.name(),
             rate.show(0),
             cpu(row).show(2),
@@ -115,5 +115,43 @@ impl Spread {
     fn show(&self, digits: usize) -> String {
         let Self { low, median, high } = self;
         format!("{median:.digits$} ({low:.digits$}-{high:.digits$})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(subject: Subject, costs: &[f64], records: Option<usize>) -> Row {
+        let sample = |&cpu_us_per_message: &f64| Sample {
+            messages_per_second: 1e6,
+            cpu_us_per_message,
+            peak_resident_mib: 9.0,
+            expected: 10,
+            dropped: 0,
+            records,
+        };
+        Row { subject, qos: 1, samples: costs.iter().map(sample).collect() }
+    }
+
+    #[test]
+    fn the_host_stands_beside_the_sum_of_what_the_libraries_cost() {
+        let rows = [
+            row(Subject::Rumqttc, &[0.9, 0.5, 0.4], None),
+            row(Subject::Librdkafka, &[1.0, 2.0], Some(10)),
+            row(Subject::Builtin, &[4.0], Some(10)),
+        ];
+        let table = table(&rows, 1);
+        let line = |name| table.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line("rumqttc").contains("0.50 (0.40-0.90)"), "{table}");
+        assert!(line("librdkafka").contains("1.50 (1.00-2.00)"), "{table}");
+        assert!(line("floor").contains("2.00"), "{table}");
+        assert!(line("host").contains("2.00    9  all"), "{table}");
+    }
+
+    #[test]
+    fn missing_records_are_shouted_about() {
+        let table = table(&[row(Subject::Builtin, &[1.0], Some(9))], 1);
+        assert!(table.contains("9 INSTEAD OF 10"), "{table}");
     }
 }
