@@ -20,7 +20,7 @@ use crate::scratch::{Folder, free_port, unique};
 use crate::{SOON, eventually};
 
 pub use jars::VERSION;
-pub use records::Record;
+pub use records::{Record, read};
 
 /// How long a broker may take to start on a busy machine.
 const START: Duration = Duration::from_secs(90);
@@ -145,7 +145,7 @@ impl Kafka {
 
     /// Every record that is there now, partition by partition.
     pub fn read(&self, topic: &str) -> Vec<Record> {
-        records::read(&self.address, topic)
+        read(&self.address, topic)
     }
 
     /// Waits until `count` records are there; the answer is all that are there then.

@@ -97,9 +97,11 @@ pub(super) fn count(address: &str, topic: &str) -> usize {
     ends.iter().map(|(low, high)| (high - low) as usize).sum()
 }
 
+/// Every record of a topic that is there now, partition by partition.
+///
 /// # Panics
 /// If the topic does not exist, or Kafka stops answering.
-pub(super) fn read(address: &str, topic: &str) -> Vec<Record> {
+pub fn read(address: &str, topic: &str) -> Vec<Record> {
     let consumer = consumer(address);
     let ends = ends(&consumer, topic).unwrap_or_else(|| panic!("Kafka has no topic {topic}"));
     let mut wanted = TopicPartitionList::new();

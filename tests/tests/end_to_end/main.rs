@@ -18,6 +18,7 @@ mod outages;
 mod payloads;
 mod plugins;
 mod print;
+mod refusals;
 mod setters;
 mod shutdown;
 mod usage;
