@@ -16,16 +16,24 @@ pub struct Certificates {
 }
 
 impl Certificates {
+    /// For a server at 127.0.0.1.
+    ///
     /// # Panics
     /// If `openssl` is missing or refuses.
     pub fn make() -> Self {
+        Self::made_for("IP:127.0.0.1,DNS:localhost")
+    }
+
+    /// For a server with these names, as OpenSSL writes them.
+    ///
+    /// # Panics
+    /// If `openssl` is missing or refuses.
+    pub fn made_for(names: &str) -> Self {
         let folder = Folder::new("certificates");
         let file = |name: &str| folder.path().join(name);
         let (authority, server, server_key) = (file("ca.pem"), file("server.pem"), file("key.pem"));
-        let extensions = folder.write(
-            "extensions",
-            "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n",
-        );
+        let extensions = folder
+            .write("extensions", format!("subjectAltName={names}\nbasicConstraints=CA:FALSE\n"));
 
         let path = |path: &Path| path.display().to_string();
         let (ca, ca_key) = (path(&authority), path(&file("ca-key.pem")));

@@ -47,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// Speaks TLS, and only TLS.
+    /// Speaks TLS as well, on a second port.
     #[must_use]
     pub fn tls(mut self, certificates: Certificates) -> Self {
         self.certificates = Some(certificates);
@@ -74,7 +74,9 @@ impl Builder {
         for (name, value) in &self.settings {
             lines.push(format!("{name} {value}"));
         }
-        if let Some(certificates) = &self.certificates {
+        let tls = self.certificates.map(|certificates| (free_port(), certificates));
+        if let Some((port, certificates)) = &tls {
+            lines.push(format!("listener {port} 127.0.0.1"));
             lines.push(format!("certfile {}", certificates.server.display()));
             lines.push(format!("keyfile {}", certificates.server_key.display()));
         }
@@ -94,7 +96,7 @@ impl Builder {
         }
         folder.write("mosquitto.conf", lines.join("\n"));
         let process = launch(&folder, port);
-        Mosquitto { process, folder, port, certificates: self.certificates }
+        Mosquitto { process, folder, port, tls }
     }
 }
 
@@ -104,7 +106,7 @@ pub struct Mosquitto {
     process: Process,
     folder: Folder,
     port: u16,
-    certificates: Option<Certificates>,
+    tls: Option<(u16, Certificates)>,
 }
 
 impl Mosquitto {
@@ -123,10 +125,14 @@ impl Mosquitto {
         self.port
     }
 
+    /// The port that speaks TLS, and its certificates.
+    ///
     /// # Panics
-    /// If it does not speak TLS.
-    pub fn certificates(&self) -> &Certificates {
-        self.certificates.as_ref().expect("a mosquitto that was built with `tls`")
+    /// If it was built without.
+    pub fn tls(&self) -> (u16, &Certificates) {
+        let (port, certificates) =
+            self.tls.as_ref().expect("a mosquitto that was built with `tls`");
+        (*port, certificates)
     }
 
     /// Its log so far.

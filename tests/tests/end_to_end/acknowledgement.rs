@@ -8,7 +8,7 @@ use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::scripted::{Connection, ScriptedServer};
 use tests::wire::Publish;
-use tests::{SOON, host::Host};
+use tests::{SOON, eventually, host::Host};
 
 /// Long enough for an acknowledgement that should not come.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -155,4 +155,34 @@ fn keep_alives_go_on_while_kafka_is_stopped_and_no_more_can_be_taken() {
     assert!(!log.contains("exceeded timeout"), "mosquitto lost patience:\n{log}");
     assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
     host.stop().assert_clean();
+}
+
+#[test]
+fn at_qos_0_what_cannot_be_held_is_dropped_and_counted() {
+    let (kafka, server) = (Kafka::to_disturb(), ScriptedServer::start());
+    let topic = kafka.topic("dropped");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic)
+        .flag("qos", 0)
+        .flag("max-in-flight-bytes", 16 << 10)
+        .launch();
+    let mut connection = server.accept_and_subscribe(false);
+    kafka.pause();
+    // They come for longer than host waits for credit.
+    for messages in messages("flood", 1, 2_000, 0).chunks(250) {
+        publish(&mut connection, 0, messages);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    kafka.resume();
+    let after = Publish::new("after", "the flood").qos(0);
+    eventually("messages arrive again", SOON, || {
+        connection.publish(0, &after);
+        let records = kafka.read(&topic);
+        records.iter().any(|record| record.key_text() == Some("after")).then_some(())
+    });
+
+    let ledger = host.stop().assert_clean();
+    assert!(ledger.dropped > 0 && ledger.delivered > 0, "{ledger:?}");
+    let received = ledger.dropped + ledger.delivered;
+    assert!(received > 2_000, "{ledger:?}");
+    assert_eq!(kafka.count(&topic) as u64, ledger.delivered);
 }

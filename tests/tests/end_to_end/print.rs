@@ -63,3 +63,18 @@ fn standard_output_stays_empty_without_it() {
     assert_eq!(ended.output, "");
     assert!(!ended.errors.contains(secret), "{}", ended.errors);
 }
+
+#[test]
+fn the_log_can_be_json() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("json-log");
+    let command = Host::between(&mosquitto, "#", kafka, &topic).flag("log-format", "json");
+    let host = command.start();
+    host.wait_until_ready();
+    let log = host.errors();
+    host.stop();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(line.is_object(), "{line}");
+    }
+}

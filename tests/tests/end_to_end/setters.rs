@@ -237,6 +237,25 @@ fn headers_can_tell_all_about_a_message() {
     assert_eq!(headers, pairs(&expected));
 }
 
+#[test]
+fn a_message_that_was_retained_is_marked() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("retained");
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    publisher.publish(&[Publish::new("plant/a", "old").retained()]);
+    let command = Host::between(&mosquitto, "plant/#", kafka, &topic).flag("headers", "all");
+    let host = command.start();
+    publisher.publish(&[Publish::new("plant/a", "new").retained()]);
+
+    let records = kafka.wait_for(&topic, 2, SOON);
+    let marks: Vec<_> = records
+        .iter()
+        .map(|record| (record.value_text().unwrap(), record.header("mqtt.retain").unwrap()))
+        .collect();
+    assert_eq!(marks, [("old", "true"), ("new", "false")]);
+    host.stop().assert_clean();
+}
+
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
