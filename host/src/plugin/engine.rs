@@ -2,12 +2,16 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, io, thread};
 
 use wasmtime::{Cache, CacheConfig, Config, Engine, WasmBacktraceDetails};
+
+/// How long the clock goes on after the last call, so that it need not be woken for every one.
+const REST: Duration = Duration::from_secs(1);
 
 /// Functions of a trap's backtrace that are kept.
 const FRAMES: usize = 16;
@@ -43,41 +47,119 @@ pub(super) fn cache_directory() -> Option<PathBuf> {
     Some(caches.join("mqtt-kafka-host"))
 }
 
-/// Advances the engine's clock until it is dropped. Calls are measured in its ticks.
+/// Advances the engine's clock while plugins are called. Calls are measured in its ticks.
 #[derive(Debug)]
 pub(super) struct Ticker {
     tick: Duration,
-    /// Dropped to end the thread, which waits on its other half.
-    stop: Option<mpsc::Sender<()>>,
+    calls: Arc<Calls>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the ticker's thread knows of the calls.
+#[derive(Debug, Default)]
+struct Calls {
+    running: AtomicUsize,
+    begun: AtomicUsize,
+    /// The thread sleeps until somebody wakes it.
+    parked: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Ticker {
     /// A ticker that measures `call` to a tenth, between 1 and 10 ms.
     pub fn start(engine: &Engine, call: Duration) -> io::Result<Self> {
         let tick = (call / 10).clamp(Duration::from_millis(1), Duration::from_millis(10));
-        let (stop, stopped) = mpsc::channel();
-        let engine = engine.clone();
-        let thread = thread::Builder::new().name("plugin-clock".into()).spawn(move || {
-            while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
-            }
-        })?;
-        Ok(Self { tick, stop: Some(stop), thread: Some(thread) })
+        let calls = Arc::<Calls>::default();
+        let (engine, seen) = (engine.clone(), Arc::clone(&calls));
+        let run = move || seen.tick(tick, &engine);
+        let thread = thread::Builder::new().name("plugin-clock".into()).spawn(run)?;
+        Ok(Self { tick, calls, thread: Some(thread) })
     }
 
     /// How often the clock ticks.
     pub fn tick(&self) -> Duration {
         self.tick
     }
+
+    /// Keeps the clock ticking until the answer is dropped.
+    pub fn running(&self) -> Running<'_> {
+        self.calls.running.fetch_add(1, SeqCst);
+        self.calls.begun.fetch_add(1, SeqCst);
+        if self.calls.parked.load(SeqCst) {
+            self.wake();
+        }
+        Running(&self.calls)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Calls {
+    /// Ticks, and rests when there has been no call for a while: an idle program should be idle.
+    fn tick(&self, tick: Duration, engine: &Engine) {
+        let (mut begun, mut idle_since) = (0, Instant::now());
+        while !self.ended.load(SeqCst) {
+            thread::park_timeout(tick);
+            engine.increment_epoch();
+            if self.running.load(SeqCst) > 0 || self.begun.load(SeqCst) != begun {
+                (begun, idle_since) = (self.begun.load(SeqCst), Instant::now());
+            } else if idle_since.elapsed() > REST {
+                self.parked.store(true, SeqCst);
+                // A call that began before this was set has not woken the thread.
+                if self.running.load(SeqCst) == 0 && !self.ended.load(SeqCst) {
+                    thread::park();
+                }
+                self.parked.store(false, SeqCst);
+            }
+        }
+    }
+}
+
+/// A call, or several, for which the clock ticks.
+#[derive(Debug)]
+pub(super) struct Running<'a>(&'a Calls);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.stop = None;
+        self.calls.ended.store(true, SeqCst);
+        self.wake();
         if let Some(thread) = self.thread.take() {
             // The thread only waits and counts: it has nothing to panic with.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn eventually(what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !condition() {
+            assert!(Instant::now() < deadline, "{what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn the_clock_rests_when_nothing_is_called_and_goes_on_with_the_next_call() {
+        let engine = engine(None).expect("an engine");
+        let ticker = Ticker::start(&engine, Duration::from_millis(10)).expect("a thread");
+        eventually("the clock rests", || ticker.calls.parked.load(SeqCst));
+        let running = ticker.running();
+        eventually("the clock goes on", || !ticker.calls.parked.load(SeqCst));
+        drop(running);
+        eventually("the clock rests again", || ticker.calls.parked.load(SeqCst));
     }
 }

@@ -138,6 +138,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn load(&self, file: &Path) -> Result<Plugin, Problem> {
+        let _running = self.clock.running();
         let bytes = std::fs::read(file).map_err(Problem::Unreadable)?;
         let wrapped = wrap::component(&bytes)?;
         let began = Instant::now();

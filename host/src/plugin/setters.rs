@@ -12,14 +12,14 @@ use crate::message::Batch;
 /// Instances of all plugins for one thread, made as they are needed and renewed after failures.
 pub struct Setters {
     workers: Vec<Worker>,
-    /// Kept so that calls are timed as long as there can be any.
-    _clock: Option<Arc<Ticker>>,
+    /// Times the calls; there is one as soon as there is a plugin.
+    clock: Option<Arc<Ticker>>,
 }
 
 impl Setters {
     pub(super) fn new(plugins: &[Arc<Plugin>], clock: Option<Arc<Ticker>>) -> Self {
         let workers = plugins.iter().map(|plugin| Worker::new(Arc::clone(plugin))).collect();
-        Self { workers, _clock: clock }
+        Self { workers, clock }
     }
 
     /// Whether a plugin decides this.
@@ -44,6 +44,7 @@ impl Setters {
         answers: &mut Answers,
     ) {
         answers.clear();
+        let _running = self.clock.as_ref().map(|clock| clock.running());
         match self.workers.iter_mut().find(|worker| worker.has(ability)) {
             Some(worker) => worker.answer(ability, batch, range, answers),
             None => answers.items.resize(range.len(), Answer::Default),

@@ -145,7 +145,7 @@ impl Sink {
     /// If librdkafka refuses the settings.
     pub fn new(settings: Settings, reports: Arc<dyn Reports>) -> Result<Self, String> {
         let producer = Arc::new(create(&settings, &reports)?);
-        let poll = Poll::start(&producer);
+        let poll = Poll::start(&producer)?;
         Ok(Self { settings, reports, producer, poll })
     }
 
@@ -281,7 +281,7 @@ impl Sink {
     pub fn renew(&mut self) -> Result<(), String> {
         self.poll.stop();
         self.producer = Arc::new(create(&self.settings, &self.reports)?);
-        self.poll = Poll::start(&self.producer);
+        self.poll = Poll::start(&self.producer)?;
         Ok(())
     }
 }
@@ -336,7 +336,7 @@ struct Poll {
 }
 
 impl Poll {
-    fn start(producer: &Arc<BaseProducer<Context>>) -> Self {
+    fn start(producer: &Arc<BaseProducer<Context>>) -> Result<Self, String> {
         let stop = Arc::new(AtomicBool::new(false));
         let (producer, stopped) = (Arc::clone(producer), Arc::clone(&stop));
         let poll = move || {
@@ -344,10 +344,11 @@ impl Poll {
                 producer.poll(Duration::from_millis(100));
             }
         };
-        // Spawning fails only where the system has no room for a thread at all: then nothing of
-        // this program works, and reports that never come keep everything unacknowledged.
-        let thread = std::thread::Builder::new().name("kafka-reports".to_owned()).spawn(poll).ok();
-        Self { stop, thread }
+        let thread = std::thread::Builder::new()
+            .name("kafka-reports".to_owned())
+            .spawn(poll)
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
+        Ok(Self { stop, thread: Some(thread) })
     }
 
     fn stop(&mut self) {

@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 
 use super::Settings;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest batch that a topic takes, in bytes; `None` if the broker does not say, which it may
 /// keep from clients that lack the `DescribeConfigs` right.

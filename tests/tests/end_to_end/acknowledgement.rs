@@ -7,7 +7,7 @@ use tests::load::{assert_carried, assert_carried_once, messages};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::scripted::{Connection, ScriptedServer};
-use tests::wire::Publish;
+use tests::wire::{Packet, Publish};
 use tests::{SOON, eventually, host::Host};
 
 /// Long enough for an acknowledgement that should not come.
@@ -185,4 +185,45 @@ fn at_qos_0_what_cannot_be_held_is_dropped_and_counted() {
     let received = ledger.dropped + ledger.delivered;
     assert!(received > 2_000, "{ledger:?}");
     assert_eq!(kafka.count(&topic) as u64, ledger.delivered);
+}
+
+#[test]
+fn a_server_that_hangs_up_on_a_client_that_reads_no_more_sends_everything_again() {
+    let (kafka, server) = (Kafka::to_disturb(), ScriptedServer::start());
+    let topic = kafka.topic("slow-reader");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic)
+        .flag("max-in-flight-bytes", 64 << 10)
+        .launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let mut published = warm_up(&mut connection);
+
+    kafka.pause();
+    let held = messages("plant", 1, 1_000, 1);
+    publish(&mut connection, 100, &held);
+    connection.assert_silent(Duration::from_millis(300));
+    connection.hang_up();
+    kafka.resume();
+    let mut connection = server.accept_and_subscribe(true);
+    let again: Vec<_> = held.iter().cloned().map(Publish::again).collect();
+    publish(&mut connection, 100, &again);
+
+    assert_eq!(connection.acknowledged(1_000), (100..1_100).collect::<Vec<u16>>());
+    published.extend(held);
+    assert_carried(&published, &kafka.read(&topic));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_release_left_over_from_an_earlier_session_is_answered() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let topic = kafka.topic("released");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(true);
+
+    connection.send(&[0x62, 2, 0, 7]);
+    assert_eq!(connection.next(SOON), Some(Packet::Other(0x70)), "PUBCOMP");
+
+    connection.publish(7, &Publish::new("next", "1"));
+    assert_eq!(connection.acknowledged(1), [7]);
+    host.stop().assert_clean();
 }
