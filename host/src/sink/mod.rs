@@ -136,17 +136,23 @@ pub struct Sink {
     reports: Arc<dyn Reports>,
     producer: Arc<BaseProducer<Context>>,
     poll: Poll,
+    give_up: Arc<AtomicBool>,
 }
 
 impl Sink {
-    /// Makes a producer. It connects by itself, and goes on trying.
+    /// Makes a producer. It connects by itself, and goes on trying. Once `give_up` is set nothing
+    /// is waited for any more.
     ///
     /// # Errors
     /// If librdkafka refuses the settings.
-    pub fn new(settings: Settings, reports: Arc<dyn Reports>) -> Result<Self, String> {
+    pub fn new(
+        settings: Settings,
+        reports: Arc<dyn Reports>,
+        give_up: Arc<AtomicBool>,
+    ) -> Result<Self, String> {
         let producer = Arc::new(create(&settings, &reports)?);
         let poll = Poll::start(&producer)?;
-        Ok(Self { settings, reports, producer, poll })
+        Ok(Self { settings, reports, producer, poll, give_up })
     }
 
     /// Asks Kafka for a topic, which makes the broker create it where it does that by itself.
@@ -237,7 +243,8 @@ impl Sink {
                 Ok(()) => return Ok(()),
                 Err((error, refused)) => {
                     let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                    if code == RDKafkaErrorCode::QueueFull {
+                    if code == RDKafkaErrorCode::QueueFull && !self.give_up.load(Ordering::Acquire)
+                    {
                         // The credit is below the queue's limits, so only records that plugins
                         // made much larger than their messages get here. The poll thread makes room.
                         std::thread::sleep(Duration::from_millis(1));
