@@ -25,6 +25,7 @@ pub enum Role {
 
 const ROLE_BITS: u32 = 2;
 const INDEX_BITS: u32 = 30;
+const _: () = assert!(Ticket::BITS == 64, "a ticket has room for a parcel, a message and a role");
 
 /// Names a record in flight: which parcel, which message of it, and the record's role.
 pub fn ticket(slot: usize, index: usize, role: Role) -> Ticket {

@@ -1,6 +1,6 @@
 //! One connection, from CONNECT to its end.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,22 +8,19 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::dial::Stream;
 use super::input::Input;
-use super::packet::{self, Frame, Incoming, Malformed, Version};
+use super::packet::{self, Incoming, Malformed, Version};
 use super::{Broken, Control, Downstream, Settings, Source};
-use crate::message::{Publish, Qos};
 
 /// How long CONNACK, SUBACK and the answer to a ping may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the server may take to hang up after DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// How long reading stops for the sake of messages at QoS 0, which the broker would not keep.
-const QOS_0_PATIENCE: Duration = Duration::from_secs(5);
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// Unwritten acknowledgements beyond which reading waits for the server to read, in bytes.
 const OUTPUT_LIMIT: usize = 256 * 1024;
 
-const SUBSCRIBE_ID: u16 = 1;
+pub(super) const SUBSCRIBE_ID: u16 = 1;
 
 /// How a connection ended.
 pub(super) enum End {
@@ -34,23 +31,23 @@ pub(super) enum End {
 /// An open connection.
 pub(super) struct Connection {
     stream: Stream,
-    input: Input,
-    output: BytesMut,
-    version: Version,
-    max_packet_size: usize,
+    pub(super) input: Input,
+    pub(super) output: BytesMut,
+    pub(super) version: Version,
+    pub(super) max_packet_size: usize,
     pub(super) session_present: bool,
-    subscribed: bool,
+    pub(super) subscribed: bool,
     /// Zero: no pings.
     keep_alive: Duration,
     opened: Instant,
     last_sent: Instant,
     ping_sent: Option<Instant>,
     /// The path has had no credit for a message since then.
-    starved: Option<Instant>,
+    pub(super) starved: Option<Instant>,
     /// The message at the start of the input waits for credit; nothing is read meanwhile.
-    paused: bool,
+    pub(super) paused: bool,
     /// Bytes that the packet at the start of the input has in all.
-    needed: usize,
+    pub(super) needed: usize,
 }
 
 impl From<Malformed> for Broken {
@@ -226,127 +223,6 @@ impl<D: Downstream> Source<D> {
         }
     }
 
-    /// Takes the whole packets that have been read, as far as there is credit.
-    fn take_in(&mut self, connection: &mut Connection, draining: bool) -> Result<(), Broken> {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let received_at_ms = since_1970.map_or(0, |since| since.as_millis() as i64);
-        connection.paused = false;
-        let result = loop {
-            let frame = match packet::frame(connection.input.bytes(), connection.max_packet_size) {
-                Ok(Ok(frame)) => frame,
-                Ok(Err(needed)) => {
-                    connection.needed = needed;
-                    break Ok(());
-                }
-                Err(malformed) => break Err(malformed.into()),
-            };
-            let size = frame.whole.len();
-            let step = if packet::is_publish(frame.first) {
-                let starved = &mut connection.starved;
-                packet::publish(connection.version, &frame).map_err(Broken::from).map(|publish| {
-                    if draining {
-                        self.let_go(&publish);
-                        return Step::Done;
-                    }
-                    self.take(&publish, received_at_ms, starved)
-                })
-            } else {
-                self.react(
-                    connection.version,
-                    &frame,
-                    &mut connection.output,
-                    &mut connection.subscribed,
-                )
-            };
-            match step {
-                Ok(Step::Done) => connection.input.consume(size),
-                Ok(Step::Wait) => {
-                    connection.paused = true;
-                    break Ok(());
-                }
-                Err(broken) => break Err(broken),
-            }
-        };
-        self.downstream.forward();
-        result
-    }
-
-    /// Takes a message if there is credit. Messages at QoS 1 and 2 wait for it as long as it
-    /// takes; the broker would drop those at QoS 0 sooner or later, so here they are dropped,
-    /// and counted.
-    fn take(
-        &mut self,
-        publish: &Publish<'_>,
-        received_at_ms: i64,
-        starved: &mut Option<Instant>,
-    ) -> Step {
-        if self.downstream.has_credit(publish.qos) {
-            *starved = None;
-            let sequence = self.ring.push(publish.packet_id, publish.qos);
-            self.downstream.take(sequence, received_at_ms, publish);
-            return Step::Done;
-        }
-        let since = *starved.get_or_insert_with(Instant::now);
-        if publish.qos == Qos::AtMostOnce && since.elapsed() >= QOS_0_PATIENCE {
-            self.downstream.dropped();
-            return Step::Done;
-        }
-        Step::Wait
-    }
-
-    /// While draining, a message at QoS 1 or 2 is let go unacknowledged, and the broker keeps it
-    /// for the next connection; one at QoS 0 is lost.
-    fn let_go(&mut self, publish: &Publish<'_>) {
-        if publish.qos == Qos::AtMostOnce {
-            self.downstream.dropped();
-        } else {
-            self.downstream.let_go();
-        }
-    }
-
-    /// Does what a packet other than PUBLISH asks for.
-    fn react(
-        &mut self,
-        version: Version,
-        frame: &Frame<'_>,
-        output: &mut BytesMut,
-        subscribed: &mut bool,
-    ) -> Result<Step, Broken> {
-        match packet::incoming(version, frame)? {
-            Incoming::SubAck { packet_id: SUBSCRIBE_ID, granted } => {
-                self.check_subscription(&granted)?;
-                *subscribed = true;
-            }
-            Incoming::PubRel(packet_id) => packet::complete(packet_id, output),
-            Incoming::Disconnect(reason) => {
-                return Err(Broken::passing(format!("it closed the connection: {reason}")));
-            }
-            Incoming::ConnAck(_) => return Err(Broken::passing("it sent a second CONNACK")),
-            Incoming::SubAck { .. } | Incoming::PingResp | Incoming::Other => {}
-        }
-        Ok(Step::Done)
-    }
-
-    fn check_subscription(&mut self, granted: &[Result<Qos, String>]) -> Result<(), Broken> {
-        for (filter, granted) in self.settings.filters.iter().zip(granted) {
-            match granted {
-                Err(reason) => {
-                    return Err(Broken::permanent(format!(
-                        "the subscription to {filter:?} is refused: {reason}"
-                    )));
-                }
-                Ok(qos) if *qos < self.settings.qos => {
-                    tracing::warn!("the MQTT server grants only QoS {} for {filter:?}", *qos as u8);
-                }
-                Ok(_) => {}
-            }
-        }
-        self.established = true;
-        let Settings { server, filters, .. } = &self.settings;
-        tracing::info!("subscribed to {} at {}:{}", filters.join(", "), server.host, server.port);
-        Ok(())
-    }
-
     /// Everything is done: says goodbye, so that the server does not send a last will.
     ///
     /// Then reads on until the server hangs up: closing a connection with unread messages in it
@@ -367,11 +243,4 @@ impl<D: Downstream> Source<D> {
         drop(timeout(GOODBYE, goodbye).await);
         Ok(())
     }
-}
-
-/// What became of a packet.
-enum Step {
-    Done,
-    /// It stays where it is until there is credit.
-    Wait,
 }

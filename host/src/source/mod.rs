@@ -13,6 +13,7 @@ mod connection;
 mod dial;
 mod input;
 pub mod packet;
+mod receive;
 mod ring;
 
 use std::sync::Arc;

@@ -1,0 +1,142 @@
+//! What rumqttc's codec writes and reads is the measure.
+
+use bytes::BytesMut;
+use rumqttc::mqttbytes::v4;
+use rumqttc::v5::mqttbytes::v5;
+
+use super::incoming::{with_text, words};
+use super::*;
+
+const LIMIT: usize = 1 << 20;
+
+fn whole(bytes: &[u8]) -> Frame<'_> {
+    frame(bytes, LIMIT).expect("a good length").expect("all of it is there")
+}
+
+fn written(version: Version, topic: &str, payload: &[u8], qos: u8) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    match version {
+        Version::V3_1_1 => {
+            let qos = rumqttc::qos(qos).expect("a QoS");
+            let mut packet = v4::Publish::new(topic, qos, payload);
+            (packet.pkid, packet.retain, packet.dup) = (7, true, true);
+            packet.write(&mut bytes).expect("a packet that rumqttc writes");
+        }
+        Version::V5 => {
+            let qos = rumqttc::v5::mqttbytes::qos(qos).expect("a QoS");
+            let properties = v5::PublishProperties {
+                content_type: Some("text".to_owned()),
+                subscription_identifiers: vec![1],
+                user_properties: vec![("k".to_owned(), "v".to_owned())],
+                ..v5::PublishProperties::default()
+            };
+            let payload = payload.to_vec();
+            let mut packet = v5::Publish::new(topic, qos, payload, Some(properties));
+            (packet.pkid, packet.retain, packet.dup) = (7, true, true);
+            packet.write(&mut bytes).expect("a packet that rumqttc writes");
+        }
+    }
+    bytes
+}
+
+#[test]
+fn what_rumqttc_writes_is_read_as_it_was_meant() {
+    for version in [Version::V3_1_1, Version::V5] {
+        for qos in 0..=2 {
+            for size in [0, 1, 100, 127, 128, 16_384, 70_000] {
+                let payload = vec![b'x'; size];
+                let bytes = written(version, "plant/\u{fc}", &payload, qos);
+                let frame = whole(&bytes);
+                assert!(is_publish(frame.first) && frame.whole.len() == bytes.len());
+                let read = publish(version, &frame).expect("a good packet");
+                assert_eq!((read.topic, read.payload), ("plant/\u{fc}", &payload[..]));
+                assert_eq!((read.qos as u8, read.retain, read.dup), (qos, true, true));
+                assert_eq!(read.packet_id, if qos == 0 { 0 } else { 7 });
+                assert_eq!(read.properties.is_some(), version == Version::V5);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_packet_that_is_not_all_there_asks_for_more() {
+    let bytes = written(Version::V3_1_1, "t", &[b'x'; 300], 1);
+    for size in 0..bytes.len() {
+        let needed = frame(&bytes[..size], LIMIT).expect("a good length");
+        let needed = needed.expect_err("not all of it is there");
+        assert!(needed > size && needed <= bytes.len(), "{needed} of {size}");
+    }
+}
+
+#[test]
+fn a_packet_larger_than_the_limit_is_refused_before_it_is_read() {
+    let bytes = written(Version::V3_1_1, "t", &[b'x'; 300], 1);
+    let error = frame(&bytes[..5], 200).expect_err("too large");
+    assert!(error.to_string().contains("--max-packet-size 200"), "{error}");
+}
+
+#[test]
+fn a_publish_that_breaks_the_rules_is_refused() {
+    let cases: [(&[u8], &str); 6] = [
+        (&[0x36, 5, 0, 1, b't', 0, 1], "QoS 3"),
+        (&[0x32, 5, 0, 1, b't', 0, 0], "packet id 0"),
+        (&[0x30, 2, 0, 0], "empty"),
+        (&[0x30, 3, 0, 1, b'#'], "wildcard"),
+        (&[0x30, 3, 0, 1, 0xff], "UTF-8"),
+        (&[0x30, 3, 0, 9, b't'], "ends before"),
+    ];
+    for (bytes, rule) in cases {
+        let error = publish(Version::V3_1_1, &whole(bytes)).expect_err("a bad packet");
+        assert!(error.to_string().contains(rule), "{error}");
+    }
+}
+
+#[test]
+fn rubbish_is_refused_and_never_panics() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    for _ in 0..200_000 {
+        let size = usize::from(random() % 40);
+        let mut bytes: Vec<u8> = (0..size + 2).map(|_| random()).collect();
+        bytes[1] = size as u8;
+        let frame = whole(&bytes);
+        for version in [Version::V3_1_1, Version::V5] {
+            if is_publish(frame.first) {
+                drop(publish(version, &frame));
+            } else {
+                drop(incoming(version, &frame));
+            }
+        }
+    }
+}
+
+#[test]
+fn acknowledgements_are_what_rumqttc_reads() {
+    let mut out = BytesMut::new();
+    acknowledge(258, Qos::AtLeastOnce, &mut out);
+    acknowledge(259, Qos::ExactlyOnce, &mut out);
+    complete(260, &mut out);
+    let mut again = out.clone();
+    let ids = |packet| match packet {
+        v4::Packet::PubAck(ack) => (4, ack.pkid),
+        v4::Packet::PubRec(ack) => (5, ack.pkid),
+        v4::Packet::PubComp(ack) => (7, ack.pkid),
+        other => panic!("{other:?}"),
+    };
+    for expected in [(4, 258), (5, 259), (7, 260)] {
+        let packet = v4::Packet::read(&mut out, LIMIT).expect("a good packet");
+        assert_eq!(ids(packet), expected);
+        v5::Packet::read(&mut again, None).expect("a good packet of MQTT 5, too");
+    }
+}
+
+#[test]
+fn reasons_are_words() {
+    assert_eq!(words("SessionTakenOver"), "session taken over");
+    assert_eq!(with_text("not authorized", Some("no\n".to_owned())), "not authorized (\"no\\n\")");
+}
