@@ -78,13 +78,13 @@ impl Lane {
             let message = parcel.batch.message(index);
             match verdict {
                 Verdict::Record(record) => {
+                    let (ticket, topic) = (ticket(slot, index, Role::Record), &route.kafka_topic);
                     let headers = headers(route.headers, &message);
-                    match sink.send(
-                        ticket(slot, index, Role::Record),
-                        &route.kafka_topic,
-                        &record,
-                        headers,
-                    ) {
+                    if outcome.holds_back() {
+                        outcome.refused.push(Sink::hold_back(ticket, topic, &record, headers));
+                        return;
+                    }
+                    match sink.send(ticket, topic, &record, headers) {
                         Ok(()) => *sent += 1,
                         Err(failure) => outcome.refused.push(*failure),
                     }
@@ -122,7 +122,7 @@ impl Lane {
         for failure in outcome.refused {
             match failure.fault {
                 Fault::Guilty(..) => failures.extend(self.condemn(failure)?),
-                Fault::Suspect(..) | Fault::Trouble(_) => failures.push(failure),
+                Fault::Suspect(..) | Fault::Trouble(_) | Fault::HeldBack => failures.push(failure),
             }
         }
         for (index, rejection) in outcome.rejected {
@@ -188,4 +188,11 @@ struct Outcome {
     rejected: Vec<(usize, Rejection)>,
     refused: Vec<Failure>,
     fatal: Option<Rejection>,
+}
+
+impl Outcome {
+    /// Whether a record was refused that has to be sent again, before any after it.
+    fn holds_back(&self) -> bool {
+        self.refused.iter().any(|failure| matches!(failure.fault, Fault::Trouble(_)))
+    }
 }

@@ -1,8 +1,8 @@
 //! What a lane does when Kafka refuses records: find the guilty, spare the innocent, keep the
 //! order, and drop nothing.
 //!
-//! While it recovers, a lane sends nothing new. It waits until everything sent is reported, then
-//! sends again what failed, in the order received: a few records first, more as they succeed. A
+//! While it recovers, a lane sends nothing new, and takes back what Kafka's client has not sent
+//! yet, so that nothing overtakes. It waits until everything sent is reported, then sends again what failed, in the order received: a few records first, more as they succeed. A
 //! broker refuses a request as a whole, so a [`Fault::Suspect`] is only guilty when it was sent
 //! alone; halving the group finds it. [`Fault::Trouble`] is nobody's fault: the lane pauses, for
 //! longer each time, says so, and tries again with the first record.
@@ -23,6 +23,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How often a waiting lane looks whether it has been told to give up.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// How long Kafka may take to say what it knows of a topic.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Records to be sent again, in the order in which their messages were received.
 type Waiting = BTreeMap<Sequence, Failure>;
 
@@ -33,16 +36,20 @@ impl Lane {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
         // How many records to send before looking, and how many were sent since the last look.
         let (mut group, mut tried) = (usize::MAX, usize::MAX);
+        if !failures.is_empty() {
+            self.sink.hold_back_queued();
+        }
         loop {
             failures.extend(self.wait_for_reports()?);
             if failures.is_empty() && waiting.is_empty() {
                 return Ok(());
             }
             self.renew_if_fatal()?;
-            if let Some(trouble) = failures.iter().find_map(Failure::trouble) {
+            if let Some((trouble, topic)) = failures.iter().find_map(Failure::trouble) {
                 self.pause(&trouble, backoff.next_pause(), failures.len() + waiting.len())?;
+                self.sink.look_again(&topic, LOOK);
                 group = 1;
-            } else if failures.is_empty() {
+            } else if !failures.iter().any(Failure::is_suspect) {
                 backoff.reset();
                 group = group.saturating_mul(2);
             } else if tried == 1 && failures.len() == 1 {
@@ -167,13 +174,19 @@ impl Lane {
 }
 
 impl Failure {
-    fn trouble(&self) -> Option<String> {
+    /// What is wrong, and with which topic, if the record is innocent.
+    fn trouble(&self) -> Option<(String, String)> {
+        let topic = &self.record.topic;
         match &self.fault {
             Fault::Trouble(what) => {
-                Some(format!("cannot write to Kafka topic {:?}: {what}", self.record.topic))
+                Some((format!("cannot write to Kafka topic {topic:?}: {what}"), topic.clone()))
             }
-            Fault::Guilty(..) | Fault::Suspect(..) => None,
+            Fault::Guilty(..) | Fault::Suspect(..) | Fault::HeldBack => None,
         }
+    }
+
+    fn is_suspect(&self) -> bool {
+        matches!(self.fault, Fault::Suspect(..))
     }
 
     /// For a dead letter that cannot be made any smaller.

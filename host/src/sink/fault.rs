@@ -14,6 +14,8 @@ pub enum Fault {
     Suspect(Reason, String),
     /// Nothing is wrong with the record: it is sent again when the trouble is over.
     Trouble(String),
+    /// Nothing is wrong at all: it only must not overtake a record before it.
+    HeldBack,
 }
 
 impl Fault {
@@ -43,6 +45,7 @@ impl Fault {
             | Code::BadMessage => {
                 Self::Suspect(Reason::InvalidRecord, format!("Kafka refuses this record ({code})"))
             }
+            Code::PurgeQueue => Self::HeldBack,
             code => Self::Trouble(trouble(code)),
         }
     }
@@ -57,7 +60,7 @@ fn trouble(code: Code) -> String {
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
             "not authorised to write to the topic; give this client the Write right".to_owned()
         }
-        Code::PurgeQueue | Code::PurgeInflight | Code::Fatal => {
+        Code::PurgeInflight | Code::Fatal => {
             "the producer lost its place and starts again".to_owned()
         }
         code => code.to_string(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header as KafkaHeader, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 pub use client::check;
 use client::{Context, Poll, create};
@@ -119,15 +119,31 @@ impl Sink {
         record: &Record<'_>,
         headers: impl Iterator<Item = Header<'h>>,
     ) -> Result<(), Box<Failure>> {
-        let headers = headers.fold(None, |list: Option<OwnedHeaders>, header| {
-            let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
-            let value: &[u8] = &header.value;
-            // librdkafka's names end at a NUL, which MQTT forbids and not every server refuses.
-            let name = header.name.replace('\0', "\u{fffd}");
-            Some(list.insert(KafkaHeader { key: &name, value: Some(value) }))
-        });
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        self.produce(ticket, topic, key, value, record.timestamp_ms, headers)
+        self.produce(ticket, topic, key, value, record.timestamp_ms, owned(headers))
+    }
+
+    /// Does not send a record, because one before it was refused.
+    pub fn hold_back<'h>(
+        ticket: Ticket,
+        topic: &str,
+        record: &Record<'_>,
+        headers: impl Iterator<Item = Header<'h>>,
+    ) -> Failure {
+        let record = Parts {
+            topic: topic.to_owned(),
+            key: record.key.as_deref().map(<[u8]>::to_vec),
+            value: record.value.as_deref().map(<[u8]>::to_vec),
+            timestamp_ms: record.timestamp_ms,
+            headers: owned(headers),
+        };
+        Failure { ticket, fault: Fault::HeldBack, record }
+    }
+
+    /// Takes back what was not sent yet, because a record before it was refused: it is reported as
+    /// [`Fault::HeldBack`].
+    pub fn hold_back_queued(&self) {
+        self.producer.purge(PurgeConfig::default().queue());
     }
 
     /// Sends a record again, as it was.
@@ -193,6 +209,13 @@ impl Sink {
         self.producer.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"))
     }
 
+    /// Asks Kafka for a topic again: librdkafka refuses by itself what it last knew to be missing or
+    /// forbidden, until it has looked again.
+    pub fn look_again(&self, topic: &str, wait: Duration) {
+        // What comes of it shows when the next record is sent.
+        drop(self.producer.client().fetch_metadata(Some(topic), wait));
+    }
+
     /// Makes batches no larger than the topic takes. Nothing may have been sent yet.
     ///
     /// # Errors
@@ -212,6 +235,16 @@ impl Sink {
         self.poll = Poll::start(&self.producer)?;
         Ok(())
     }
+}
+
+fn owned<'h>(headers: impl Iterator<Item = Header<'h>>) -> Option<OwnedHeaders> {
+    headers.fold(None, |list: Option<OwnedHeaders>, header| {
+        let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
+        let value: &[u8] = &header.value;
+        // librdkafka's names end at a NUL, which MQTT forbids and not every server refuses.
+        let name = header.name.replace('\0', "\u{fffd}");
+        Some(list.insert(KafkaHeader { key: &name, value: Some(value) }))
+    })
 }
 
 impl Drop for Sink {
