@@ -12,21 +12,27 @@ const RATE: u32 = 2_000;
 #[test]
 fn host_killed_five_times_under_load_loses_nothing() {
     let _alone = heavy();
-    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());
     let topic = kafka.topic("host-killed");
-    let command = Host::between(&mosquitto, "plant/#", kafka, &topic);
+    let command = Host::between(&mosquitto, "plant/#", &kafka, &topic);
 
     let mut host = command.start();
     let load = Load::start(mosquitto.port(), "plant", RATE);
-    for _ in 0..5 {
+    for round in 0..5 {
         load.wait_for_more(1_500);
+        if round % 2 == 1 {
+            // So that there is much that only the host has when it dies.
+            kafka.pause();
+            load.wait_for_more(500);
+        }
         host.kill();
+        kafka.resume();
         load.wait_for_more(500);
         host = command.start();
     }
     let published = load.stop();
 
-    wait_until_carried(&published, kafka, &topic, A_WHILE);
+    wait_until_carried(&published, &kafka, &topic, A_WHILE);
     host.stop().assert_clean();
 }
 
