@@ -84,12 +84,14 @@ impl Sink {
         let brokers = &self.settings.brokers;
         let asked = self.producer.client().fetch_metadata(Some(topic), wait);
         let metadata = match (asked, self.producer.context().last_error()) {
-            (_, Some((code, reason))) if fault::is_permanent(code) => {
-                return Err(ProbeError::Permanent(fault::explain(brokers, code, &reason)));
-            }
             (Ok(metadata), _) => metadata,
             (Err(_), Some((code, reason))) => {
-                return Err(ProbeError::Passing(fault::explain(brokers, code, &reason)));
+                let what = fault::explain(brokers, code, &reason);
+                return Err(if fault::is_permanent(code) {
+                    ProbeError::Permanent(what)
+                } else {
+                    ProbeError::Passing(what)
+                });
             }
             (Err(error), None) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
