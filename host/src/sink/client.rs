@@ -117,7 +117,14 @@ impl ClientContext for Context {
             troubles.warn(format_args!("Kafka: {reason}; nothing is lost, trying again"));
         }
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        if !last.as_ref().is_some_and(|(known, _)| fault::is_permanent(*known)) {
+        let says_more = match &*last {
+            None => true,
+            // "All brokers are down" follows the reason why, and does not repeat it.
+            Some((known, _)) => {
+                !fault::is_permanent(*known) && code != RDKafkaErrorCode::AllBrokersDown
+            }
+        };
+        if says_more {
             *last = Some((code, reason.to_owned()));
         }
     }

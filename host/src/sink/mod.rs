@@ -12,10 +12,11 @@ mod topic;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header as KafkaHeader, OwnedHeaders};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 pub use client::check;
@@ -81,23 +82,7 @@ impl Sink {
     /// # Errors
     /// What is wrong, in one line that names the cure.
     pub fn probe(&self, topic: &str, wait: Duration) -> Result<(), ProbeError> {
-        let brokers = &self.settings.brokers;
-        let asked = self.producer.client().fetch_metadata(Some(topic), wait);
-        let metadata = match (asked, self.producer.context().last_error()) {
-            (Ok(metadata), _) => metadata,
-            (Err(_), Some((code, reason))) => {
-                let what = fault::explain(brokers, code, &reason);
-                return Err(if fault::is_permanent(code) {
-                    ProbeError::Permanent(what)
-                } else {
-                    ProbeError::Passing(what)
-                });
-            }
-            (Err(error), None) => {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                return Err(ProbeError::Passing(fault::explain(brokers, code, &error.to_string())));
-            }
-        };
+        let metadata = self.ask(topic, wait)?;
         self.producer.context().reached.store(true, Ordering::Relaxed);
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         match found.and_then(rdkafka::metadata::MetadataTopic::error) {
@@ -106,6 +91,40 @@ impl Sink {
             Some(error) => {
                 let code = RDKafkaErrorCode::from(error);
                 Err(ProbeError::NoTopic(fault::explain_topic(topic, code)))
+            }
+        }
+    }
+
+    /// Asks for a topic, in short attempts, so that a refusal is noticed before the time is over.
+    fn ask(&self, topic: &str, wait: Duration) -> Result<Metadata, ProbeError> {
+        const ATTEMPT: Duration = Duration::from_secs(1);
+        let brokers = &self.settings.brokers;
+        let deadline = Instant::now() + wait;
+        let mut seen: Option<(RDKafkaErrorCode, String)> = None;
+        loop {
+            let asked = self.producer.client().fetch_metadata(Some(topic), ATTEMPT);
+            let newer = self.producer.context().last_error();
+            // "All brokers are down" says less than what was said before it.
+            let newer = newer
+                .filter(|(code, _)| seen.is_none() || *code != RDKafkaErrorCode::AllBrokersDown);
+            seen = newer.or(seen);
+            match (asked, &seen) {
+                (Ok(metadata), _) => return Ok(metadata),
+                (Err(_), Some((code, reason))) if fault::is_permanent(*code) => {
+                    return Err(ProbeError::Permanent(fault::explain(brokers, *code, reason)));
+                }
+                // An attempt may fail at once.
+                (Err(_), _) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                (Err(_), Some((code, reason))) => {
+                    return Err(ProbeError::Passing(fault::explain(brokers, *code, reason)));
+                }
+                (Err(error), None) => {
+                    let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                    let reason = error.to_string();
+                    return Err(ProbeError::Passing(fault::explain(brokers, code, &reason)));
+                }
             }
         }
     }

@@ -298,3 +298,17 @@ fn a_packet_larger_than_allowed_is_named_with_the_option_and_the_next_connection
     assert_eq!(connection.acknowledged(1), [2]);
     host.stop().assert_clean();
 }
+
+#[test]
+fn a_kafka_that_refuses_the_credentials_ends_the_program_and_they_are_not_shown() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let mut command = Host::between_ports(server.port(), "#", kafka.address(), "credentials");
+    for property in
+        ["security.protocol=sasl_plaintext", "sasl.mechanisms=PLAIN", "sasl.username=me"]
+    {
+        command = command.argument("-X").argument(property);
+    }
+    let ended = command.argument("-X").argument(format!("sasl.password={PASSWORD}")).run();
+    ended.assert_failed(1, &["refuses these credentials", "-X sasl.username"]);
+    assert!(!ended.errors.contains(PASSWORD), "{}", ended.errors);
+}
