@@ -1,3 +1,8 @@
+//! The parts of the program `host`, which carries MQTT messages into Kafka.
+//!
+//! The life of a message reads top to bottom: [`source`], [`bridge`], [`transform`] with
+//! [`plugin`]s in front, [`sink`]. It is a library for the program's own tests and nobody else's.
+
 pub mod backoff;
 pub mod bridge;
 pub mod config;

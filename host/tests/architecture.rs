@@ -21,14 +21,16 @@ const USES: [(&str, &[&str]); 10] = [
 ];
 
 /// A library and the only modules that may name it. `demo` embeds brokers of its own.
-const NAMED_IN: [(&str, &[&str]); 7] = [
+const NAMED_IN: [(&str, &[&str]); 9] = [
     ("clap", &["config"]),
     ("rdkafka", &["sink", "demo"]),
     ("rumqttc", &["source", "demo"]),
     ("rumqttd", &["demo"]),
     ("tokio_rustls", &["source"]),
+    ("wasmparser", &["plugin"]),
     ("wasmtime", &["plugin"]),
     ("wit_component", &["plugin"]),
+    ("wit_parser", &["plugin"]),
 ];
 
 /// Every source file with the top-level module it belongs to.
