@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Size of a packed message before its topic, in bytes.
-pub const HEADER: usize = 24;
+pub const HEADER: usize = 28;
 
 const RETAIN: u8 = 1 << 2;
 const DUP: u8 = 1 << 3;
@@ -70,12 +70,14 @@ struct Entry {
     at: usize,
     payload: u32,
     properties: u32,
+    json: u32,
     topic: u16,
 }
 
 impl Entry {
     const fn end(&self) -> usize {
-        self.at + HEADER + self.topic as usize + self.payload as usize + self.properties as usize
+        let sizes = self.payload as usize + self.properties as usize + self.json as usize;
+        self.at + HEADER + self.topic as usize + sizes
     }
 }
 
@@ -103,6 +105,7 @@ impl Batch {
             at,
             payload: publish.payload.len() as u32,
             properties: properties.len() as u32,
+            json: 0,
             topic: publish.topic.len() as u16,
         };
         let mut flags = publish.qos as u8;
@@ -124,6 +127,26 @@ impl Batch {
         self.bytes.extend_from_slice(publish.payload);
         self.bytes.extend_from_slice(properties);
         self.entries.push(entry);
+    }
+
+    /// Copies a message of another batch to the end, with the JSON that its payload stands for, if
+    /// a plugin said so. It must be a JSON text of at most 4 GiB.
+    pub fn push_deserialized(&mut self, message: &Message<'_>, json: Option<&str>) {
+        let (at, json) = (self.bytes.len(), json.unwrap_or_default());
+        let entry = Entry { at, json: json.len() as u32, ..message.entry };
+        let known = message.packed.len() - message.entry.json as usize;
+        self.bytes.reserve(known + json.len());
+        self.bytes.extend_from_slice(&message.packed[..known]);
+        self.bytes[at + 24..at + HEADER].copy_from_slice(&entry.json.to_le_bytes());
+        self.bytes.extend_from_slice(json.as_bytes());
+        self.entries.push(entry);
+    }
+
+    /// Forgets all messages and keeps the room for as many bytes at most.
+    pub fn clear(&mut self, kept: usize) {
+        self.entries.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(kept);
     }
 
     /// How many messages there are.
@@ -203,7 +226,17 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn properties(&self) -> Option<Properties<'a>> {
         let start = HEADER + self.entry.topic as usize + self.entry.payload as usize;
-        (self.flags() & MQTT_5 != 0).then(|| Properties(&self.packed[start..]))
+        let end = start + self.entry.properties as usize;
+        (self.flags() & MQTT_5 != 0).then(|| Properties(&self.packed[start..end]))
+    }
+
+    /// The JSON text that a plugin made of the payload, if one did.
+    #[must_use]
+    pub fn json(&self) -> Option<&'a str> {
+        let start = self.packed.len() - self.entry.json as usize;
+        let json = std::str::from_utf8(&self.packed[start..]);
+        // A batch takes JSON only as `str`, and no JSON text is empty.
+        json.ok().filter(|json| !json.is_empty())
     }
 
     #[must_use]
@@ -468,6 +501,34 @@ mod tests {
         assert_eq!(batch.packed(0..3).len(), 3 * one);
         assert_eq!(batch.packed(1..2), &batch.packed(0..3)[one..2 * one]);
         assert!(batch.packed(1..1).is_empty());
+    }
+
+    #[test]
+    fn a_message_gets_its_json_and_keeps_everything_else() {
+        let mut batch = Batch::new();
+        let properties = [0x03, 0, 1, b'a'];
+        batch.push(7, 5, &publish("t", b"\xff"));
+        batch.push(8, 6, &Publish { properties: Some(&properties), ..publish("u", b"x") });
+        let mut with = Batch::new();
+        with.push_deserialized(&batch.message(0), Some("{}"));
+        with.push_deserialized(&batch.message(1), Some(r#"{"a":"ü"}"#));
+        with.push_deserialized(&batch.message(1), None);
+
+        let json: Vec<_> = with.messages().map(|message| message.json()).collect();
+        assert_eq!(json, [Some("{}"), Some(r#"{"a":"ü"}"#), None]);
+        for (message, original) in with.messages().zip([0, 1, 1].map(|index| batch.message(index)))
+        {
+            assert!(original.json().is_none());
+            assert_eq!(message.topic(), original.topic());
+            assert_eq!(message.payload(), original.payload());
+            assert_eq!(message.sequence(), original.sequence());
+            let properties =
+                [message, original].map(|message| message.properties().map(|all| all.0));
+            assert_eq!(properties[0], properties[1]);
+        }
+        assert_eq!(with.packed(2..3), batch.packed(1..2));
+        with.clear(0);
+        assert!(with.is_empty() && with.size() == 0);
     }
 
     #[test]

@@ -135,8 +135,12 @@ unsafe fn lift(message: *mut RawMessage) -> MessageBuf {
             .with_dup(raw.dup != 0)
             .with_packet_id(get(&raw.packet_id).copied().unwrap_or(0))
             .with_received_at_ms(raw.received_at_ms);
-        match get(&raw.properties) {
+        let message = match get(&raw.properties) {
             Some(properties) => lift_properties(message, properties),
+            None => message,
+        };
+        match get(&raw.json) {
+            Some(json) => message.with_json(&take_text(*json)),
             None => message,
         }
     }

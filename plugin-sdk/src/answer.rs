@@ -41,7 +41,8 @@ pub enum Timestamp {
     /// Whatever it would be without this plugin.
     #[default]
     Default,
-    /// Milliseconds since the Unix epoch. The host takes a negative number for a bad message.
+    /// Milliseconds since the Unix epoch. The host rejects a message whose timestamp is not
+    /// positive.
     EpochMs(i64),
     /// Make no record of this message. The text says why.
     Skip(Cow<'static, str>),

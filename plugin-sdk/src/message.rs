@@ -14,7 +14,7 @@ use crate::properties::Properties;
 pub use buf::MessageBuf;
 
 /// Size of a packed message before its topic, in bytes.
-const HEADER: usize = 24;
+const HEADER: usize = 28;
 
 const QOS: u8 = 0b11;
 const RETAIN: u8 = 1 << 2;
@@ -65,7 +65,8 @@ impl Message {
         let size = HEADER
             .checked_add(header.topic)?
             .checked_add(header.payload)?
-            .checked_add(header.properties)?;
+            .checked_add(header.properties)?
+            .checked_add(header.json)?;
         let (message, rest) = packed.split_at_checked(size)?;
         *packed = rest;
         Some(Self::view(message))
@@ -122,7 +123,26 @@ impl Message {
             .map_err(|error| Error::bad_message(format!("the payload is not text: {error}")))
     }
 
-    /// The payload read as JSON. What is read may borrow from the message (`&str`, `Cow<str>`).
+    /// The JSON text that a payload deserializer made of the payload, if one did.
+    #[must_use]
+    pub fn deserialized(&self) -> Option<&str> {
+        let header = self.header();
+        let json = &self.packed[self.packed.len() - header.json..];
+        // It is made of a `str`, and no JSON text is empty.
+        std::str::from_utf8(json).ok().filter(|json| !json.is_empty())
+    }
+
+    /// The message's JSON text: what a payload deserializer made of the payload, or without one
+    /// the payload itself. Whether a payload is JSON has not been looked at.
+    ///
+    /// # Errors
+    /// A bad message if it is not UTF-8.
+    pub fn json_text(&self) -> Result<&str, Error> {
+        self.deserialized().map_or_else(|| self.text(), Ok)
+    }
+
+    /// The message read as JSON: what a payload deserializer made of the payload, or without one
+    /// the payload itself. What is read may borrow from the message (`&str`, `Cow<str>`).
     ///
     /// ```
     /// # use plugin_sdk::prelude::*;
@@ -142,7 +162,8 @@ impl Message {
     /// # Errors
     /// A bad message if it is not JSON, or other JSON than the type asks for.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
-        serde_json::from_slice(self.payload()).map_err(|error| {
+        let json = self.deserialized().map_or_else(|| self.payload(), str::as_bytes);
+        serde_json::from_slice(json).map_err(|error| {
             Error::bad_message(format!("the payload's JSON does not fit: {error}"))
         })
     }
@@ -189,7 +210,7 @@ impl Message {
     #[must_use]
     pub fn properties(&self) -> Properties<'_> {
         let header = self.header();
-        Properties::new(&self.packed[HEADER + header.topic + header.payload..])
+        Properties::new(&self.packed[HEADER + header.topic + header.payload..][..header.properties])
     }
 
     fn flags(&self) -> u8 {
@@ -212,6 +233,7 @@ impl fmt::Debug for Message {
             .field("packet_id", &self.packet_id())
             .field("received_at_ms", &self.received_at_ms())
             .field("properties", &self.properties())
+            .field("deserialized", &self.deserialized())
             .finish()
     }
 }
@@ -222,16 +244,19 @@ struct Header {
     payload: usize,
     properties: usize,
     topic: usize,
+    json: usize,
 }
 
 impl Header {
     fn of(packed: &[u8]) -> Option<Self> {
-        let [p0, p1, p2, p3, r0, r1, r2, r3, _, _, _, _, _, _, _, _, t0, t1, ..] =
-            *packed.first_chunk::<HEADER>()?;
+        let header = packed.first_chunk::<HEADER>()?;
+        let [p0, p1, p2, p3, r0, r1, r2, r3, .., j0, j1, j2, j3] = *header;
+        let (t0, t1) = (header[16], header[17]);
         Some(Self {
             payload: u32::from_le_bytes([p0, p1, p2, p3]) as usize,
             properties: u32::from_le_bytes([r0, r1, r2, r3]) as usize,
             topic: u16::from_le_bytes([t0, t1]).into(),
+            json: u32::from_le_bytes([j0, j1, j2, j3]) as usize,
         })
     }
 }

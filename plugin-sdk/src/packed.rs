@@ -28,8 +28,8 @@ mod tests {
 
     /// Two messages as the contract lays them out.
     const MESSAGES: &[u8] =
-        b"\x03\0\0\0\x05\0\0\0\xe8\x03\0\0\0\0\0\0\x03\0\x09\0\x15\0\0\0a/bone\x03\0\x02xy\
-        \0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\x0a\0\0\0t";
+        b"\x03\0\0\0\x05\0\0\0\xe8\x03\0\0\0\0\0\0\x03\0\x09\0\x15\0\0\0\x02\0\0\0a/bone\x03\0\x02xy{}\
+        \0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\x0a\0\0\0\0\0\0\0t";
 
     #[test]
     fn each_message_gets_its_answer_in_order() {
@@ -50,9 +50,10 @@ mod tests {
             shown,
             [
                 "Message { topic: \"a/b\", payload: \"one\", qos: AtLeastOnce, retain: true, dup: false, \
-                 packet_id: Some(9), received_at_ms: 1000, properties: [ContentType(\"xy\")] }",
+                 packet_id: Some(9), received_at_ms: 1000, properties: [ContentType(\"xy\")], \
+                 deserialized: Some(\"{}\") }",
                 "Message { topic: \"t\", payload: \"\", qos: ExactlyOnce, retain: false, dup: true, \
-                 packet_id: None, received_at_ms: -1, properties: [] }",
+                 packet_id: None, received_at_ms: -1, properties: [], deserialized: None }",
             ]
         );
     }
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_messages_are_noticed() {
-        for size in [1, 23, 30, MESSAGES.len() - 1] {
+        for size in [1, 27, 30, MESSAGES.len() - 1] {
             let cut = std::panic::catch_unwind(|| {
                 answer_all(&MESSAGES[..size], &mut Answers::new(), |_, _| {});
             });

@@ -51,6 +51,7 @@ pub struct RawMessage {
     pub packet_id: RawOption<u16>,
     pub received_at_ms: i64,
     pub properties: RawOption<RawProperties>,
+    pub json: RawOption<RawList>,
 }
 
 /// The largest result of an export, in words of 32 bits.
@@ -163,6 +164,7 @@ mod tests {
             offset_of!(RawMessage, packet_id),
             offset_of!(RawMessage, received_at_ms),
             offset_of!(RawMessage, properties),
+            offset_of!(RawMessage, json),
         ];
         assert_eq!(contract.offsets("message"), message);
         assert_eq!(contract.size("message"), size_of::<RawMessage>());

@@ -19,7 +19,7 @@ pub enum Answer {
     Null,
     /// Where the bytes are in [`Answers::bytes`].
     Bytes(Range<usize>),
-    /// Milliseconds since the Unix epoch, not negative.
+    /// Milliseconds since the Unix epoch, positive.
     Timestamp(i64),
     /// Make no record; the text says why, in one line.
     Skip(String),
@@ -72,11 +72,9 @@ impl Judge<'_> {
     }
 
     pub fn timestamp(&self, milliseconds: i64) -> Answer {
-        if milliseconds < 0 {
-            let error = format!(
-                "the {} answered {milliseconds}, a timestamp must not be negative",
-                self.ability
-            );
+        if milliseconds <= 0 {
+            let error =
+                format!("the {} answered {milliseconds}, a timestamp is positive", self.ability);
             return self.reject(Reason::BadOutput, error);
         }
         Answer::Timestamp(milliseconds)

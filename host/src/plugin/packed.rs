@@ -116,13 +116,17 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_is_eight_bytes_and_not_negative() {
-        let bytes = [&[6][..], &77_i64.to_le_bytes(), &[6], &(-1_i64).to_le_bytes()].concat();
-        let answers = read_as(Ability::Timestamp, 2, &bytes).expect("a good answer");
-        assert_eq!(answers.items[1], Answer::Timestamp(77));
-        let Answer::Reject(rejection) = &answers.items[2] else { panic!("{:?}", answers.items) };
-        assert_eq!(rejection.reason, Reason::BadOutput);
-        assert!(rejection.error.contains("-1"), "{}", rejection.error);
+    fn a_timestamp_is_eight_bytes_and_positive() {
+        let numbers = [1, 0, -1].map(i64::to_le_bytes);
+        let bytes: Vec<_> = numbers.iter().flat_map(|number| [&[6][..], number].concat()).collect();
+        let answers = read_as(Ability::Timestamp, 3, &bytes).expect("a good answer");
+        let [_, good, bad @ ..] = &answers.items[..] else { panic!("{:?}", answers.items) };
+        assert_eq!(*good, Answer::Timestamp(1));
+        for (bad, number) in bad.iter().zip(["answered 0,", "answered -1,"]) {
+            let Answer::Reject(rejection) = bad else { panic!("{bad:?}") };
+            assert_eq!(rejection.reason, Reason::BadOutput);
+            assert!(rejection.error.contains(number), "{}", rejection.error);
+        }
     }
 
     #[test]

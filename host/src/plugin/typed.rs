@@ -21,6 +21,7 @@ pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>)
         packet_id: Some(message.packet_id()).filter(|id| *id != 0),
         received_at_ms: message.received_at_ms(),
         properties: message.properties().map(|properties| single_properties(properties, &user)),
+        json: message.json(),
     })
 }
 

@@ -55,6 +55,22 @@ impl MessageBuf {
         self
     }
 
+    /// With this JSON text, as if a payload deserializer had made it of the payload; an empty text
+    /// is none.
+    ///
+    /// ```
+    /// # use plugin_sdk::prelude::*;
+    /// let message = Message::new("t", b"\xa1\x61t\x15").with_json(r#"{"t":21}"#);
+    /// assert_eq!(message.json::<serde_json::Value>().unwrap()["t"], 21);
+    /// ```
+    #[must_use]
+    pub fn with_json(mut self, json: &str) -> Self {
+        self.packed.truncate(self.packed.len() - self.header().json);
+        self.packed[24..HEADER].copy_from_slice(&size_u32(json.len()).to_le_bytes());
+        self.packed.extend_from_slice(json.as_bytes());
+        self
+    }
+
     /// With this MQTT 5 Payload Format Indicator: 0 unspecified bytes, 1 UTF-8 text.
     #[must_use]
     pub fn with_payload_format(self, format: u8) -> Self {
@@ -110,13 +126,15 @@ impl MessageBuf {
         self
     }
 
-    /// Properties are what a packed message ends with, so one more goes to the end.
+    /// One more property goes behind the others.
     fn with_property(mut self, identifier: u8, value: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let json = self.packed.split_off(self.packed.len() - self.header().json);
         let before = self.packed.len();
         self.packed.push(identifier);
         value(&mut self.packed);
         let size = self.header().properties + self.packed.len() - before;
         self.packed[4..8].copy_from_slice(&size_u32(size).to_le_bytes());
+        self.packed.extend_from_slice(&json);
         self.with_flags(MQTT_5, MQTT_5)
     }
 }

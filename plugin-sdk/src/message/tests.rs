@@ -68,6 +68,23 @@ fn json_may_borrow_from_the_message() {
 }
 
 #[test]
+fn json_is_what_a_deserializer_made_of_the_payload_if_one_did() {
+    let plain = Message::new("t", r#"{"a":1}"#);
+    assert_eq!((plain.deserialized(), plain.json_text()), (None, Ok(r#"{"a":1}"#)));
+    assert_eq!(
+        Message::new("t", b"\xff").json_text().map_err(|error| error.is_fatal()),
+        Err(false)
+    );
+
+    let told = plain.with_json("2").with_content_type("x").with_json("[3]").with_content_type("y");
+    assert_eq!((told.deserialized(), told.json_text()), (Some("[3]"), Ok("[3]")));
+    assert_eq!(told.json::<Vec<u8>>(), Ok(vec![3]));
+    assert_eq!((told.payload(), told.text()), (&br#"{"a":1}"#[..], Ok(r#"{"a":1}"#)));
+    assert_eq!(told.properties().content_type(), Some("x"));
+    assert_eq!(told.with_json("").deserialized(), None);
+}
+
+#[test]
 fn properties_are_what_was_added() {
     let message = Message::new("t", "payload")
         .with_payload_format(1)
@@ -102,6 +119,7 @@ fn debug_shows_the_message_and_not_its_bytes() {
     assert_eq!(
         shown,
         "Message { topic: \"t\", payload: \"21.5\", qos: AtMostOnce, retain: false, dup: false, \
-         packet_id: None, received_at_ms: 0, properties: [ContentType(\"text/plain\")] }"
+         packet_id: None, received_at_ms: 0, properties: [ContentType(\"text/plain\")], \
+         deserialized: None }"
     );
 }

@@ -26,7 +26,9 @@ fn key(message: &Message) -> Option<&str> {
 
 #[timestamp_setter]
 fn timestamp(message: &Message) -> Result<Option<i64>, Error> {
-    let Some(seconds) = location(message).and_then(|report| report.tst) else {
+    // A device that does not know the time says 0.
+    let known = location(message).and_then(|report| report.tst).filter(|seconds| *seconds > 0);
+    let Some(seconds) = known else {
         return Ok(None);
     };
     let milliseconds = seconds.checked_mul(1000);
@@ -57,6 +59,12 @@ mod tests {
             let message = Message::new(TOPIC, payload);
             assert_eq!((key(&message), timestamp(&message)), (None, Ok(None)), "{payload}");
         }
+    }
+
+    #[test]
+    fn a_device_that_does_not_know_the_time_leaves_it_to_the_default() {
+        let payload = r#"{"_type":"location","tst":0}"#;
+        assert_eq!(timestamp(&Message::new(TOPIC, payload)), Ok(None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Adds the MQTT topic to a JSON object as its last member: `{"t": 21.5}` becomes
 //! `{"t": 21.5,"topic":"plant/dev42/temp"}`. The rest of the text stays as it is, number formats
-//! and spaces included. A payload that is no object, or has a `topic` already, is left alone.
+//! and spaces included. A payload that is no object, or has a `topic` already, is left alone. With
+//! a payload deserializer, the object is the JSON that this made of the payload.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ fn value(message: &Message) -> Result<Option<String>, Error> {
         return Ok(None);
     };
     // It is valid JSON, so the last thing in it is the brace that ends the object.
-    let Some(text) = message.text()?.trim_ascii_end().strip_suffix('}') else {
+    let Some(text) = message.json_text()?.trim_ascii_end().strip_suffix('}') else {
         return Ok(None);
     };
     if members.contains_key("topic") {
@@ -40,6 +41,12 @@ mod tests {
         let added = value_of("{ \"t\": 21.50, \"n\":{\"topic\":1e400} }\n");
         let expected = r#"{ "t": 21.50, "n":{"topic":1e400} ,"topic":"plant/dev42/temp"}"#;
         assert_eq!(added.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_topic_is_added_to_what_a_deserializer_made_of_the_payload() {
+        let message = Message::new("plant/dev42", b"\xa0").with_json("{}");
+        assert_eq!(value(&message), Ok(Some(r#"{"topic":"plant/dev42"}"#.to_owned())));
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub fn obedient() -> String {
     (loop $next
       (local.set $length (i32.load (local.get $in)))
       (local.set $payload
-        (i32.add (i32.add (local.get $in) (i32.const 24)) (i32.load16_u offset=16 (local.get $in))))
+        (i32.add (i32.add (local.get $in) (i32.const 28)) (i32.load16_u offset=16 (local.get $in))))
       (local.set $what (i32.load8_u (local.get $payload)))
       (call $act (local.get $what))
       (if (i32.eq (local.get $what) (i32.const 0x63))

@@ -39,7 +39,7 @@ mod tests {
         let value = value(&message);
         let described = "Message { topic: \"a/b\", payload: \"payload\", qos: AtMostOnce, \
             retain: true, dup: false, packet_id: None, received_at_ms: 0, \
-            properties: [User(\"n\", \"v\")] }";
+            properties: [User(\"n\", \"v\")], deserialized: None }";
         assert_eq!(value, described.into());
     }
 
