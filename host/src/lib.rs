@@ -7,6 +7,8 @@ pub mod backoff;
 pub mod bridge;
 pub mod config;
 pub mod demo;
+pub mod filter;
+pub mod kafka_topic;
 pub mod message;
 pub mod plugin;
 pub mod reject;

@@ -2,6 +2,7 @@
 //! configuration", before the first connection.
 
 use crate::config::{self, Config};
+use crate::kafka_topic::KafkaTopic;
 use crate::plugin::{Limits, Plugins};
 use crate::source::packet::{Hello, Version};
 use crate::source::{Server, Tls};
@@ -20,19 +21,23 @@ pub type Transforms = Box<dyn FnMut() -> Transform>;
 /// # Errors
 /// What of it cannot be used, in one line that names the cure.
 pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String> {
+    let [route] = config.routes.as_slice() else {
+        return Err("more than one route is not possible yet: use one".to_owned());
+    };
     let limits = Limits {
-        call: config.plugins.time_limit,
-        memory: config.plugins.memory_limit,
+        call: config.plugin_limits.time,
+        memory: config.plugin_limits.memory,
         ..Limits::default()
     };
-    let plugins =
-        Plugins::load(&config.plugins.files, &limits).map_err(|error| error.to_string())?;
+    let files: Vec<_> = route.plugins.iter().map(|plugin| plugin.file.clone()).collect();
+    let plugins = Plugins::load(&files, &limits).map_err(|error| error.to_string())?;
     for plugin in plugins.describe() {
         tracing::info!("{plugin}");
     }
+    let builtin = Builtin::new(route.transform.json);
     let settings = bridge::Settings {
         sink: sink_settings(&config),
-        route: route(&config),
+        route: bridge_route(route)?,
         source: source_settings(config.source)?,
         lanes: LANES,
         max_in_flight_bytes: config.max_in_flight_bytes,
@@ -40,22 +45,24 @@ pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String>
         shutdown_timeout: config.shutdown_timeout,
     };
     sink::check(&settings.sink)?;
-    let builtin = Builtin::new(config.transform.json);
     Ok((settings, Box::new(move || Transform::new(builtin, plugins.instantiate()))))
 }
 
-fn route(config: &Config) -> bridge::Route {
-    let (on_error, dead_letter_topic) = match &config.on_error {
+fn bridge_route(route: &config::Route) -> Result<bridge::Route, String> {
+    let KafkaTopic::Fixed(kafka_topic) = &route.kafka_topic else {
+        return Err(format!("{} is not possible yet: name one Kafka topic", route.kafka_topic));
+    };
+    let (on_error, dead_letter_topic) = match &route.on_error {
         config::OnError::DeadLetter { topic } => (bridge::OnError::DeadLetter, topic.clone()),
         config::OnError::Skip => (bridge::OnError::Skip, String::new()),
         config::OnError::Stop => (bridge::OnError::Stop, String::new()),
     };
-    bridge::Route {
-        kafka_topic: config.sink.topic.clone(),
+    Ok(bridge::Route {
+        kafka_topic: kafka_topic.clone(),
         dead_letter_topic,
-        headers: config.transform.headers,
+        headers: route.transform.headers,
         on_error,
-    }
+    })
 }
 
 fn sink_settings(config: &Config) -> sink::Settings {

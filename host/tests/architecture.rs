@@ -7,10 +7,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and what it may use of the others; `main`, `setup` and `demo` may use all.
-const USES: [(&str, &[&str]); 10] = [
+const USES: [(&str, &[&str]); 12] = [
     ("backoff", &[]),
-    ("bridge", &["backoff", "message", "reject", "sink", "source", "telemetry", "transform"]),
-    ("config", &["message", "transform"]),
+    (
+        "bridge",
+        &[
+            "backoff",
+            "filter",
+            "kafka_topic",
+            "message",
+            "reject",
+            "sink",
+            "source",
+            "telemetry",
+            "transform",
+        ],
+    ),
+    ("config", &["filter", "kafka_topic", "message", "transform"]),
+    ("filter", &[]),
+    ("kafka_topic", &[]),
     ("message", &[]),
     ("plugin", &["message"]),
     ("reject", &["message", "sink", "transform"]),

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::cli::{Cli, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, Sub};
 use super::{
-    CaFile, Command, Config, Demo, Log, OnError, Plugins, Protocol, Secret, Sink, Source, Tls,
-    Transform, kafka, mqtt,
+    CaFile, Command, Config, Demo, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret,
+    Sink, Source, Tls, Transform, kafka, mqtt,
 };
+use crate::kafka_topic::KafkaTopic;
 
 type Checked<T> = Result<T, String>;
 
@@ -29,20 +30,38 @@ fn log(written: LogOptions) -> Log {
 }
 
 fn bridge(mut written: Options, log: Log) -> Checked<Config> {
-    let sink = sink(&mut written)?;
+    let route = route(&mut written)?;
     Ok(Config {
-        on_error: on_error(&mut written, &sink.topic)?,
-        transform: Transform {
-            json: matches!(written.payload_deserializer, Deserializer::Json),
-            headers: written.headers.into(),
+        sink: sink(&mut written)?,
+        unrouted: route.on_error.clone(),
+        routes: vec![route],
+        plugin_limits: PluginLimits {
+            time: Duration::from_millis(written.plugin_time_limit),
+            memory: written.plugin_memory_limit as usize,
         },
-        plugins: plugins(&mut written),
         max_in_flight_bytes: written.max_in_flight_bytes as usize,
         print: written.print,
         shutdown_timeout: Duration::from_secs(written.shutdown_timeout),
         log,
-        sink,
         source: source(written)?,
+    })
+}
+
+/// The one route of the command line.
+fn route(written: &mut Options) -> Checked<Route> {
+    let topic = required("--kafka-topic", written.kafka_topic.take())?;
+    kafka::check_topic("--kafka-topic", &topic)?;
+    let plugin = |file| Plugin { file, sha256: None, config: None };
+    Ok(Route {
+        topics: Vec::new(),
+        proceed: false,
+        on_error: on_error(written, &topic)?,
+        kafka_topic: KafkaTopic::Fixed(topic),
+        transform: Transform {
+            json: matches!(written.payload_deserializer, Deserializer::Json),
+            headers: written.headers.into(),
+        },
+        plugins: std::mem::take(&mut written.plugin).into_iter().map(plugin).collect(),
     })
 }
 
@@ -170,20 +189,9 @@ fn read_ca_file(path: PathBuf) -> Checked<CaFile> {
     Ok(CaFile { path, pem })
 }
 
-fn plugins(written: &mut Options) -> Plugins {
-    Plugins {
-        files: std::mem::take(&mut written.plugin),
-        time_limit: Duration::from_millis(written.plugin_time_limit),
-        memory_limit: written.plugin_memory_limit as usize,
-    }
-}
-
 fn sink(written: &mut Options) -> Checked<Sink> {
-    let topic = required("--kafka-topic", written.kafka_topic.take())?;
-    kafka::check_topic("--kafka-topic", &topic)?;
     Ok(Sink {
         brokers: kafka::brokers(&required("--broker-address", written.broker_address.take())?)?,
-        topic,
         properties: kafka::properties(&written.kafka_config)?,
     })
 }

@@ -4,21 +4,12 @@
 use std::net::Ipv6Addr;
 
 use super::Secret;
+use crate::kafka_topic;
 
 /// Checks a topic's name by Kafka's own rules.
 pub fn check_topic(flag: &str, name: &str) -> Result<(), String> {
-    const MAX: usize = 249;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let problem = match name {
-        "" => "is empty",
-        "." | ".." => "is a name that Kafka reserves",
-        _ if name.len() > MAX => "is longer than 249 characters",
-        _ if !name.bytes().all(legal) => {
-            "has characters other than a-z, A-Z, 0-9, '.', '_' and '-'"
-        }
-        _ => return Ok(()),
-    };
-    Err(format!("{flag} {name:?} {problem}: give it the name of a Kafka topic"))
+    kafka_topic::check_name(name)
+        .map_err(|problem| format!("{flag} {name:?} {problem}: give it the name of a Kafka topic"))
 }
 
 /// Checks `HOST:PORT,...`; the answer has no blanks.

@@ -21,6 +21,7 @@ use std::time::Duration;
 pub use cli::Refusal;
 pub use secret::Secret;
 
+use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
 
@@ -48,10 +49,13 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Config {
     pub source: Source,
-    pub transform: Transform,
-    pub plugins: Plugins,
     pub sink: Sink,
-    pub on_error: OnError,
+    /// Never empty; a message takes the first that matches. From the command line there is one,
+    /// which takes every message.
+    pub routes: Vec<Route>,
+    /// What happens to a message that no route takes.
+    pub unrouted: OnError,
+    pub plugin_limits: PluginLimits,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
     /// Write every delivered record to standard output.
@@ -122,6 +126,20 @@ pub struct CaFile {
     pub pem: Vec<u8>,
 }
 
+/// Which messages go where, and what becomes of them on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// A message on a topic that one of these filters matches takes this route; each is valid
+    /// (MQTT-4.7). None at all: every message does.
+    pub topics: Vec<String>,
+    /// The routes after this one get such a message, too (`continue = true`).
+    pub proceed: bool,
+    pub kafka_topic: KafkaTopic,
+    pub transform: Transform,
+    pub plugins: Vec<Plugin>,
+    pub on_error: OnError,
+}
+
 /// What becomes of a message where no plugin decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transform {
@@ -130,15 +148,24 @@ pub struct Transform {
     pub headers: HeaderPolicy,
 }
 
-/// Which plugins run, and within which limits.
-#[derive(Debug)]
-pub struct Plugins {
-    /// Not opened yet; no path is empty.
-    pub files: Vec<PathBuf>,
-    /// Wall time of one call.
-    pub time_limit: Duration,
+/// A plugin that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plugin {
+    /// Not opened yet; not empty.
+    pub file: PathBuf,
+    /// What the file must be, in hexadecimal, if the user has said.
+    pub sha256: Option<String>,
+    /// A JSON object for the plugin's start.
+    pub config: Option<String>,
+}
+
+/// What each plugin may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Processor time of one call.
+    pub time: Duration,
     /// Memory of one instance, in bytes.
-    pub memory_limit: usize,
+    pub memory: usize,
 }
 
 /// Where records go.
@@ -146,8 +173,6 @@ pub struct Plugins {
 pub struct Sink {
     /// `HOST:PORT,...`, each checked.
     pub brokers: String,
-    /// A valid Kafka topic name.
-    pub topic: String,
     /// Properties of librdkafka, in the order given; none of them breaks a promise.
     pub properties: Vec<(String, Secret)>,
 }
@@ -156,7 +181,7 @@ pub struct Sink {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnError {
     DeadLetter {
-        /// A valid Kafka topic name, not the one that records go to.
+        /// A valid Kafka topic name, and none that records go to.
         topic: String,
     },
     Skip,

@@ -104,18 +104,20 @@ fn what_is_required_is_enough() {
     assert!(source.tls.as_ref().is_some_and(|tls| tls.ca_file.is_none()));
     assert_eq!((source.qos, source.clean_session), (Qos::AtLeastOnce, false));
     assert_eq!((source.max_packet_size, source.keep_alive_secs), (16 << 20, 30));
-    assert_eq!(config.transform, Transform { json: true, headers: HeaderPolicy::Properties });
-    assert!(config.plugins.files.is_empty());
-    assert_eq!(
-        (config.plugins.time_limit, config.plugins.memory_limit),
-        (Duration::from_millis(50), 64 << 20)
-    );
-    assert_eq!(
-        (config.sink.brokers.as_str(), config.sink.topic.as_str()),
-        ("127.0.0.1:9092", "plant")
-    );
+    let on_error = OnError::DeadLetter { topic: "plant.dead-letter".into() };
+    let route = Route {
+        topics: Vec::new(),
+        proceed: false,
+        kafka_topic: KafkaTopic::Fixed("plant".into()),
+        transform: Transform { json: true, headers: HeaderPolicy::Properties },
+        plugins: Vec::new(),
+        on_error: on_error.clone(),
+    };
+    assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
+    let limits = PluginLimits { time: Duration::from_millis(50), memory: 64 << 20 };
+    assert_eq!(config.plugin_limits, limits);
+    assert_eq!(config.sink.brokers, "127.0.0.1:9092");
     assert!(config.sink.properties.is_empty());
-    assert_eq!(config.on_error, OnError::DeadLetter { topic: "plant.dead-letter".into() });
     assert_eq!((config.max_in_flight_bytes, config.print), (128 << 20, false));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert_eq!(config.log, Log { format: LogFormat::Human, filter: None });
@@ -158,19 +160,25 @@ fn every_other_option_is_taken() {
          -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
          --log-format json --log debug --shutdown-timeout 0",
     );
-    let expected = Transform { json: false, headers: HeaderPolicy::All };
-    assert_eq!(config.transform, expected);
-    assert_eq!(config.plugins.files, ["a.wasm", "b.wasm"].map(PathBuf::from));
-    assert_eq!(config.plugins.time_limit, Duration::from_millis(7));
-    assert_eq!(config.plugins.memory_limit, 1 << 30);
+    let plugin = |file: &str| Plugin { file: file.into(), sha256: None, config: None };
+    let on_error = OnError::DeadLetter { topic: "bad".into() };
+    let route = Route {
+        topics: Vec::new(),
+        proceed: false,
+        kafka_topic: KafkaTopic::Fixed("plant".into()),
+        transform: Transform { json: false, headers: HeaderPolicy::All },
+        plugins: vec![plugin("a.wasm"), plugin("b.wasm")],
+        on_error: on_error.clone(),
+    };
+    assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
+    let limits = PluginLimits { time: Duration::from_millis(7), memory: 1 << 30 };
+    assert_eq!(config.plugin_limits, limits);
     assert_eq!(config.max_in_flight_bytes, 64 << 10);
     let properties = [("linger.ms", "1"), ("sasl.password", "x")];
     assert_eq!(
         config.sink.properties,
         properties.map(|(name, value)| (name.into(), Secret::new(value)))
     );
-    let topic = "bad".into();
-    assert_eq!(config.on_error, OnError::DeadLetter { topic });
     assert_eq!(config.shutdown_timeout, Duration::ZERO);
     assert!(config.print);
     let expected = Log { format: LogFormat::Json, filter: Some("debug".into()) };
@@ -203,9 +211,9 @@ fn the_environment_stands_in_for_any_option() {
     assert_eq!(config.source.password.as_ref().map(Secret::reveal), Some("a,b"));
     assert!(config.source.tls.is_none() && config.print);
     assert_eq!(config.source.qos, Qos::AtLeastOnce);
-    assert_eq!((config.sink.brokers.as_str(), config.sink.topic.as_str()), ("a:1,b:2", "k"));
-    assert_eq!(config.sink.properties.len(), 2);
-    assert_eq!(config.on_error, OnError::Stop);
+    assert_eq!((config.sink.brokers.as_str(), config.sink.properties.len()), ("a:1,b:2", 2));
+    assert_eq!(config.routes[0].kafka_topic, KafkaTopic::Fixed("k".into()));
+    assert_eq!(config.routes[0].on_error, OnError::Stop);
     assert_eq!(config.log.filter.as_deref(), Some("warn"));
 }
 
