@@ -405,6 +405,37 @@ pub struct Record<'a> {
     pub timestamp_ms: i64,
 }
 
+/// News of the connection to the MQTT server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionEvent {
+    /// `HOST:PORT`, as configured.
+    pub server: String,
+    pub client_id: String,
+    /// Which attempt this was since the last connection: 1 for the first one.
+    pub attempt: u32,
+    /// Whether there has been a connection since the program started.
+    pub reconnect: bool,
+    pub outcome: ConnectionOutcome,
+}
+
+/// What has become of an attempt to connect, or of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionOutcome {
+    /// The server has accepted the connection and granted the subscription.
+    Connected {
+        /// It had kept the session of this client id (always false before MQTT 3.1.1).
+        session_present: bool,
+    },
+    Failed {
+        /// What happened, in one line.
+        reason: String,
+        /// Trying again with the same options cannot help.
+        permanent: bool,
+        /// The connection had been in use; otherwise the attempt to make one failed.
+        lost: bool,
+    },
+}
+
 /// Why one message cannot be carried, for its dead letter and for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {

@@ -4,7 +4,7 @@
 use crate::config::{self, Config};
 use crate::kafka_topic::KafkaTopic;
 use crate::plugin::{Limits, Plugins};
-use crate::source::packet::{Hello, Version};
+use crate::source::packet::{ConnectProperties, Hello, Version, Will};
 use crate::source::{Server, Tls};
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
@@ -86,8 +86,9 @@ fn source_settings(config: config::Source) -> Result<source::Settings, String> {
         }
     };
     let (version, properties) = match config.protocol {
-        config::Protocol::V311 => (Version::V3_1_1, None),
-        config::Protocol::V5(properties) => (Version::V5, Some(properties)),
+        config::Protocol::V31 => (Version::V3_1, ConnectProperties::default()),
+        config::Protocol::V311 => (Version::V3_1_1, ConnectProperties::default()),
+        config::Protocol::V5(properties) => (Version::V5, connect_properties(properties)),
     };
     Ok(source::Settings {
         server: Server { host: config.server, port: config.port, tls },
@@ -98,17 +99,30 @@ fn source_settings(config: config::Source) -> Result<source::Settings, String> {
             keep_alive: config.keep_alive_secs,
             username: config.username,
             password: config.password.map(|password| password.reveal().to_owned()),
-            max_packet_size: config.max_packet_size,
-            session_expiry: properties
-                .as_ref()
-                .map_or(0, |properties| properties.session_expiry_secs),
-            receive_maximum: properties
-                .as_ref()
-                .map_or(u16::MAX, |properties| properties.receive_maximum),
-            user_properties: properties.map(|properties| properties.user).unwrap_or_default(),
+            will: config.will.map(|will| Will {
+                topic: will.topic,
+                payload: will.payload.into_bytes(),
+                qos: will.qos,
+                retain: will.retain,
+            }),
+            properties,
         },
         filters: config.topics,
+        unsubscribe: config.unsubscribe,
         qos: config.qos,
         max_packet_size: config.max_packet_size as usize,
     })
+}
+
+fn connect_properties(given: config::ConnectProperties) -> ConnectProperties {
+    ConnectProperties {
+        session_expiry: given.session_expiry_secs,
+        receive_maximum: given.receive_maximum,
+        max_packet_size: given.max_packet_size,
+        request_response_information: given.request_response_information,
+        request_problem_information: given.request_problem_information,
+        user: given.user,
+        authentication_method: given.authentication_method,
+        authentication_data: given.authentication_data,
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::credit::Credit;
 use super::in_flight::{Confirmed, InFlight};
 use super::inbox::{Inbox, Parcel};
-use crate::message::{Publish, Qos, Sequence};
+use crate::message::{ConnectionEvent, ConnectionOutcome, Publish, Qos, Sequence};
 use crate::source::Downstream;
 use crate::telemetry::Ledger;
 
@@ -90,8 +90,10 @@ impl Downstream for Intake {
         self.ledger.acknowledged(messages);
     }
 
-    fn reconnected(&mut self) {
-        self.ledger.reconnected();
+    fn connection_event(&mut self, event: ConnectionEvent) {
+        if event.reconnect && matches!(event.outcome, ConnectionOutcome::Connected { .. }) {
+            self.ledger.reconnected();
+        }
     }
 }
 

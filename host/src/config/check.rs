@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::cli::{Cli, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, Sub};
 use super::{
     CaFile, Command, Config, Demo, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret,
-    Sink, Source, Tls, Transform, kafka, mqtt,
+    Sink, Source, Tls, Transform, Will, kafka, mqtt,
 };
 use crate::kafka_topic::KafkaTopic;
+use crate::message::Qos;
 
 type Checked<T> = Result<T, String>;
 
@@ -70,10 +71,18 @@ fn required<T>(flag: &str, value: Option<T>) -> Checked<T> {
     value.ok_or_else(|| format!("{flag} is missing"))
 }
 
-fn source(written: Options) -> Checked<Source> {
+fn source(mut written: Options) -> Checked<Source> {
     for filter in &written.topic {
-        mqtt::check_filter(filter)?;
+        mqtt::check_filter("--topic", filter)?;
     }
+    for filter in &written.unsubscribe {
+        mqtt::check_filter("--unsubscribe", filter)?;
+        if written.topic.contains(filter) {
+            return Err(format!("--unsubscribe {filter:?} is a --topic as well: keep one"));
+        }
+    }
+    let protocol = protocol(&written)?;
+    let will = will(&mut written)?;
     let client_id = required("--client-id", written.client_id)?;
     if client_id.is_empty() {
         return Err("--client-id is empty: its session in the MQTT server needs a name, e.g. --client-id plant-1".into());
@@ -83,8 +92,8 @@ fn source(written: Options) -> Checked<Source> {
         mqtt::check_text("--username", username)?;
     }
     let password = password(written.password, written.password_file.as_deref())?;
-    let protocol = protocol(written.mqtt_version, &written.property, written.clean_session)?;
-    if password.is_some() && written.username.is_none() && protocol == Protocol::V311 {
+    let is_v5 = matches!(protocol, Protocol::V5(_));
+    if password.is_some() && written.username.is_none() && !is_v5 {
         return Err("a password without --username is possible only with --mqtt-version 5".into());
     }
     Ok(Source {
@@ -96,6 +105,8 @@ fn source(written: Options) -> Checked<Source> {
         password,
         protocol,
         tls: tls(written.tls_enabled, written.ca_file)?,
+        unsubscribe: written.unsubscribe,
+        will,
         qos: written.qos,
         clean_session: written.clean_session,
         max_packet_size: written.max_packet_size as u32,
@@ -122,21 +133,46 @@ fn server(written: &str) -> Checked<String> {
     ))
 }
 
-fn protocol(version: MqttVersion, properties: &[String], clean: bool) -> Checked<Protocol> {
-    if version == MqttVersion::V311 {
-        return if properties.is_empty() {
-            Ok(Protocol::V311)
-        } else {
-            Err("--property is only possible with --mqtt-version 5".into())
-        };
+fn protocol(written: &Options) -> Checked<Protocol> {
+    let version = written.mqtt_version;
+    if version != MqttVersion::V5 && !written.property.is_empty() {
+        return Err("--property is only possible with --mqtt-version 5".into());
     }
-    let properties = mqtt::connect_properties(properties)?;
-    if properties.session_expiry_secs == 0 && !clean {
+    match version {
+        MqttVersion::V31 => return Ok(Protocol::V31),
+        MqttVersion::V311 => return Ok(Protocol::V311),
+        MqttVersion::V5 => {}
+    }
+    let properties = mqtt::connect_properties(&written.property, written.max_packet_size as u32)?;
+    if properties.session_expiry_secs == 0 && !written.clean_session {
         return Err("--property session-expiry-interval=0 ends the session with every connection, so messages would be lost: \
                     give it some seconds, or add --clean-session if that is wanted"
             .into());
     }
     Ok(Protocol::V5(properties))
+}
+
+fn will(written: &mut Options) -> Checked<Option<Will>> {
+    let Some(topic) = written.will_topic.take() else {
+        let given = [
+            ("--will-payload", written.will_payload.is_some()),
+            ("--will-qos", written.will_qos.is_some()),
+            ("--will-retain", written.will_retain.is_some()),
+        ];
+        return match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(format!("{flag} has no use without --will-topic: name one")),
+            None => Ok(None),
+        };
+    };
+    mqtt::check_topic("--will-topic", &topic)?;
+    let payload = written.will_payload.take().unwrap_or_default();
+    mqtt::check_size("--will-payload", &payload)?;
+    Ok(Some(Will {
+        topic,
+        payload,
+        qos: written.will_qos.unwrap_or(Qos::AtMostOnce),
+        retain: written.will_retain.unwrap_or(false),
+    }))
 }
 
 fn password(written: Option<Secret>, file: Option<&Path>) -> Checked<Option<Secret>> {

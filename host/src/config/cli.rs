@@ -121,7 +121,7 @@ pub struct Options {
     pub password_file: Option<PathBuf>,
 
     /// Version of MQTT.
-    #[arg(long, value_name = "3.1.1|5", default_value = "3.1.1", value_parser = mqtt_version, help_heading = MQTT)]
+    #[arg(long, value_name = "3.1|3.1.1|5", default_value = "3.1.1", value_parser = mqtt_version, help_heading = MQTT)]
     pub mqtt_version: MqttVersion,
 
     /// Use TLS; --tls-enabled=false for a plain-text server.
@@ -134,10 +134,37 @@ pub struct Options {
     #[arg(long, value_name = "FILE", help_heading = MQTT)]
     pub ca_file: Option<PathBuf>,
 
-    /// Quality of service to subscribe with: 0 at most once, 1 at least once.
+    /// Topic filter that an earlier run subscribed to and that is not wanted any more; repeatable.
     ///
-    /// Only at 1 does the MQTT server send again what was not yet safe in Kafka.
-    #[arg(long, value_name = "0|1", default_value = "1", value_parser = qos, help_heading = MQTT)]
+    /// The MQTT server goes on collecting messages for it in the session until it is unsubscribed.
+    #[arg(long, value_name = "FILTER", help_heading = MQTT)]
+    pub unsubscribe: Vec<String>,
+
+    /// Topic of the last will, which the MQTT server publishes when the connection breaks.
+    ///
+    /// It is not published when this program stops cleanly.
+    #[arg(long, value_name = "TOPIC", help_heading = MQTT)]
+    pub will_topic: Option<String>,
+
+    /// Payload of the last will; empty if not given.
+    #[arg(long, value_name = "TEXT", help_heading = MQTT)]
+    pub will_payload: Option<String>,
+
+    /// Quality of service of the last will [default: 0].
+    #[arg(long, value_name = "0|1|2", value_parser = qos, help_heading = MQTT)]
+    pub will_qos: Option<Qos>,
+
+    /// Have the last will retained [default: false].
+    #[arg(long, value_name = "true|false", help_heading = MQTT)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub will_retain: Option<bool>,
+
+    /// Quality of service to subscribe with: 0 at most once, 1 at least once, 2 exactly once.
+    ///
+    /// At 1 and 2 the MQTT server sends again what was not yet safe in Kafka. At 2 nothing that it sends
+    /// again becomes a second record while this program runs and the server keeps the session.
+    #[arg(long, value_name = "0|1|2", default_value = "1", value_parser = qos, help_heading = MQTT)]
     pub qos: Qos,
 
     /// Discard an earlier session of this client id when connecting.
@@ -152,7 +179,10 @@ pub struct Options {
     ///
     /// session-expiry-interval: seconds that the server keeps the session without a connection (default
     /// 86400, one day; 4294967295 for ever). receive-maximum: messages that it may send before they are
-    /// acknowledged, 1 to 65535 (default 65535). user.NAME: a user property.
+    /// acknowledged, 1 to 65535 (default 65535). maximum-packet-size: largest packet that it may send, in
+    /// bytes (default and at most --max-packet-size). request-response-information and
+    /// request-problem-information: 0 or 1. user.NAME: a user property. authentication-method, and
+    /// authentication-data, a text or base64:DATA: for methods that take one step.
     #[arg(long, value_name = "NAME=VALUE", help_heading = MQTT)]
     pub property: Vec<String>,
 
@@ -245,6 +275,7 @@ const RUNNING: &str = "Running";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MqttVersion {
+    V31,
     V311,
     V5,
 }
@@ -298,8 +329,8 @@ fn mqtt_version(text: &str) -> Result<MqttVersion, String> {
     match text {
         "3.1.1" => Ok(MqttVersion::V311),
         "5" | "5.0" => Ok(MqttVersion::V5),
-        "3.1" => Err("MQTT 3.1 is not supported yet: use 3.1.1 or 5".into()),
-        _ => Err("the versions are 3.1.1 and 5".into()),
+        "3.1" => Ok(MqttVersion::V31),
+        _ => Err("the versions are 3.1, 3.1.1 and 5".into()),
     }
 }
 
@@ -307,10 +338,8 @@ fn qos(text: &str) -> Result<Qos, String> {
     match text {
         "0" => Ok(Qos::AtMostOnce),
         "1" => Ok(Qos::AtLeastOnce),
-        "2" => Err("QoS 2 is not supported yet: use 1, at which the server sends a message again \
-                    until Kafka has it"
-            .into()),
-        _ => Err("the qualities of service are 0 and 1".into()),
+        "2" => Ok(Qos::ExactlyOnce),
+        _ => Err("the qualities of service are 0, 1 and 2".into()),
     }
 }
 

@@ -81,6 +81,9 @@ pub struct Source {
     pub protocol: Protocol,
     /// `None` is plain text.
     pub tls: Option<Tls>,
+    /// Topic filters to end the session's subscriptions to; none of them is in `topics`.
+    pub unsubscribe: Vec<String>,
+    pub will: Option<Will>,
     /// The highest that is subscribed with.
     pub qos: Qos,
     /// Discard what a session of this client id holds when connecting (MQTT 5: Clean Start).
@@ -94,6 +97,8 @@ pub struct Source {
 /// Version of MQTT, with what only that version has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
+    /// MQTT 3.1.
+    V31,
     /// MQTT 3.1.1.
     V311,
     V5(ConnectProperties),
@@ -107,8 +112,27 @@ pub struct ConnectProperties {
     pub session_expiry_secs: u32,
     /// How many QoS 1 and 2 messages the server may send before they are acknowledged; not 0.
     pub receive_maximum: u16,
+    /// Largest packet that the server may send, in bytes; not 0, and at most
+    /// [`Source::max_packet_size`].
+    pub max_packet_size: u32,
+    pub request_response_information: Option<bool>,
+    pub request_problem_information: Option<bool>,
     /// In the order given.
     pub user: Vec<(String, String)>,
+    pub authentication_method: Option<String>,
+    /// Only with a method; may be a secret.
+    pub authentication_data: Option<Vec<u8>>,
+}
+
+/// What the server publishes when the connection breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Will {
+    /// Without wildcards.
+    pub topic: String,
+    /// At most 65,535 bytes.
+    pub payload: String,
+    pub qos: Qos,
+    pub retain: bool,
 }
 
 /// How the MQTT server is authenticated.

@@ -4,6 +4,9 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::ConnectProperties;
 
 /// Longest text that MQTT can carry, in bytes.
@@ -13,11 +16,11 @@ const MAX_TEXT: usize = 65_535;
 const DEFAULT_SESSION_EXPIRY_SECS: u32 = 86_400;
 
 /// Checks a topic filter (MQTT-4.7.1, and MQTT 5 4.8.2 for shared subscriptions).
-pub fn check_filter(filter: &str) -> Result<(), String> {
-    check_text("--topic", filter)?;
-    let named = |what: &str| Err(format!("--topic {filter:?} {what}"));
+pub fn check_filter(flag: &str, filter: &str) -> Result<(), String> {
+    check_text(flag, filter)?;
+    let named = |what: &str| Err(format!("{flag} {filter:?} {what}"));
     if filter.is_empty() {
-        return Err("--topic is empty: name at least one level, or '#' for everything".into());
+        return Err(format!("{flag} is empty: name at least one level, or '#' for everything"));
     }
     let mut levels = filter;
     if let Some(shared) = filter.strip_prefix("$share/") {
@@ -50,51 +53,120 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks a text that goes into an MQTT packet (MQTT-1.5.4).
-pub fn check_text(flag: &str, text: &str) -> Result<(), String> {
+/// Checks the name of a topic to publish to (MQTT-4.7.1-1).
+pub fn check_topic(flag: &str, topic: &str) -> Result<(), String> {
+    check_text(flag, topic)?;
+    if topic.is_empty() {
+        return Err(format!("{flag} is empty: name at least one level"));
+    }
+    if topic.contains(['+', '#']) {
+        return Err(format!("{flag} {topic:?} has a wildcard: name one topic"));
+    }
+    Ok(())
+}
+
+/// Checks that a text or its bytes fit into an MQTT packet (MQTT-1.5.4).
+pub fn check_size(flag: &str, text: &str) -> Result<(), String> {
     if text.len() > MAX_TEXT {
         return Err(format!("{flag} has {} bytes: MQTT takes at most {MAX_TEXT}", text.len()));
     }
+    Ok(())
+}
+
+/// Checks a text that goes into an MQTT packet (MQTT-1.5.4).
+pub fn check_text(flag: &str, text: &str) -> Result<(), String> {
+    check_size(flag, text)?;
     if text.contains('\0') {
         return Err(format!("{flag} holds a NUL character, which MQTT forbids"));
     }
     Ok(())
 }
 
-/// Reads `--property NAME=VALUE`s.
-pub fn connect_properties(given: &[String]) -> Result<ConnectProperties, String> {
-    let (mut expiry, mut maximum, mut user) = (None, None, Vec::new());
+/// Reads `--property NAME=VALUE`s; `largest` is the largest packet taken, in bytes.
+pub fn connect_properties(given: &[String], largest: u32) -> Result<ConnectProperties, String> {
+    let mut properties = ConnectProperties {
+        session_expiry_secs: DEFAULT_SESSION_EXPIRY_SECS,
+        receive_maximum: u16::MAX,
+        max_packet_size: largest,
+        request_response_information: None,
+        request_problem_information: None,
+        user: Vec::new(),
+        authentication_method: None,
+        authentication_data: None,
+    };
+    let mut seen: Vec<&str> = Vec::with_capacity(given.len());
     for property in given {
         let Some((name, value)) = property.split_once('=') else {
             return Err(format!("--property {property:?} has no value: write NAME=VALUE"));
         };
-        let twice = match (name, name.strip_prefix("user.")) {
-            ("session-expiry-interval", _) => {
-                expiry.replace(number(name, value, 0..=u32::MAX)?).is_some()
-            }
-            ("receive-maximum", _) => maximum.replace(number(name, value, 1..=u16::MAX)?).is_some(),
-            (_, Some(user_name)) if !user_name.is_empty() => {
-                check_text("--property", user_name)?;
-                check_text("--property", value)?;
-                user.push((user_name.to_owned(), value.to_owned()));
-                false
-            }
-            _ => {
-                return Err(format!(
-                    "--property {name:?} is not known: there are session-expiry-interval, \
-                     receive-maximum and user.NAME"
-                ));
-            }
-        };
-        if twice {
+        if let Some(user_name) = name.strip_prefix("user.").filter(|name| !name.is_empty()) {
+            check_text("--property", user_name)?;
+            check_text("--property", value)?;
+            properties.user.push((user_name.to_owned(), value.to_owned()));
+            continue;
+        }
+        if seen.contains(&name) {
             return Err(format!("--property {name} is given twice: keep one"));
         }
+        seen.push(name);
+        match name {
+            "session-expiry-interval" => {
+                properties.session_expiry_secs = number(name, value, 0..=u32::MAX)?;
+            }
+            "receive-maximum" => properties.receive_maximum = number(name, value, 1..=u16::MAX)?,
+            "maximum-packet-size" => {
+                properties.max_packet_size = number(name, value, 128..=largest)?;
+            }
+            "request-response-information" => {
+                properties.request_response_information = Some(number(name, value, 0..=1)? == 1);
+            }
+            "request-problem-information" => {
+                properties.request_problem_information = Some(number(name, value, 0..=1)? == 1);
+            }
+            "authentication-method" => {
+                check_text("--property authentication-method", value)?;
+                properties.authentication_method = Some(value.to_owned());
+            }
+            "authentication-data" => {
+                properties.authentication_data = Some(authentication_data(value)?);
+            }
+            _ => return Err(unknown(name)),
+        }
     }
-    Ok(ConnectProperties {
-        session_expiry_secs: expiry.unwrap_or(DEFAULT_SESSION_EXPIRY_SECS),
-        receive_maximum: maximum.unwrap_or(u16::MAX),
-        user,
-    })
+    if properties.authentication_data.is_some() && properties.authentication_method.is_none() {
+        return Err("--property authentication-data has no use without authentication-method: \
+                    name the method (MQTT 5, 3.1.2.11.10)"
+            .into());
+    }
+    Ok(properties)
+}
+
+fn unknown(name: &str) -> String {
+    if name == "topic-alias-maximum" {
+        return "--property topic-alias-maximum is not offered: topics come in full".into();
+    }
+    format!(
+        "--property {name:?} is not known: there are session-expiry-interval, receive-maximum, \
+         maximum-packet-size, request-response-information, request-problem-information, \
+         authentication-method, authentication-data and user.NAME"
+    )
+}
+
+/// The messages never show it: it may be a secret.
+fn authentication_data(value: &str) -> Result<Vec<u8>, String> {
+    let bytes = match value.strip_prefix("base64:") {
+        Some(encoded) => STANDARD
+            .decode(encoded)
+            .map_err(|_| "--property authentication-data is not valid base64 after base64:")?,
+        None => value.as_bytes().to_vec(),
+    };
+    if bytes.len() > MAX_TEXT {
+        let size = bytes.len();
+        return Err(format!(
+            "--property authentication-data has {size} bytes: MQTT takes at most {MAX_TEXT}"
+        ));
+    }
+    Ok(bytes)
 }
 
 fn number<N>(name: &str, value: &str, range: RangeInclusive<N>) -> Result<N, String>
@@ -137,9 +209,9 @@ mod tests {
             "$share",
             "a/$share",
         ] {
-            assert_eq!(check_filter(filter), Ok(()), "{filter}");
+            assert_eq!(check_filter("--topic", filter), Ok(()), "{filter}");
         }
-        assert_eq!(check_filter(&"x".repeat(MAX_TEXT)), Ok(()));
+        assert_eq!(check_filter("--topic", &"x".repeat(MAX_TEXT)), Ok(()));
     }
 
     #[test]
@@ -163,7 +235,7 @@ mod tests {
             ("$share/group/a#", "'#' stands alone"),
             (&"x".repeat(MAX_TEXT + 1), "65536 bytes"),
         ] {
-            let error = check_filter(filter).expect_err("a bad filter");
+            let error = check_filter("--topic", filter).expect_err("a bad filter");
             assert!(error.contains(rule), "{error}");
         }
     }

@@ -133,7 +133,11 @@ fn every_option_of_the_source_is_taken() {
     let config = config_of(
         "--topic $share/g/other/+ --username u --password p --mqtt-version 5 --tls-enabled=false
          --property session-expiry-interval=4294967295 --property receive-maximum=20
-         --property user.a=b=c --property user.a= --qos 0 --clean-session
+         --property user.a=b=c --property user.a= --property maximum-packet-size=128
+         --property request-response-information=1 --property request-problem-information=0
+         --property authentication-method=K8S-SAT --property authentication-data=base64:AP8=
+         --unsubscribe old/# --unsubscribe $share/g/old --will-topic state/plant-1
+         --will-payload gone --will-qos 1 --will-retain --qos 0 --clean-session
          --max-packet-size 268435460 --keep-alive 0",
     );
     let source = &config.source;
@@ -143,8 +147,21 @@ fn every_option_of_the_source_is_taken() {
     let properties = ConnectProperties {
         session_expiry_secs: u32::MAX,
         receive_maximum: 20,
+        max_packet_size: 128,
+        request_response_information: Some(true),
+        request_problem_information: Some(false),
         user: vec![("a".into(), "b=c".into()), ("a".into(), String::new())],
+        authentication_method: Some("K8S-SAT".into()),
+        authentication_data: Some(vec![0, 0xff]),
     };
+    assert_eq!(source.unsubscribe, ["old/#", "$share/g/old"]);
+    let will = Will {
+        topic: "state/plant-1".into(),
+        payload: "gone".into(),
+        qos: Qos::AtLeastOnce,
+        retain: true,
+    };
+    assert_eq!(source.will, Some(will));
     assert_eq!(source.protocol, Protocol::V5(properties));
     assert!(source.tls.is_none() && source.clean_session);
     assert_eq!(source.qos, Qos::AtMostOnce);
@@ -239,7 +256,7 @@ fn the_command_line_wins_over_the_environment() {
 #[test]
 fn values_from_the_environment_are_checked_too() {
     let problem = read_with(&REQUIRED, &[("HOST_QOS", "7")]).expect_err("a wrong value");
-    assert_says(&problem, &["--qos", "7", "0 and 1"]);
+    assert_says(&problem, &["--qos", "7", "0, 1 and 2"]);
 }
 
 #[test]
@@ -299,9 +316,9 @@ fn numbers_out_of_range_are_refused() {
         assert_says(&problem_with(flag, value), &[flag, value, range]);
     }
     for (flag, value, range) in [
-        ("--qos", "3", "0 and 1"),
-        ("--qos", "x", "0 and 1"),
-        ("--mqtt-version", "4", "3.1.1 and 5"),
+        ("--qos", "3", "0, 1 and 2"),
+        ("--qos", "x", "0, 1 and 2"),
+        ("--mqtt-version", "4", "3.1, 3.1.1 and 5"),
         ("--keep-alive", "4", "5 to 65535"),
         ("--keep-alive", "65536", "5 to 65535"),
         ("--max-packet-size", "127", "128 to 268435460"),
@@ -327,12 +344,26 @@ fn numbers_out_of_range_are_refused() {
 }
 
 #[test]
-fn what_is_to_come_says_so() {
-    assert_says(&problem(&["--qos", "2"]), &["QoS 2 is not supported yet", "use 1"]);
-    assert_says(
-        &problem(&["--mqtt-version", "3.1"]),
-        &["MQTT 3.1 is not supported yet", "3.1.1 or 5"],
-    );
+fn a_last_will_is_whole_or_absent() {
+    assert_eq!(config(&[]).source.will, None);
+    for flag in ["--will-payload=x", "--will-qos=1", "--will-retain"] {
+        let name = flag.split('=').next().expect("a name");
+        assert_says(&problem(&[flag]), &[name, "--will-topic"]);
+    }
+    for (topic, words) in [("", "is empty"), ("a/#", "wildcard"), ("+", "wildcard")] {
+        assert_says(&problem(&["--will-topic", topic]), &["--will-topic", words]);
+    }
+    let long = "x".repeat(65_536);
+    let problem = problem(&["--will-topic", "t", "--will-payload", &long]);
+    assert_says(&problem, &["--will-payload", "65536 bytes"]);
+}
+
+#[test]
+fn a_filter_is_either_wanted_or_not() {
+    let no_filter = problem(&["--unsubscribe", "a#"]);
+    let problem = problem(&["--unsubscribe", "plant/#"]);
+    assert_says(&problem, &["--unsubscribe", "plant/#", "keep one"]);
+    assert_says(&no_filter, &["--unsubscribe", "'#'"]);
 }
 
 #[test]
@@ -395,7 +426,12 @@ fn a_password_needs_no_user_name_with_mqtt_5() {
     let day = ConnectProperties {
         session_expiry_secs: 86_400,
         receive_maximum: 65_535,
+        max_packet_size: 16 << 20,
+        request_response_information: None,
+        request_problem_information: None,
         user: Vec::new(),
+        authentication_method: None,
+        authentication_data: None,
     };
     assert_eq!(config.source.protocol, Protocol::V5(day));
 }
@@ -408,7 +444,14 @@ fn connect_properties_are_checked() {
         ("receive-maximum=", "from 1 to 65535"),
         ("session-expiry-interval=-1", "from 0 to 4294967295"),
         ("session-expiry-interval=4294967296", "from 0 to 4294967295"),
-        ("topic-alias-maximum=1", "is not known"),
+        ("topic-alias-maximum=1", "is not offered"),
+        ("maximum-packet-size=16777217", "from 128 to 16777216"),
+        ("maximum-packet-size=0", "from 128 to 16777216"),
+        ("request-response-information=2", "from 0 to 1"),
+        ("request-problem-information=yes", "from 0 to 1"),
+        ("authentication-data=x", "authentication-method"),
+        ("authentication-data=base64:?", "base64"),
+        ("will-delay-interval=1", "is not known"),
         ("user.=x", "is not known"),
         ("receive-maximum", "NAME=VALUE"),
     ] {

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::dial::Stream;
 use super::input::Input;
-use super::packet::{self, Incoming, Malformed, Version};
+use super::packet::{self, Incoming, Malformed, ServerLimits, Version};
 use super::{Broken, Control, Downstream, Settings, Source};
 
 /// How long CONNACK, SUBACK and the answer to a ping may take.
@@ -21,6 +21,9 @@ const TICK: Duration = Duration::from_millis(250);
 const OUTPUT_LIMIT: usize = 256 * 1024;
 
 pub(super) const SUBSCRIBE_ID: u16 = 1;
+pub(super) const UNSUBSCRIBE_ID: u16 = 2;
+
+const AUTH: &str = "it wants a further step of authentication (AUTH), and only methods that need none work here; see --property authentication-method";
 
 /// How a connection ended.
 pub(super) enum End {
@@ -35,7 +38,9 @@ pub(super) struct Connection {
     pub(super) output: BytesMut,
     pub(super) version: Version,
     pub(super) max_packet_size: usize,
-    pub(super) session_present: bool,
+    /// MQTT 3.1 does not say.
+    pub(super) session_present: Option<bool>,
+    /// The subscription has been granted.
     pub(super) subscribed: bool,
     /// Zero: no pings.
     keep_alive: Duration,
@@ -67,7 +72,7 @@ impl Connection {
             output: BytesMut::new(),
             version: settings.hello.version,
             max_packet_size: settings.max_packet_size,
-            session_present: false,
+            session_present: None,
             subscribed: false,
             keep_alive: Duration::from_secs(settings.hello.keep_alive.into()),
             opened: now,
@@ -78,16 +83,37 @@ impl Connection {
             needed: 2,
         };
         packet::connect(&settings.hello, &mut connection.output)?;
-        timeout(PATIENCE, connection.handshake(settings.server.tls.is_some())).await.map_err(
-            |_| Broken::passing("it accepts the connection and does not answer CONNECT in 10 s"),
-        )??;
-        let (filters, qos) = (&settings.filters, settings.qos);
-        packet::subscribe(connection.version, SUBSCRIBE_ID, filters, qos, &mut connection.output)?;
+        let handshake = connection.handshake(settings.server.tls.is_some());
+        let limits = timeout(PATIENCE, handshake).await.map_err(|_| {
+            Broken::passing("it accepts the connection and does not answer CONNECT in 10 s")
+        })??;
+        connection.subscribe(settings, &limits)?;
         Ok(connection)
     }
 
+    /// Sends the subscription, and takes back what is no longer wanted.
+    fn subscribe(&mut self, settings: &Settings, limits: &ServerLimits) -> Result<(), Broken> {
+        let Settings { hello, filters, unsubscribe, qos, .. } = settings;
+        limits.check(filters)?;
+        limits.tell(hello.properties.session_expiry);
+        let output = &mut self.output;
+        // Before the new ones, so that a filter never counts twice.
+        if !unsubscribe.is_empty() && self.session_present != Some(false) {
+            packet::unsubscribe(self.version, UNSUBSCRIBE_ID, unsubscribe, output)?;
+        }
+        let before = output.len();
+        packet::subscribe(self.version, SUBSCRIBE_ID, filters, *qos, output)?;
+        let (size, limit) = (output.len() - before, limits.max_packet_size);
+        if let Some(limit) = limit.filter(|limit| size > *limit as usize) {
+            return Err(Broken::permanent(format!(
+                "it takes packets of up to {limit} bytes, and the subscription needs {size}; name fewer or shorter --topic"
+            )));
+        }
+        Ok(())
+    }
+
     /// Sends CONNECT and reads CONNACK.
-    async fn handshake(&mut self, tls: bool) -> Result<(), Broken> {
+    async fn handshake(&mut self, tls: bool) -> Result<ServerLimits, Broken> {
         let failed =
             |error: std::io::Error| Broken::passing(format!("the connection failed: {error}"));
         while !self.output.is_empty() {
@@ -96,21 +122,25 @@ impl Connection {
         loop {
             if let Ok(frame) = packet::frame(self.input.bytes(), self.max_packet_size)? {
                 let size = frame.whole.len();
-                let Incoming::ConnAck(ack) = packet::incoming(self.version, &frame)? else {
-                    return Err(Broken::passing(
-                        "it answered CONNECT with another packet than CONNACK",
-                    ));
+                let ack = match packet::incoming(self.version, &frame)? {
+                    Incoming::ConnAck(ack) => ack,
+                    Incoming::Auth => return Err(Broken::permanent(AUTH)),
+                    _ => {
+                        return Err(Broken::passing(
+                            "it answered CONNECT with another packet than CONNACK",
+                        ));
+                    }
                 };
                 self.input.consume(size);
-                ack.answer.map_err(|refusal| Broken {
-                    what: format!("connection refused: {}", refusal.reason),
-                    permanent: refusal.permanent,
+                ack.answer.map_err(|refusal| {
+                    let what = format!("connection refused: {}", refusal.reason);
+                    if refusal.permanent { Broken::permanent(what) } else { Broken::passing(what) }
                 })?;
                 self.session_present = ack.session_present;
-                if let Some(seconds) = ack.server_keep_alive {
+                if let Some(seconds) = ack.limits.keep_alive {
                     self.keep_alive = Duration::from_secs(seconds.into());
                 }
-                return Ok(());
+                return Ok(ack.limits);
             }
             let read = self.stream.reader.read(self.input.space(2)).await.map_err(failed)?;
             if read == 0 {
@@ -163,6 +193,42 @@ impl Connection {
     }
 }
 
+impl ServerLimits {
+    /// Whether the server can do what the subscription needs.
+    fn check(&self, filters: &[String]) -> Result<(), Broken> {
+        let find = |unable: bool, asks: fn(&str) -> bool| {
+            filters.iter().find(|filter| unable && asks(filter))
+        };
+        let shared = find(self.no_shared_subscriptions, |filter| filter.starts_with("$share/"));
+        let wildcard = find(self.no_wildcards, |filter| filter.contains(['+', '#']));
+        match (shared, wildcard) {
+            (Some(filter), _) => Err(Broken::permanent(format!(
+                "it has no shared subscriptions: write the filter {filter:?} without $share/GROUP/"
+            ))),
+            (None, Some(filter)) => Err(Broken::permanent(format!(
+                "it takes no wildcards in topic filters: name the topics that {filter:?} stands for"
+            ))),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Says what the user may want to know. `asked` is how long the session was to be kept.
+    fn tell(&self, asked: u32) {
+        if let Some(kept) = self.session_expiry.filter(|kept| *kept < asked) {
+            tracing::warn!(
+                "the MQTT server keeps the session for {kept} s after a connection, not for {asked} s: \
+                 what is published during a longer absence is lost"
+            );
+        }
+        if let Some(information) = &self.response_information {
+            tracing::info!("the MQTT server's response information is {information:?}");
+        }
+        if let Some(reason) = &self.reason {
+            tracing::info!("the MQTT server says {reason:?}");
+        }
+    }
+}
+
 impl<D: Downstream> Source<D> {
     /// Serves a connection until it ends.
     pub(super) async fn serve(&mut self, mut connection: Connection) -> End {
@@ -182,18 +248,21 @@ impl<D: Downstream> Source<D> {
                 return self.disconnect(connection).await;
             }
             self.take_in(connection, draining)?;
+            if connection.subscribed && self.outage.is_some() {
+                self.connected(connection.session_present == Some(true));
+            }
             let reading = !connection.paused && connection.output.len() < OUTPUT_LIMIT;
             let Connection { stream, input, output, needed, .. } = connection;
             tokio::select! {
                 biased;
                 () = self.wake.notified() => {}
                 written = stream.writer.write(output), if !output.is_empty() => match written {
-                    Ok(0) => return Err(Broken::passing("it closed the connection")),
+                    Ok(0) => return Err(Broken::hung_up()),
                     Ok(written) => connection.sent(written),
                     Err(error) => return Err(Broken::passing(format!("the connection failed: {error}"))),
                 },
                 read = stream.reader.read(input.space(*needed)), if reading => match read {
-                    Ok(0) => return Err(Broken::passing("it closed the connection")),
+                    Ok(0) => return Err(Broken::hung_up()),
                     Ok(read) => {
                         input.filled(read);
                         connection.ping_sent = None;

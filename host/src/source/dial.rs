@@ -77,6 +77,15 @@ impl Tls {
 }
 
 impl Server {
+    /// `HOST:PORT`, for messages.
+    pub fn name(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
     /// Connects to the first address that answers.
     pub(super) async fn dial(&self) -> Result<Stream, Broken> {
         let tcp = self.tcp().await?;

@@ -12,9 +12,11 @@
 mod connection;
 mod dial;
 mod input;
+mod outage;
 pub mod packet;
 mod receive;
 mod ring;
+mod session;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,11 +25,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
-use crate::message::{Publish, Qos, Sequence};
+use crate::message::{ConnectionEvent, ConnectionOutcome, Publish, Qos, Sequence};
 use connection::{Connection, End};
 pub use dial::{Server, Tls};
-use packet::Hello;
+use outage::Outage;
+use packet::{Hello, Version};
 use ring::Ring;
+use session::Session;
 
 /// The longest pause between two attempts to connect. A connection that lasted longer makes the
 /// next pause a short one again; one that did not may be part of a quarrel over a client id.
@@ -50,8 +54,8 @@ pub trait Downstream: Send + 'static {
     fn confirmed(&mut self) -> &[Sequence];
     /// Counts acknowledgements that have been written.
     fn acknowledged(&mut self, messages: u64);
-    /// Counts a connection made after the first.
-    fn reconnected(&mut self);
+    /// News of the connection.
+    fn connection_event(&mut self, event: ConnectionEvent);
 }
 
 /// What the source is to do.
@@ -67,6 +71,8 @@ pub struct Settings {
     pub server: Server,
     pub hello: Hello,
     pub filters: Vec<String>,
+    /// Filters that an earlier session may have subscribed to and that are no longer wanted.
+    pub unsubscribe: Vec<String>,
     pub qos: Qos,
     /// Largest packet taken, in bytes.
     pub max_packet_size: usize,
@@ -76,17 +82,31 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     what: String,
+    nature: Nature,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Passing,
     /// Trying again with the same options cannot help.
-    permanent: bool,
+    Permanent,
+    /// The server closed the connection without a word.
+    HungUp,
+    /// Another client has connected with the same client id.
+    TakenOver,
 }
 
 impl Broken {
     fn permanent(what: impl Into<String>) -> Self {
-        Self { what: what.into(), permanent: true }
+        Self { what: what.into(), nature: Nature::Permanent }
     }
 
     fn passing(what: impl Into<String>) -> Self {
-        Self { what: what.into(), permanent: false }
+        Self { what: what.into(), nature: Nature::Passing }
+    }
+
+    fn hung_up() -> Self {
+        Self { what: "it closed the connection".to_owned(), nature: Nature::HungUp }
     }
 }
 
@@ -95,11 +115,16 @@ pub struct Source<D> {
     settings: Settings,
     downstream: D,
     ring: Ring,
+    session: Session,
     /// Notified when something was confirmed, or credit came back.
     wake: Arc<Notify>,
     control: watch::Receiver<Control>,
     /// A subscription has been granted since the program started.
     established: bool,
+    /// Attempts to connect since the last connection ended.
+    attempt: u32,
+    /// `None` while messages may flow.
+    outage: Option<Outage>,
 }
 
 impl<D: Downstream> Source<D> {
@@ -109,7 +134,17 @@ impl<D: Downstream> Source<D> {
         wake: Arc<Notify>,
         control: watch::Receiver<Control>,
     ) -> Self {
-        Self { settings, downstream, ring: Ring::default(), wake, control, established: false }
+        Self {
+            settings,
+            downstream,
+            ring: Ring::default(),
+            session: Session::default(),
+            wake,
+            control,
+            established: false,
+            attempt: 0,
+            outage: None,
+        }
     }
 
     /// Carries messages until it is told to drain and has done so.
@@ -118,62 +153,123 @@ impl<D: Downstream> Source<D> {
     /// If the server cannot be used as configured, and never could since the program started.
     pub async fn run(mut self) -> Result<(), String> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        self.warn_about_the_client_id();
         loop {
             let began = Instant::now();
+            self.attempt += 1;
             let broken = match self.connect_and_serve().await {
                 Ok(End::Drained) => return Ok(()),
                 Ok(End::Broken(broken)) | Err(broken) => broken,
             };
             self.ring.next_epoch();
-            let server = format!("{}:{}", self.settings.server.host, self.settings.server.port);
-            if broken.permanent && !self.established {
-                return Err(format!("MQTT server {server}: {}", broken.what));
+            let lost = self.outage.is_none();
+            let reason = self.explain(&broken, began.elapsed());
+            self.tell(ConnectionOutcome::Failed {
+                reason: reason.clone(),
+                permanent: broken.nature == Nature::Permanent,
+                lost,
+            });
+            if lost {
+                self.attempt = 0;
             }
-            if began.elapsed() > LONGEST_PAUSE {
+            if broken.nature == Nature::Permanent && !self.established {
+                return Err(format!("MQTT server {}: {reason}", self.settings.server.name()));
+            }
+            // Whoever takes the session over will do so again.
+            if began.elapsed() > LONGEST_PAUSE && broken.nature != Nature::TakenOver {
                 backoff.reset();
             }
             let pause = backoff.next_pause();
-            tracing::warn!(
-                "MQTT server {server}: {}; trying again in {:.1} s",
-                broken.what,
-                pause.as_secs_f32()
-            );
-            if self.wait(pause).await == Control::Drain {
+            let control = self.control.clone();
+            let server = &self.settings.server;
+            let outage = self.outage.get_or_insert_with(|| Outage::new(server.name()));
+            outage.goes_on(&reason, pause);
+            if outage.during(wait(pause, control)).await == Control::Drain {
                 self.drain_without_connection().await;
                 return Ok(());
             }
         }
     }
 
+    /// MQTT 3.1 has short client ids; many servers take longer ones all the same.
+    fn warn_about_the_client_id(&self) {
+        const LONGEST: usize = 23;
+        let Hello { version, client_id, .. } = &self.settings.hello;
+        let length = client_id.chars().count();
+        if *version == Version::V3_1 && length > LONGEST {
+            tracing::warn!(
+                "--client-id {client_id:?} has {length} characters, and MQTT 3.1 allows {LONGEST}: the server may refuse it"
+            );
+        }
+    }
+
+    /// What broke the connection, with what may be behind it.
+    fn explain(&self, broken: &Broken, lasted: Duration) -> String {
+        let client_id = &self.settings.hello.client_id;
+        // Before MQTT 5 a server does not say why it closes.
+        let wordless = self.settings.hello.version != Version::V5;
+        match broken.nature {
+            Nature::TakenOver => format!(
+                "another client has connected with the client id {client_id:?}, so the server closed this connection ({}); \
+                 give each running client a --client-id of its own",
+                broken.what
+            ),
+            Nature::HungUp if wordless && self.outage.is_none() && lasted < LONGEST_PAUSE => {
+                format!(
+                    "{}; if this repeats, another client may be using the client id {client_id:?}",
+                    broken.what
+                )
+            }
+            _ => broken.what.clone(),
+        }
+    }
+
+    fn tell(&mut self, outcome: ConnectionOutcome) {
+        self.downstream.connection_event(ConnectionEvent {
+            server: self.settings.server.name(),
+            client_id: self.settings.hello.client_id.clone(),
+            attempt: self.attempt,
+            reconnect: self.established,
+            outcome,
+        });
+    }
+
     async fn connect_and_serve(&mut self) -> Result<End, Broken> {
         let mut control = self.control.clone();
+        let server = &self.settings.server;
+        let outage = self.outage.get_or_insert_with(|| Outage::new(server.name()));
         let connected = tokio::select! {
-            connected = Connection::open(&self.settings) => connected,
+            connected = outage.during(Connection::open(&self.settings)) => connected,
             _ = control.wait_for(|control| *control == Control::Drain) => {
                 self.drain_without_connection().await;
                 return Ok(End::Drained);
             }
         };
         let connection = connected?;
-        if self.established {
-            self.downstream.reconnected();
-            if !connection.session_present && !self.settings.hello.clean_session {
-                tracing::warn!(
-                    "the MQTT server has lost the session: messages that it had for this client may be missing"
-                );
-            }
+        let Hello { clean_session, .. } = self.settings.hello;
+        self.session.resume(if clean_session { Some(false) } else { connection.session_present });
+        if self.established && connection.session_present == Some(false) && !clean_session {
+            tracing::warn!(
+                "the MQTT server has lost the session: messages that it had for this client may be missing"
+            );
         }
         Ok(self.serve(connection).await)
     }
 
-    /// Pauses; ends early if told to drain.
-    async fn wait(&mut self, pause: Duration) -> Control {
-        let told = self.control.wait_for(|control| *control == Control::Drain);
-        match timeout(pause, told).await {
-            // The sender lives as long as the program: without it there is nothing to carry for.
-            Ok(_) => Control::Drain,
-            Err(_) => Control::Run,
+    /// The subscription has been granted: messages flow.
+    fn connected(&mut self, session_present: bool) {
+        let Settings { server, filters, .. } = &self.settings;
+        tracing::info!(
+            "subscribed to {} at {}{}",
+            filters.join(", "),
+            server.name(),
+            if session_present { "; the session goes on" } else { "" }
+        );
+        if let Some(outage) = self.outage.take().filter(|_| self.established) {
+            tracing::info!("connected again, after {:.1} s", outage.length().as_secs_f32());
         }
+        self.tell(ConnectionOutcome::Connected { session_present });
+        self.established = true;
     }
 
     /// Waits until everything taken is in Kafka. Nothing can be acknowledged any more: the broker
@@ -194,5 +290,15 @@ impl<D: Downstream> Source<D> {
         for sequence in self.downstream.confirmed() {
             self.ring.confirm(*sequence);
         }
+    }
+}
+
+/// Pauses; ends early if told to drain.
+async fn wait(pause: Duration, mut control: watch::Receiver<Control>) -> Control {
+    let told = control.wait_for(|control| *control == Control::Drain);
+    match timeout(pause, told).await {
+        // The sender lives as long as the program: without it there is nothing to carry for.
+        Ok(_) => Control::Drain,
+        Err(_) => Control::Run,
     }
 }

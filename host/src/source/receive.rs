@@ -4,9 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 
-use super::connection::{Connection, SUBSCRIBE_ID};
+use super::connection::{Connection, SUBSCRIBE_ID, UNSUBSCRIBE_ID};
 use super::packet::{self, Frame, Incoming, Version};
-use super::{Broken, Downstream, Settings, Source};
+use super::{Broken, Downstream, Nature, Source};
 use crate::message::{Publish, Qos};
 
 /// How long reading stops for the sake of messages at QoS 0, which the broker would not keep.
@@ -71,9 +71,15 @@ impl<D: Downstream> Source<D> {
         received_at_ms: i64,
         starved: &mut Option<Instant>,
     ) -> Step {
+        if self.is_repetition(publish) {
+            return Step::Done;
+        }
         if self.downstream.has_credit(publish.qos) {
             *starved = None;
             let sequence = self.ring.push(publish.packet_id, publish.qos);
+            if publish.qos == Qos::ExactlyOnce {
+                self.session.take(publish.packet_id, sequence);
+            }
             self.downstream.take(sequence, received_at_ms, publish);
             return Step::Done;
         }
@@ -83,6 +89,29 @@ impl<D: Downstream> Source<D> {
             return Step::Done;
         }
         Step::Wait
+    }
+
+    /// Whether a message has been taken already; then all that is left to do is acknowledge it when
+    /// its time comes.
+    ///
+    /// At QoS 1 a packet id says nothing on a later connection, so what is sent again there is taken
+    /// again. Servers of MQTT 3.1 repeat also within a connection.
+    fn is_repetition(&mut self, publish: &Publish<'_>) -> bool {
+        let Publish { packet_id, qos, dup, .. } = *publish;
+        match qos {
+            Qos::AtMostOnce => false,
+            Qos::AtLeastOnce => dup && self.ring.is_outstanding(packet_id),
+            Qos::ExactlyOnce => {
+                let Some(place) = self.session.repeats(packet_id, dup) else { return false };
+                if !self.ring.is_outstanding(packet_id) {
+                    let place = self.ring.push_repetition(packet_id, qos, place);
+                    self.session.take(packet_id, place);
+                    // If Kafka has it, it can be acknowledged now.
+                    self.wake.notify_one();
+                }
+                true
+            }
+        }
     }
 
     /// While draining, a message at QoS 1 or 2 is let go unacknowledged, and the broker keeps it
@@ -108,17 +137,30 @@ impl<D: Downstream> Source<D> {
                 self.check_subscription(&granted)?;
                 *subscribed = true;
             }
-            Incoming::PubRel(packet_id) => packet::complete(packet_id, output),
-            Incoming::Disconnect(reason) => {
+            Incoming::UnsubAck { packet_id: UNSUBSCRIBE_ID, ended } => {
+                self.check_unsubscription(&ended);
+            }
+            Incoming::PubRel(packet_id) => {
+                self.session.release(packet_id);
+                packet::complete(packet_id, output);
+            }
+            Incoming::Disconnect { reason, taken_over: true } => {
+                return Err(Broken { what: reason, nature: Nature::TakenOver });
+            }
+            Incoming::Disconnect { reason, .. } => {
                 return Err(Broken::passing(format!("it closed the connection: {reason}")));
             }
             Incoming::ConnAck(_) => return Err(Broken::passing("it sent a second CONNACK")),
-            Incoming::SubAck { .. } | Incoming::PingResp | Incoming::Other => {}
+            Incoming::Auth => return Err(Broken::passing("it sent AUTH without being asked")),
+            Incoming::SubAck { .. }
+            | Incoming::UnsubAck { .. }
+            | Incoming::PingResp
+            | Incoming::Other => {}
         }
         Ok(Step::Done)
     }
 
-    fn check_subscription(&mut self, granted: &[Result<Qos, String>]) -> Result<(), Broken> {
+    fn check_subscription(&self, granted: &[Result<Qos, String>]) -> Result<(), Broken> {
         for (filter, granted) in self.settings.filters.iter().zip(granted) {
             match granted {
                 Err(reason) => {
@@ -132,10 +174,25 @@ impl<D: Downstream> Source<D> {
                 Ok(_) => {}
             }
         }
-        self.established = true;
-        let Settings { server, filters, .. } = &self.settings;
-        tracing::info!("subscribed to {} at {}:{}", filters.join(", "), server.host, server.port);
         Ok(())
+    }
+
+    fn check_unsubscription(&self, ended: &[Result<bool, String>]) {
+        for (index, filter) in self.settings.unsubscribe.iter().enumerate() {
+            match ended.get(index) {
+                Some(Ok(true)) | None => tracing::info!("unsubscribed from {filter:?}"),
+                Some(Ok(false)) => {
+                    tracing::info!(
+                        "there was no subscription to {filter:?}; --unsubscribe has no more use"
+                    );
+                }
+                Some(Err(reason)) => {
+                    tracing::warn!(
+                        "the MQTT server does not end the subscription to {filter:?}: {reason}"
+                    );
+                }
+            }
+        }
     }
 }
 

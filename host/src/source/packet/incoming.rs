@@ -16,11 +16,23 @@ pub enum Incoming {
         packet_id: u16,
         granted: Vec<Result<Qos, String>>,
     },
+    /// For each filter, in the order given: whether there was such a subscription, or why it could
+    /// not be ended. Empty before MQTT 5, where the server does not say.
+    UnsubAck {
+        packet_id: u16,
+        ended: Vec<Result<bool, String>>,
+    },
     /// The sender's half of QoS 2 (MQTT-4.3.3).
     PubRel(u16),
     PingResp,
     /// MQTT 5: the server says why it closes.
-    Disconnect(String),
+    Disconnect {
+        reason: String,
+        /// Another client has connected with the same client id.
+        taken_over: bool,
+    },
+    /// MQTT 5: the server wants a further step of authentication.
+    Auth,
     /// Nothing that a subscriber that does not publish must answer.
     Other,
 }
@@ -28,10 +40,29 @@ pub enum Incoming {
 /// The server's answer to CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnAck {
-    pub session_present: bool,
+    /// Whether the server has kept the session; MQTT 3.1 does not say.
+    pub session_present: Option<bool>,
     pub answer: Result<(), Refusal>,
-    /// MQTT 5: the keep-alive that the server wants instead, in seconds.
-    pub server_keep_alive: Option<u16>,
+    /// MQTT 5.
+    pub limits: ServerLimits,
+}
+
+/// What the server says about itself in CONNACK (MQTT 5, 3.2.2.3), as far as a subscriber cares.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// The keep-alive that the server wants instead, in seconds; 0 is none.
+    pub keep_alive: Option<u16>,
+    /// Largest packet that it takes, in bytes.
+    pub max_packet_size: Option<u32>,
+    /// How long it keeps the session, in seconds, if not as long as it was asked to.
+    pub session_expiry: Option<u32>,
+    /// It does not have shared subscriptions.
+    pub no_shared_subscriptions: bool,
+    /// It does not have wildcards in topic filters.
+    pub no_wildcards: bool,
+    /// The answer to a request for response information.
+    pub response_information: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// Why a server refused a connection.
@@ -48,14 +79,24 @@ pub fn incoming(version: Version, frame: &Frame<'_>) -> Result<Incoming, Malform
         (6, [high, low, ..]) => return Ok(Incoming::PubRel(u16::from_be_bytes([*high, *low]))),
         (13, []) => return Ok(Incoming::PingResp),
         // rumqttc takes a DISCONNECT without a reason for malformed; it is a normal one (MQTT 5, 3.14.2.1).
-        (14, []) => return Ok(Incoming::Disconnect("it gave no reason".to_owned())),
+        (14, []) => {
+            let reason = "it gave no reason".to_owned();
+            return Ok(Incoming::Disconnect { reason, taken_over: false });
+        }
+        (15, _) if version == Version::V5 => return Ok(Incoming::Auth),
         _ => {}
     }
+    // A server that does not know MQTT 5 says so in a CONNACK of its own version (MQTT 5, 4.13.1).
+    let version = match (frame.first >> 4, frame.body) {
+        (2, [_, 1..=5]) => Version::V3_1_1,
+        _ => version,
+    };
     let mut bytes = BytesMut::from(frame.whole);
     match version {
-        Version::V3_1_1 => {
+        Version::V3_1 | Version::V3_1_1 => {
             let packet = v4::Packet::read(&mut bytes, frame.whole.len());
-            packet.map(incoming_v4).map_err(|error| Malformed::new(error.to_string()))
+            let packet = packet.map_err(|error| Malformed::new(error.to_string()))?;
+            Ok(incoming_v4(packet, version))
         }
         Version::V5 => {
             let packet = v5::Packet::read(&mut bytes, None);
@@ -64,16 +105,17 @@ pub fn incoming(version: Version, frame: &Frame<'_>) -> Result<Incoming, Malform
     }
 }
 
-fn incoming_v4(packet: v4::Packet) -> Incoming {
+fn incoming_v4(packet: v4::Packet, version: Version) -> Incoming {
     match packet {
         v4::Packet::ConnAck(ack) => Incoming::ConnAck(ConnAck {
-            session_present: ack.session_present,
+            session_present: (version != Version::V3_1).then_some(ack.session_present),
             answer: match ack.code {
                 v4::ConnectReturnCode::Success => Ok(()),
                 code => Err(refusal_v4(code)),
             },
-            server_keep_alive: None,
+            limits: ServerLimits::default(),
         }),
+        v4::Packet::UnsubAck(ack) => Incoming::UnsubAck { packet_id: ack.pkid, ended: Vec::new() },
         v4::Packet::SubAck(ack) => Incoming::SubAck {
             packet_id: ack.pkid,
             granted: ack
@@ -118,17 +160,19 @@ fn refusal_v4(code: v4::ConnectReturnCode) -> Refusal {
 
 fn incoming_v5(packet: v5::Packet) -> Incoming {
     match packet {
-        v5::Packet::ConnAck(ack) => {
-            let properties = ack.properties.unwrap_or_else(no_connack_properties);
-            Incoming::ConnAck(ConnAck {
-                session_present: ack.session_present,
-                answer: match ack.code {
-                    v5::ConnectReturnCode::Success => Ok(()),
-                    code => Err(refusal_v5(code, properties.reason_string)),
-                },
-                server_keep_alive: properties.server_keep_alive,
-            })
-        }
+        v5::Packet::ConnAck(ack) => Incoming::ConnAck(connack_v5(ack)),
+        v5::Packet::UnsubAck(ack) => Incoming::UnsubAck {
+            packet_id: ack.pkid,
+            ended: ack
+                .reasons
+                .into_iter()
+                .map(|reason| match reason {
+                    v5::UnsubAckReason::Success => Ok(true),
+                    v5::UnsubAckReason::NoSubscriptionExisted => Ok(false),
+                    other => Err(words(&format!("{other:?}"))),
+                })
+                .collect(),
+        },
         v5::Packet::SubAck(ack) => Incoming::SubAck {
             packet_id: ack.pkid,
             granted: ack
@@ -141,49 +185,69 @@ fn incoming_v5(packet: v5::Packet) -> Incoming {
                 .collect(),
         },
         v5::Packet::Disconnect(disconnect) => {
-            let text = disconnect.properties.and_then(|properties| properties.reason_string);
-            Incoming::Disconnect(with_text(&words(&format!("{:?}", disconnect.reason_code)), text))
+            let code = disconnect.reason_code;
+            let (text, reference) = disconnect
+                .properties
+                .map_or((None, None), |given| (given.reason_string, given.server_reference));
+            Incoming::Disconnect {
+                reason: with_text(&words(&format!("{code:?}")), text) + &referred(reference),
+                taken_over: code == v5::DisconnectReasonCode::SessionTakenOver,
+            }
         }
         _ => Incoming::Other,
     }
 }
 
-const fn no_connack_properties() -> v5::ConnAckProperties {
-    v5::ConnAckProperties {
-        session_expiry_interval: None,
-        receive_max: None,
-        max_qos: None,
-        retain_available: None,
-        max_packet_size: None,
-        assigned_client_identifier: None,
-        topic_alias_max: None,
-        reason_string: None,
-        user_properties: Vec::new(),
-        wildcard_subscription_available: None,
-        subscription_identifiers_available: None,
-        shared_subscription_available: None,
-        server_keep_alive: None,
-        response_information: None,
-        server_reference: None,
-        authentication_method: None,
-        authentication_data: None,
+fn connack_v5(ack: v5::ConnAck) -> ConnAck {
+    let mut limits = ServerLimits::default();
+    let (mut text, mut reference) = (None, None);
+    if let Some(given) = ack.properties {
+        limits = ServerLimits {
+            keep_alive: given.server_keep_alive,
+            max_packet_size: given.max_packet_size,
+            session_expiry: given.session_expiry_interval,
+            no_shared_subscriptions: given.shared_subscription_available == Some(0),
+            no_wildcards: given.wildcard_subscription_available == Some(0),
+            response_information: given.response_information,
+            reason: given.reason_string.clone(),
+        };
+        (text, reference) = (given.reason_string, given.server_reference);
+    }
+    ConnAck {
+        session_present: Some(ack.session_present),
+        answer: match ack.code {
+            v5::ConnectReturnCode::Success => Ok(()),
+            code => Err(refusal_v5(code, text, reference)),
+        },
+        limits,
     }
 }
 
-fn refusal_v5(code: v5::ConnectReturnCode, text: Option<String>) -> Refusal {
+/// What to add where a server names another one to use.
+fn referred(reference: Option<String>) -> String {
+    reference.map_or_else(String::new, |other| format!("; it refers to {other:?}, see --server"))
+}
+
+fn refusal_v5(
+    code: v5::ConnectReturnCode,
+    text: Option<String>,
+    reference: Option<String>,
+) -> Refusal {
     use v5::ConnectReturnCode::{
-        BadUserNamePassword, Banned, ClientIdentifierNotValid, NotAuthorized,
-        UnsupportedProtocolVersion,
+        BadAuthenticationMethod, BadUserNamePassword, Banned, ClientIdentifierNotValid,
+        NotAuthorized, UnsupportedProtocolVersion,
     };
     let (cure, permanent) = match code {
         BadUserNamePassword => ("; see --username and --password", true),
         NotAuthorized => ("; see --username, --password and the server's access rules", true),
         UnsupportedProtocolVersion => ("; try another --mqtt-version", true),
         ClientIdentifierNotValid => ("; choose another --client-id", true),
+        BadAuthenticationMethod => ("; see --property authentication-method", true),
         Banned => ("", true),
         _ => ("", false),
     };
-    Refusal { reason: with_text(&words(&format!("{code:?}")), text) + cure, permanent }
+    let reason = with_text(&words(&format!("{code:?}")), text) + cure + &referred(reference);
+    Refusal { reason, permanent }
 }
 
 pub(super) fn with_text(reason: &str, text: Option<String>) -> String {

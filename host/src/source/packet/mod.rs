@@ -6,14 +6,18 @@ mod outgoing;
 #[cfg(test)]
 mod tests;
 
-pub use incoming::{ConnAck, Incoming, Refusal, incoming};
-pub use outgoing::{DISCONNECT, Hello, PING, acknowledge, complete, connect, subscribe};
+pub use incoming::{ConnAck, Incoming, Refusal, ServerLimits, incoming};
+pub use outgoing::{
+    ConnectProperties, DISCONNECT, Hello, PING, Will, acknowledge, complete, connect, subscribe,
+    unsubscribe,
+};
 
 use crate::message::{Properties, Publish, Qos};
 
 /// Version of the protocol that a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
+    V3_1,
     V3_1_1,
     V5,
 }

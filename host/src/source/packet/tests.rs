@@ -16,7 +16,7 @@ fn whole(bytes: &[u8]) -> Frame<'_> {
 fn written(version: Version, topic: &str, payload: &[u8], qos: u8) -> BytesMut {
     let mut bytes = BytesMut::new();
     match version {
-        Version::V3_1_1 => {
+        Version::V3_1 | Version::V3_1_1 => {
             let qos = rumqttc::qos(qos).expect("a QoS");
             let mut packet = v4::Publish::new(topic, qos, payload);
             (packet.pkid, packet.retain, packet.dup) = (7, true, true);
@@ -41,7 +41,7 @@ fn written(version: Version, topic: &str, payload: &[u8], qos: u8) -> BytesMut {
 
 #[test]
 fn what_rumqttc_writes_is_read_as_it_was_meant() {
-    for version in [Version::V3_1_1, Version::V5] {
+    for version in [Version::V3_1, Version::V3_1_1, Version::V5] {
         for qos in 0..=2 {
             for size in [0, 1, 100, 127, 128, 16_384, 70_000] {
                 let payload = vec![b'x'; size];
@@ -105,7 +105,7 @@ fn rubbish_is_refused_and_never_panics() {
         let mut bytes: Vec<u8> = (0..size + 2).map(|_| random()).collect();
         bytes[1] = size as u8;
         let frame = whole(&bytes);
-        for version in [Version::V3_1_1, Version::V5] {
+        for version in [Version::V3_1, Version::V3_1_1, Version::V5] {
             if is_publish(frame.first) {
                 drop(publish(version, &frame));
             } else {
@@ -139,4 +139,77 @@ fn acknowledgements_are_what_rumqttc_reads() {
 fn reasons_are_words() {
     assert_eq!(words("SessionTakenOver"), "session taken over");
     assert_eq!(with_text("not authorized", Some("no\n".to_owned())), "not authorized (\"no\\n\")");
+}
+
+fn hello(version: Version) -> Hello {
+    Hello {
+        version,
+        client_id: "c".repeat(150),
+        clean_session: false,
+        keep_alive: 30,
+        username: Some("u".to_owned()),
+        password: Some("p".to_owned()),
+        will: Some(Will {
+            topic: "gone".to_owned(),
+            payload: vec![0, 1, 2],
+            qos: Qos::AtLeastOnce,
+            retain: true,
+        }),
+        properties: ConnectProperties { receive_maximum: 1, ..ConnectProperties::default() },
+    }
+}
+
+#[test]
+fn connect_says_everything_in_each_version() {
+    let mut out = BytesMut::new();
+    connect(&hello(Version::V3_1_1), &mut out).expect("a good packet");
+    let mut bytes = out.clone();
+    let Ok(v4::Packet::Connect(read)) = v4::Packet::read(&mut bytes, LIMIT) else {
+        panic!("{out:?}")
+    };
+    let will = read.last_will.expect("a last will");
+    assert_eq!(
+        (will.topic.as_str(), &will.message[..], will.retain),
+        ("gone", &[0, 1, 2][..], true)
+    );
+
+    let mut old = BytesMut::new();
+    connect(&hello(Version::V3_1), &mut old).expect("a good packet");
+    let (old, new) = (whole(&old), whole(&out));
+    assert_eq!(
+        old.body.strip_prefix(b"\0\x06MQIsdp\x03"),
+        new.body.strip_prefix(b"\0\x04MQTT\x04")
+    );
+    assert!(old.body.len() > 127 && old.first == new.first);
+
+    let mut out = BytesMut::new();
+    connect(&hello(Version::V5), &mut out).expect("a good packet");
+    let Ok(v5::Packet::Connect(read, Some(will), Some(login))) = v5::Packet::read(&mut out, None)
+    else {
+        panic!("not what was written")
+    };
+    assert_eq!(
+        (read.client_id.len(), &will.topic[..], login.password.as_str()),
+        (150, &b"gone"[..], "p")
+    );
+    assert_eq!(read.properties.and_then(|properties| properties.receive_maximum), Some(1));
+}
+
+#[test]
+fn a_server_that_knows_only_an_older_version_is_understood() {
+    let Ok(Incoming::ConnAck(ack)) = incoming(Version::V5, &whole(&[0x20, 2, 0, 1])) else {
+        panic!("not a CONNACK")
+    };
+    let refusal = ack.answer.expect_err("a refusal");
+    assert!(refusal.permanent && refusal.reason.contains("--mqtt-version"), "{refusal:?}");
+}
+
+#[test]
+fn mqtt_3_1_does_not_say_whether_the_session_is_there() {
+    for (version, present) in [(Version::V3_1, None), (Version::V3_1_1, Some(true))] {
+        let Ok(Incoming::ConnAck(ack)) = incoming(version, &whole(&[0x20, 2, 1, 0])) else {
+            panic!("not a CONNACK")
+        };
+        assert_eq!((ack.session_present, ack.answer), (present, Ok(())));
+    }
 }
