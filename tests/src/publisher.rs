@@ -80,7 +80,12 @@ impl Publisher {
         let mut pinged = false;
         while !(pinged && confirmed.iter().all(|&confirmed| confirmed)) {
             match wire::read(&mut self.reader) {
-                Ok(Some((0x40, body))) => {
+                // Quality of service 2: PUBREC, which PUBREL answers.
+                Ok(Some((0x50, body))) => {
+                    self.stream.write_all(&wire::pubrel(u16::from_be_bytes([body[0], body[1]])))?;
+                }
+                // PUBACK, or PUBCOMP.
+                Ok(Some((0x40 | 0x70, body))) => {
                     let id = usize::from(u16::from_be_bytes([body[0], body[1]]));
                     confirmed[id - 1] = true;
                 }

@@ -94,6 +94,17 @@ impl Connection {
         self.send(&wire::suback(self.version(), id, &vec![code; filters.len()]));
     }
 
+    /// Waits for UNSUBSCRIBE and confirms it with these reasons; the answer is the filters.
+    pub fn confirm_unsubscription(&mut self, reasons: &[u8]) -> Vec<String> {
+        match next(&self.packets, SOON) {
+            Some(Packet::Unsubscribe { id, filters }) => {
+                self.send(&wire::unsuback(self.version(), id, reasons));
+                filters
+            }
+            other => panic!("instead of UNSUBSCRIBE came {other:?}"),
+        }
+    }
+
     fn subscribe(&self) -> (u16, Vec<(String, u8)>) {
         match next(&self.packets, SOON) {
             Some(Packet::Subscribe { id, filters }) => (id, filters),
@@ -124,11 +135,43 @@ impl Connection {
     /// # Panics
     /// If something else comes, or not enough.
     pub fn acknowledged(&self, count: usize) -> Vec<u16> {
+        self.ids("PUBACK", count, |packet| match packet {
+            Packet::PubAck(id) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// The same for PUBREC packets.
+    pub fn received(&self, count: usize) -> Vec<u16> {
+        self.ids("PUBREC", count, |packet| match packet {
+            Packet::PubRec(id) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// Sends PUBREL for these packet ids, and waits for as many PUBCOMP packets; the answer is their
+    /// packet ids in order.
+    ///
+    /// # Panics
+    /// As [`Self::acknowledged`].
+    pub fn release(&mut self, ids: &[u16]) -> Vec<u16> {
+        for id in ids {
+            self.send(&wire::pubrel(*id));
+        }
+        self.ids("PUBCOMP", ids.len(), |packet| match packet {
+            Packet::PubComp(id) => Some(id),
+            _ => None,
+        })
+    }
+
+    fn ids(&self, name: &str, count: usize, id: fn(Packet) -> Option<u16>) -> Vec<u16> {
         let mut ids = Vec::with_capacity(count);
         while ids.len() < count {
-            match self.next(SOON) {
-                Some(Packet::PubAck(id)) => ids.push(id),
-                other => panic!("after {} of {count} PUBACKs came {other:?}", ids.len()),
+            let packet = self.next(SOON);
+            let text = format!("{packet:?}");
+            match packet.and_then(id) {
+                Some(id) => ids.push(id),
+                None => panic!("after {} of {count} {name}s came {text}", ids.len()),
             }
         }
         ids

@@ -1,4 +1,4 @@
-//! MQTT packets as bytes: as little of 3.1.1 and 5 as the publisher and the scripted server need.
+//! MQTT packets as bytes: as little of 3.1, 3.1.1 and 5 as the publisher and the scripted server need.
 //!
 //! Written out here, since a test that encodes with the library under test cannot see its errors,
 //! and since some tests must send what no library would.
@@ -10,6 +10,7 @@ const LARGEST: usize = 64 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
+    V31,
     V311,
     V5,
 }
@@ -83,8 +84,13 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 
 /// A CONNECT packet of a clean session with a keep-alive of one minute.
 pub fn connect(version: Version, client_id: &str, login: Option<(&str, &str)>) -> Vec<u8> {
-    let mut body = text("MQTT");
-    body.push(if version == Version::V5 { 5 } else { 4 });
+    let (name, level) = match version {
+        Version::V31 => ("MQIsdp", 3),
+        Version::V311 => ("MQTT", 4),
+        Version::V5 => ("MQTT", 5),
+    };
+    let mut body = text(name);
+    body.push(level);
     body.push(0x02 | if login.is_some() { 0xc0 } else { 0 });
     body.extend(60_u16.to_be_bytes());
     if version == Version::V5 {
@@ -115,6 +121,26 @@ pub fn suback(version: Version, id: u16, codes: &[u8]) -> Vec<u8> {
     }
     body.extend(codes);
     packet(0x90, &body)
+}
+
+/// An UNSUBACK packet; before MQTT 5 it has no reasons.
+pub fn unsuback(version: Version, id: u16, reasons: &[u8]) -> Vec<u8> {
+    let mut body = id.to_be_bytes().to_vec();
+    if version == Version::V5 {
+        body.push(0);
+        body.extend(reasons);
+    }
+    packet(0xb0, &body)
+}
+
+/// A DISCONNECT packet of MQTT 5.
+pub fn disconnect(reason: u8, properties: &[u8]) -> Vec<u8> {
+    packet(0xe0, &[&[reason][..], &block(properties)].concat())
+}
+
+/// A PUBREL packet.
+pub fn pubrel(id: u16) -> Vec<u8> {
+    packet(0x62, &id.to_be_bytes())
 }
 
 pub const PINGREQ: [u8; 2] = [0xc0, 0];
@@ -151,7 +177,10 @@ fn variable(mut number: usize) -> Vec<u8> {
 pub enum Packet {
     Connect(Connect),
     Subscribe { id: u16, filters: Vec<(String, u8)> },
+    Unsubscribe { id: u16, filters: Vec<String> },
     PubAck(u16),
+    PubRec(u16),
+    PubComp(u16),
     PingReq,
     Disconnect,
     Other(u8),
@@ -159,20 +188,25 @@ pub enum Packet {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
-    /// 4 is MQTT 3.1.1.
+    /// 3 is MQTT 3.1, 4 is 3.1.1.
     pub level: u8,
     pub clean: bool,
     pub keep_alive: u16,
     /// Empty before MQTT 5.
     pub properties: Vec<u8>,
     pub client_id: String,
+    pub will: Option<Publish>,
     pub username: Option<String>,
     pub password: Option<Vec<u8>>,
 }
 
 impl Connect {
     pub fn version(&self) -> Version {
-        if self.level == 5 { Version::V5 } else { Version::V311 }
+        match self.level {
+            3 => Version::V31,
+            4 => Version::V311,
+            _ => Version::V5,
+        }
     }
 }
 
@@ -211,6 +245,8 @@ pub fn decode(version: Version, first: u8, body: &[u8]) -> Packet {
     match first >> 4 {
         1 => Packet::Connect(decode_connect(body)),
         4 => Packet::PubAck(u16::from_be_bytes([body[0], body[1]])),
+        5 => Packet::PubRec(u16::from_be_bytes([body[0], body[1]])),
+        7 => Packet::PubComp(u16::from_be_bytes([body[0], body[1]])),
         8 => {
             let mut rest = body;
             let id = number(&mut rest);
@@ -224,6 +260,18 @@ pub fn decode(version: Version, first: u8, body: &[u8]) -> Packet {
             }
             Packet::Subscribe { id, filters }
         }
+        10 => {
+            let mut rest = body;
+            let id = number(&mut rest);
+            if version == Version::V5 {
+                take_block(&mut rest);
+            }
+            let mut filters = Vec::new();
+            while !rest.is_empty() {
+                filters.push(String::from_utf8(take(&mut rest)).expect("a filter is UTF-8"));
+            }
+            Packet::Unsubscribe { id, filters }
+        }
         12 => Packet::PingReq,
         14 => Packet::Disconnect,
         _ => Packet::Other(first),
@@ -233,17 +281,27 @@ pub fn decode(version: Version, first: u8, body: &[u8]) -> Packet {
 fn decode_connect(body: &[u8]) -> Connect {
     let mut rest = body;
     let name = take(&mut rest);
-    assert!(name == b"MQTT" || name == b"MQIsdp", "CONNECT names the protocol {name:?}");
     let level = byte(&mut rest);
+    let expected: &[u8] = if level == 3 { b"MQIsdp" } else { b"MQTT" };
+    assert_eq!(name, expected, "the name of the protocol in CONNECT");
     let flags = byte(&mut rest);
     let keep_alive = number(&mut rest);
     let properties = if level == 5 { take_block(&mut rest) } else { Vec::new() };
     let client_id = String::from_utf8(take(&mut rest)).expect("a client id is UTF-8");
+    let will = (flags & 4 != 0).then(|| {
+        if level == 5 {
+            take_block(&mut rest);
+        }
+        let topic = String::from_utf8(take(&mut rest)).expect("a topic is UTF-8");
+        let message = Publish::new(topic, take(&mut rest)).qos(flags >> 3 & 3);
+        if flags & 0x20 == 0 { message } else { message.retained() }
+    });
     let mut string = || String::from_utf8(take(&mut rest)).expect("a user name is UTF-8");
     let username = (flags & 0x80 != 0).then(&mut string);
     let password = (flags & 0x40 != 0).then(|| take(&mut rest));
     assert!(rest.is_empty(), "CONNECT has {} bytes too many", rest.len());
-    Connect { level, clean: flags & 2 != 0, keep_alive, properties, client_id, username, password }
+    let clean = flags & 2 != 0;
+    Connect { level, clean, keep_alive, properties, client_id, will, username, password }
 }
 
 fn byte(rest: &mut &[u8]) -> u8 {
@@ -292,8 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn a_connect_packet_is_understood_in_both_versions() {
-        for version in [Version::V311, Version::V5] {
+    fn a_connect_packet_is_understood_in_each_version() {
+        for version in [Version::V31, Version::V311, Version::V5] {
             let bytes = connect(version, "me", Some(("user", "secret")));
             let (first, body) = read(&mut &bytes[..]).unwrap().unwrap();
             let Packet::Connect(connect) = decode(version, first, &body) else {

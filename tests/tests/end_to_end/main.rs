@@ -13,6 +13,7 @@ mod backlog;
 mod connecting;
 mod delivery;
 mod demo;
+mod exactly_once;
 mod harness;
 mod outages;
 mod payloads;

@@ -66,9 +66,9 @@ pub fn connect(hello: &Hello, out: &mut BytesMut) -> Result<(), Malformed> {
     let mut packet = BytesMut::new();
     connect.write(&mut packet).map_err(|error| Malformed::new(error.to_string()))?;
     if hello.version == Version::V3_1 {
-        as_3_1(&packet, out)
+        as_3_1(&packet, out);
     } else {
-        out.unsplit(packet)
+        out.unsplit(packet);
     }
     Ok(())
 }
