@@ -10,6 +10,7 @@ use std::alloc::{Layout, alloc, handle_alloc_error, realloc};
 use std::sync::{Mutex, PoisonError};
 
 use crate::answers::Answers;
+use crate::connection::{Connection, Failure};
 use crate::message::{Message, MessageBuf, Qos};
 use crate::packed::answer_all;
 use crate::typed::{RawList, RawMessage, RawOption, RawPair, RawProperties, RawResult};
@@ -69,6 +70,76 @@ pub unsafe fn typed_bytes(
         |answers| setter(&message, answers),
         |answers| typed::bytes_result(answers.as_bytes(), answers.as_bytes().as_ptr() as u32),
     )
+}
+
+/// A call of `deserialize`.
+///
+/// # Safety
+/// The message and all in it are the host's, made with `cabi_realloc`.
+pub unsafe fn typed_json(
+    message: *mut RawMessage,
+    deserializer: impl Fn(&Message, &mut Answers),
+) -> *const Area {
+    // SAFETY: as the caller says.
+    let message = unsafe { lift(message) };
+    call(
+        |answers| deserializer(&message, answers),
+        |answers| typed::json_result(answers.as_bytes(), answers.as_bytes().as_ptr() as u32),
+    )
+}
+
+/// A call of `init`.
+///
+/// # Safety
+/// The text is the host's, made with `cabi_realloc`.
+pub unsafe fn init(config: RawList, init: impl Fn(&str, &mut Answers)) -> *const Area {
+    // SAFETY: as the caller says.
+    let config = unsafe { take_text(config) };
+    call(
+        |answers| init(&config, answers),
+        |answers| typed::init_result(answers.as_bytes(), answers.as_bytes().as_ptr() as u32),
+    )
+}
+
+/// A call of a hook, with what it is told.
+pub fn hook(answer: impl FnOnce(&mut Answers)) -> *const Area {
+    call(answer, |answers| {
+        typed::hook_outcome(answers.as_bytes(), answers.as_bytes().as_ptr() as u32)
+    })
+}
+
+/// The record `connection`, which is small enough to come as parameters.
+///
+/// # Safety
+/// The texts are the host's, made with `cabi_realloc`.
+pub unsafe fn connection(
+    server: RawList,
+    client_id: RawList,
+    attempt: u32,
+    reconnect: u32,
+    session_present: u32,
+    at_ms: i64,
+) -> Connection {
+    Connection {
+        // SAFETY: as the caller says.
+        server: unsafe { take_text(server) },
+        // SAFETY: as the caller says.
+        client_id: unsafe { take_text(client_id) },
+        attempt,
+        reconnect: reconnect != 0,
+        session_present: session_present != 0,
+        at_ms,
+    }
+}
+
+/// The record `connect-failure`, which is small enough to come as parameters.
+///
+/// # Safety
+/// The text is the host's, made with `cabi_realloc`.
+pub unsafe fn failure(reason: RawList, permanent: u32, lost: u32) -> Failure {
+    // SAFETY: as the caller says.
+    let reason = unsafe { take_text(reason) };
+    Failure { reason, permanent: permanent != 0, lost: lost != 0 }
 }
 
 /// A call of `timestamp`.

@@ -173,6 +173,8 @@ macro_rules! answer_of_bytes {
     };
 }
 
+pub(crate) use answer;
+
 answer_of_bytes!(IntoKey, Key);
 answer_of_bytes!(IntoValue, Value);
 answer!(IntoTimestamp,);

@@ -3,7 +3,11 @@
 //! A plugin is a library with one function per thing that it decides, marked with
 //! [`#[key_setter]`](key_setter), [`#[value_setter]`](value_setter) or
 //! [`#[timestamp_setter]`](timestamp_setter). It is compiled to WebAssembly and handed to `host`,
-//! which does what it always does for everything that no plugin decides.
+//! which does what it always does for everything that no plugin decides. Payloads that are not JSON
+//! become JSON for all of this with [`#[payload_deserializer]`](payload_deserializer);
+//! [`#[init]`](init) takes a configuration, and
+//! [`#[on_client_connect_success]`](on_client_connect_success) and
+//! [`#[on_client_connect_failure]`](on_client_connect_failure) are told of the connection.
 //!
 //! # From nothing to a plugin
 //!
@@ -82,7 +86,9 @@
 //! | this message is bad | `Err` of any error, [`Error::bad_message`] | the same |
 //! | the plugin cannot work at all | `Err` of [`Error::fatal`] | the same |
 //!
-//! All setters see the message as it was published, in no certain order.
+//! A payload deserializer returns `serde_json::Value`, JSON text or [`Json`], with the same meaning of
+//! `None` and `Err`. It comes first; then all setters see the message as it was published, and that
+//! JSON, in no certain order.
 //!
 //! # What to rely on
 //!
@@ -106,8 +112,11 @@
 mod abi;
 mod answer;
 mod answers;
+mod connection;
 mod error;
 mod export;
+mod init;
+mod json;
 mod logging;
 mod message;
 mod packed;
@@ -171,8 +180,117 @@ pub use plugin_sdk_macros::timestamp_setter;
 /// ```
 pub use plugin_sdk_macros::value_setter;
 
+/// Makes a function get the plugin's configuration, before anything else is called:
+/// `fn init(config: Config) -> Result<(), Error>`, with any type of your own that serde can
+/// deserialize, or `fn init(config: Config)`. A plugin may have one.
+///
+/// It is called once in each instance. There is one per thread that needs one, and a new one after
+/// each failure, so `static`s are where the configuration belongs. An error stops the start of the
+/// host, which shows it: it should say what is wrong. Without a configuration it gets `{}`.
+///
+/// ```
+/// use std::sync::OnceLock;
+///
+/// use plugin_sdk::prelude::*;
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Config {
+///     prefix: String,
+/// }
+///
+/// static CONFIG: OnceLock<Config> = OnceLock::new();
+///
+/// #[init]
+/// fn init(config: Config) -> Result<(), Error> {
+///     if config.prefix.is_empty() {
+///         return Err(Error::bad_message("`prefix` is empty"));
+///     }
+///     CONFIG.get_or_init(|| config);
+///     Ok(())
+/// }
+///
+/// #[key_setter]
+/// fn key(message: &Message) -> Option<String> {
+///     Some(format!("{}{}", CONFIG.get()?.prefix, message.topic()))
+/// }
+///
+/// init(Config { prefix: "north/".into() }).unwrap();
+/// assert_eq!(key(&Message::new("plant", "")).as_deref(), Some("north/plant"));
+/// ```
+pub use plugin_sdk_macros::init;
+
+/// Makes a function be called after each time that the MQTT server has accepted the connection and
+/// the subscription: `fn connected(connection: &Connection) -> Hook`, or without an answer. A plugin
+/// may have one. One that panics or takes too long is logged, and means [`Hook::GoOn`].
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// #[on_client_connect_success]
+/// fn connected(connection: &Connection) -> Hook {
+///     if connection.reconnect && !connection.session_present {
+///         return Hook::Stop("the server has lost the session: look for gaps".into());
+///     }
+///     info!("connected to {}", connection.server);
+///     Hook::GoOn
+/// }
+///
+/// assert_eq!(connected(&Connection::new("broker:1883", "plant-1")), Hook::GoOn);
+/// ```
+pub use plugin_sdk_macros::on_client_connect_success;
+
+/// Makes a function be called after each attempt to connect that failed, and after each connection
+/// that was lost: `fn failed(connection: &Connection, failure: &Failure) -> Hook`, or without an
+/// answer. A plugin may have one. One that panics or takes too long is logged, and means
+/// [`Hook::GoOn`].
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// #[on_client_connect_failure]
+/// fn failed(connection: &Connection, failure: &Failure) -> Hook {
+///     if connection.attempt < 100 {
+///         return Hook::GoOn;
+///     }
+///     Hook::Stop(format!("gave up on {}: {}", connection.server, failure.reason).into())
+/// }
+///
+/// let connection = Connection::new("broker:1883", "plant-1");
+/// assert_eq!(failed(&connection, &Failure::new("connection refused")), Hook::GoOn);
+/// ```
+pub use plugin_sdk_macros::on_client_connect_failure;
+
+/// Makes a function turn payloads into JSON: `fn deserialize(message: &Message) ->
+/// Result<serde_json::Value, Error>`, or whatever else is [`IntoJson`]. A plugin may have one.
+///
+/// It is called once per message, before any setter. The built-in setters then find `_key` and
+/// `_timestamp` in that JSON, and [`Message::json`] reads it in every plugin. The record's value is
+/// still the payload; a value setter may use [`Message::deserialized`] instead.
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// /// `t=21.5;h=40`
+/// #[payload_deserializer]
+/// fn deserialize(message: &Message) -> Result<serde_json::Value, Error> {
+///     let fields = message.text()?.split(';').map(|field| {
+///         let (name, number) = field.split_once('=').ok_or(Error::bad_message("no `=`"))?;
+///         Ok((name.to_owned(), number.parse::<f64>()?.into()))
+///     });
+///     fields.collect::<Result<_, Error>>().map(serde_json::Value::Object)
+/// }
+///
+/// let message = Message::new("plant/dev42", "t=21.5;h=40");
+/// assert_eq!(deserialize(&message).unwrap()["t"], 21.5);
+/// ```
+pub use plugin_sdk_macros::payload_deserializer;
+
 pub use answer::{IntoKey, IntoTimestamp, IntoValue, Key, Timestamp, Value};
+pub use connection::{Connection, Failure, Hook, IntoHook};
 pub use error::{Error, IntoError};
+pub use init::{Configuration, IntoInit};
+pub use json::{IntoJson, Json};
 pub use message::{Message, MessageBuf, Qos};
 pub use properties::Properties;
 
@@ -180,17 +298,22 @@ pub use properties::Properties;
 pub mod prelude {
     pub use log::{self, debug, error, info, trace, warn};
 
-    pub use crate::{Error, Key, Message, Qos, Timestamp, Value};
-    pub use crate::{key_setter, timestamp_setter, value_setter};
+    pub use crate::{Connection, Error, Failure, Hook, Json, Key, Message, Qos, Timestamp, Value};
+    pub use crate::{init, on_client_connect_failure, on_client_connect_success};
+    pub use crate::{key_setter, payload_deserializer, timestamp_setter, value_setter};
 }
 
 /// For the attributes and for tests of the SDK. It changes without notice.
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
-    pub use crate::abi::{Area, packed, typed_bytes, typed_time};
+    pub use crate::abi::{
+        Area, connection, failure, hook, init, packed, typed_bytes, typed_json, typed_time,
+    };
     pub use crate::answers::Answers;
     pub use crate::export::worlds;
+    pub use crate::init::configuration;
     pub use crate::packed::answer_all;
-    pub use crate::typed::{RawMessage, RawPair, bytes_result, time_result};
+    pub use crate::typed::{RawList, RawMessage, RawPair, bytes_result, json_result, time_result};
+    pub use crate::typed::{hook_outcome, init_result};
 }

@@ -68,6 +68,38 @@ pub fn bytes_result(answer: &[u8], at: u32) -> RawResult {
     }
 }
 
+/// `result<json-outcome, plugin-error>` of one packed answer that lies at an address.
+pub fn json_result(answer: &[u8], at: u32) -> RawResult {
+    const DEFAULT: u32 = 0;
+    const JSON: u32 = 1;
+    const SKIP: u32 = 2;
+    let (kind, text) = sized(answer, at);
+    match kind {
+        tag::BYTES => [0, JSON, text.at, text.len, 0, 0],
+        tag::SKIP => [0, SKIP, text.at, text.len, 0, 0],
+        tag::BAD_MESSAGE | tag::FATAL => bytes_result(answer, at),
+        _ => [0, DEFAULT, 0, 0, 0, 0],
+    }
+}
+
+/// `result<_, string>` of the packed answer of an init function that lies at an address.
+pub fn init_result(answer: &[u8], at: u32) -> RawResult {
+    let (kind, text) = sized(answer, at);
+    match kind {
+        tag::BAD_MESSAGE | tag::FATAL => [1, text.at, text.len, 0, 0, 0],
+        _ => [0; 6],
+    }
+}
+
+/// `hook-outcome` of the packed answer of a hook that lies at an address.
+pub fn hook_outcome(answer: &[u8], at: u32) -> RawResult {
+    let (kind, text) = sized(answer, at);
+    match kind {
+        tag::SKIP => [1, text.at, text.len, 0, 0, 0],
+        _ => [0; 6],
+    }
+}
+
 /// `result<time-outcome, plugin-error>` of one packed answer that lies at an address.
 pub fn time_result(answer: &[u8], at: u32) -> RawResult {
     const DEFAULT: u32 = 0;
@@ -104,7 +136,9 @@ mod tests {
 
     use super::*;
     use crate::answers::Answers;
-    use crate::{Error, IntoKey, IntoTimestamp, Key, Timestamp};
+    use crate::{
+        Error, Hook, IntoHook, IntoInit, IntoJson, IntoKey, IntoTimestamp, Json, Key, Timestamp,
+    };
 
     /// What `wit-parser` makes of the contract.
     struct Contract {
@@ -189,7 +223,10 @@ mod tests {
         // What the numbers in `bytes_result` and `time_result` mean.
         assert_eq!(contract.cases("bytes-outcome"), ["default", "null", "bytes", "skip"]);
         assert_eq!(contract.cases("time-outcome"), ["default", "epoch-ms", "skip"]);
+        assert_eq!(contract.cases("json-outcome"), ["default", "json", "skip"]);
         assert_eq!(contract.cases("plugin-error"), ["bad-message", "fatal"]);
+        assert_eq!(contract.cases("hook-outcome"), ["go-on", "stop"]);
+        assert_eq!((contract.size("json-outcome"), contract.size("hook-outcome")), (12, 12));
         // A result aligns its payload like the larger of its two sides: 4 and 8 bytes.
         assert_eq!((contract.size("bytes-outcome"), contract.size("plugin-error")), (12, 12));
         assert_eq!(contract.size("time-outcome"), 16);
@@ -216,6 +253,49 @@ mod tests {
         assert_eq!(bytes(Key::Default)[..2], [0, 0]);
         assert_eq!(bytes(Err::<Key, _>(Error::bad_message("a"))), [1, 0, 1005, 1, 0, 0]);
         assert_eq!(bytes(Err::<Key, _>(Error::fatal(""))), [1, 1, 1005, 0, 0, 0]);
+    }
+
+    #[test]
+    fn an_answer_of_json_becomes_a_result() {
+        let json = |answer: Result<Json, Error>| {
+            let mut answers = Answers::new();
+            answer.write(&mut answers);
+            json_result(answers.as_bytes(), 1000)
+        };
+        assert_eq!(json(Ok(Json::Text("{}".into()))), [0, 1, 1005, 2, 0, 0]);
+        assert_eq!(json(Ok(Json::Skip("a".into()))), [0, 2, 1005, 1, 0, 0]);
+        assert_eq!(json(Ok(Json::Default))[..2], [0, 0]);
+        assert_eq!(json(Err(Error::bad_message("a"))), [1, 0, 1005, 1, 0, 0]);
+        assert_eq!(json(Err(Error::fatal("a"))), [1, 1, 1005, 1, 0, 0]);
+    }
+
+    #[test]
+    fn answers_of_init_functions_and_hooks_become_results() {
+        let mut answers = Answers::new();
+        Err::<(), _>(Error::bad_message("ab")).write(&mut answers);
+        assert_eq!(init_result(answers.as_bytes(), 1000), [1, 1005, 2, 0, 0, 0]);
+        assert_eq!(init_result(&[0], 1000), [0; 6]);
+        answers.clear();
+        Hook::Stop("abc".into()).write(&mut answers);
+        assert_eq!(hook_outcome(answers.as_bytes(), 1000), [1, 1005, 3, 0, 0, 0]);
+        answers.clear();
+        Hook::GoOn.write(&mut answers);
+        assert_eq!(hook_outcome(answers.as_bytes(), 1000), [0; 6]);
+    }
+
+    #[test]
+    fn connections_are_handed_over_in_the_order_of_the_contract() {
+        let contract = Contract::read();
+        let fields = |name| match contract.kind(name).1 {
+            TypeDefKind::Record(record) => {
+                record.fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>()
+            }
+            other => panic!("{name} is {other:?}"),
+        };
+        let connection =
+            ["server", "client-id", "attempt", "reconnect", "session-present", "at-ms"];
+        assert_eq!(fields("connection"), connection);
+        assert_eq!(fields("connect-failure"), ["reason", "permanent", "lost"]);
     }
 
     #[test]

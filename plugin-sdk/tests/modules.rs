@@ -79,6 +79,22 @@ fn several_attributes_export_all_of_theirs() {
 }
 
 #[test]
+fn functions_besides_setters_export_their_interfaces() {
+    let (imports, exports) = interfaces(&build("scripted"));
+    assert_eq!(imports, [HOST, TYPES]);
+    assert_eq!(
+        exports,
+        [
+            "mqtt-source:plugin/connect-failure-hook@0.1.0",
+            "mqtt-source:plugin/connect-success-hook@0.1.0",
+            "mqtt-source:plugin/lifecycle@0.1.0",
+            "mqtt-source:plugin/packed-payload-deserializer@0.1.0",
+            "mqtt-source:plugin/payload-deserializer@0.1.0",
+        ]
+    );
+}
+
+#[test]
 fn a_module_is_small_and_says_what_it_was_made_of() {
     let module = build("topic-level-key");
     assert!(module.len() < 60_000, "{} bytes", module.len());

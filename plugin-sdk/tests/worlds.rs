@@ -7,12 +7,23 @@ use wit_parser::Resolve;
 
 const UPDATE: &str = "UPDATE_WORLDS";
 
+/// A world per attribute.
+const WORLDS: [&str; 7] = [
+    "sdk-key-plugin",
+    "sdk-value-plugin",
+    "sdk-timestamp-plugin",
+    "sdk-deserializer-plugin",
+    "configurable",
+    "connect-success-plugin",
+    "connect-failure-plugin",
+];
+
 #[test]
 fn the_committed_worlds_match_the_contract() {
     let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("wit");
     let mut resolve = Resolve::default();
     let package = resolve.push_file(wit.join("plugin.wit")).expect("the contract is valid WIT");
-    for name in ["sdk-key-plugin", "sdk-value-plugin", "sdk-timestamp-plugin"] {
+    for name in WORLDS {
         let world =
             resolve.select_world(&[package], Some(name)).expect("the contract has this world");
         let encoded = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None)

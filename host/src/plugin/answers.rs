@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use super::text::{one_line, size};
 use super::{Ability, Limits};
 use crate::message::{PluginName, Reason, Rejection};
@@ -17,7 +19,7 @@ pub enum Answer {
     Default,
     /// Kafka's null.
     Null,
-    /// Where the bytes are in [`Answers::bytes`].
+    /// Where the bytes are in [`Answers::bytes`]. Of a payload deserializer, they are JSON text.
     Bytes(Range<usize>),
     /// Milliseconds since the Unix epoch, positive.
     Timestamp(i64),
@@ -51,6 +53,12 @@ impl Answers {
     }
 }
 
+/// Whether bytes are one JSON text (RFC 8259), however deep.
+fn check_json(bytes: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    serde_json::from_str::<&RawValue>(text).map(drop).map_err(|error| error.to_string())
+}
+
 /// Turns what a plugin said into an [`Answer`], and refuses what it may not say.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
@@ -60,15 +68,22 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Bytes that are already in [`Answers::bytes`], or will be.
-    pub fn bytes(&self, range: Range<usize>) -> Answer {
-        if range.len() > self.limits.output {
-            let (most, ability) = (size(self.limits.output), self.ability);
+    /// Bytes that are already at this place in [`Answers::bytes`], or will be.
+    pub fn bytes(&self, bytes: &[u8], place: Range<usize>) -> Answer {
+        let ability = self.ability;
+        if bytes.len() > self.limits.output {
+            let most = size(self.limits.output);
             let error =
-                format!("the {ability} answered {} bytes, at most {most} are allowed", range.len());
+                format!("the {ability} answered {} bytes, at most {most} are allowed", bytes.len());
             return self.reject(Reason::BadOutput, error);
         }
-        Answer::Bytes(range)
+        if ability == Ability::Json
+            && let Err(error) = check_json(bytes)
+        {
+            let error = format!("the {ability} answered what is not JSON: {error}");
+            return self.reject(Reason::BadOutput, error);
+        }
+        Answer::Bytes(place)
     }
 
     pub fn timestamp(&self, milliseconds: i64) -> Answer {

@@ -55,12 +55,27 @@ pub enum Problem {
     )]
     NotOffered(String),
     #[error(
-        "has no setter: it exports {0}; \
-         export at least one of key-setter, value-setter, timestamp-setter"
+        "has nothing to do: it exports {0}; export at least one of key-setter, value-setter, \
+         timestamp-setter, payload-deserializer, connect-success-hook, connect-failure-hook"
     )]
     NoAbility(String),
     #[error("has a {ability}, and so has {}; give only one of them", other.display())]
     Claimed { ability: Ability, other: PathBuf },
+    #[error(
+        "has the SHA-256 {found}, not {expected}: it is another file than the configuration means; \
+         restore that one, or correct `sha256`"
+    )]
+    OtherFile { expected: String, found: String },
+    #[error(
+        "has a configuration, but takes none: it exports no lifecycle; \
+         leave the configuration out, or give the plugin an #[init] function"
+    )]
+    TakesNoConfig,
+    #[error(
+        "{} its configuration: {error}; correct it (--plugin-config, or `config` in the file)",
+        if *given { "does not accept" } else { "does not start without" }
+    )]
+    Config { given: bool, error: String },
     #[error("does not start: {0}; see what it does before its first message")]
     Start(String),
     #[error("cannot be run: {0}")]

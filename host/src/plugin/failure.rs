@@ -54,6 +54,8 @@ impl Failure {
 pub(super) enum Unstarted {
     /// It failed as it started: in one line.
     Failed(String),
+    /// It does not accept its configuration, and says why: in one line.
+    Refused(String),
     /// This interface has another type than the contract's, and how the engine puts it.
     WrongType(&'static str, wasmtime::Error),
 }

@@ -13,6 +13,7 @@ use super::failure::{Failure, Unstarted};
 use super::interfaces::{Exports, Typed};
 use super::load::Plugin;
 use super::state::{Memory, State};
+use super::text::one_line;
 use super::time::{Allowance, processor_time};
 
 pub(super) struct Instance {
@@ -32,7 +33,7 @@ impl Instance {
             log: Arc::clone(&plugin.log),
             panic: None,
         };
-        let mut store = Store::new(plugin.pre.engine(), state);
+        let mut store = Store::new(plugin.code.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(|mut store| {
             let more = store.data_mut().time.expired(processor_time());
@@ -43,13 +44,23 @@ impl Instance {
         // What crosses the boundary was in the instance's memory, so it cannot be more.
         store.set_hostcall_fuel(plugin.limits.memory);
         let instance = plugin
+            .code
             .pre
             .instantiate(&mut store)
             .map_err(|error| Unstarted::failed(store.data(), &plugin.limits, &error))?;
         let exports = plugin
+            .code
             .indices
             .load(&mut store, &instance)
             .map_err(|(interface, error)| Unstarted::WrongType(interface, error))?;
+        let config = plugin.config.as_deref().unwrap_or("{}");
+        match exports.init(&mut store, config) {
+            None | Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => return Err(Unstarted::Refused(one_line(&error))),
+            Some(Err(error)) => {
+                return Err(Unstarted::failed(store.data(), &plugin.limits, &error));
+            }
+        }
         let at_start = store.data().memory.used;
         store.data_mut().time = Allowance::new(plugin.tick, plugin.limits.call);
         Ok(Self { store, exports, at_start, calls: 0 })

@@ -5,7 +5,7 @@ use wasmtime::{Result, Store};
 
 use super::bindings::exports::mqtt_source::plugin as exports;
 use super::bindings::mqtt_source::plugin::types::{
-    BytesOutcome, Message, PluginError, TimeOutcome,
+    BytesOutcome, JsonOutcome, Message, PluginError, TimeOutcome,
 };
 use super::contract::{self, PACKAGE};
 use super::{Ability, Calls};
@@ -71,18 +71,25 @@ macro_rules! interfaces {
 }
 
 interfaces! {
+    lifecycle = lifecycle "lifecycle",
+    json = payload_deserializer "payload-deserializer",
     key = key_setter "key-setter",
     value = value_setter "value-setter",
     timestamp = timestamp_setter "timestamp-setter",
+    jsons = packed_payload_deserializer "packed-payload-deserializer",
     keys = packed_key_setter "packed-key-setter",
     values = packed_value_setter "packed-value-setter",
     timestamps = packed_timestamp_setter "packed-timestamp-setter",
 }
 
+/// The interface that decides nothing by itself.
+pub(super) const LIFECYCLE: &str = "lifecycle";
+
 impl Indices {
     /// How an ability is called, if the plugin has it.
     pub fn calls(&self, ability: Ability) -> Option<Calls> {
         let (typed, packed) = match ability {
+            Ability::Json => (self.json.is_some(), self.jsons.is_some()),
             Ability::Key => (self.key.is_some(), self.keys.is_some()),
             Ability::Value => (self.value.is_some(), self.values.is_some()),
             Ability::Timestamp => (self.timestamp.is_some(), self.timestamps.is_some()),
@@ -99,11 +106,21 @@ impl Indices {
 pub(super) type Typed = std::result::Result<Outcome, PluginError>;
 
 pub(super) enum Outcome {
+    Json(JsonOutcome),
     Bytes(BytesOutcome),
     Time(TimeOutcome),
 }
 
 impl Exports {
+    /// Hands a configuration over; `None` if the plugin takes none.
+    pub fn init<T>(
+        &self,
+        store: &mut Store<T>,
+        config: &str,
+    ) -> Option<Result<std::result::Result<(), String>>> {
+        Some(self.lifecycle.as_ref()?.call_init(store, config))
+    }
+
     /// Calls a packed interface; `None` if the plugin does not have it.
     pub fn packed<T>(
         &self,
@@ -112,6 +129,7 @@ impl Exports {
         messages: &[u8],
     ) -> Option<Result<Vec<u8>>> {
         Some(match ability {
+            Ability::Json => self.jsons.as_ref()?.call_deserialize_all(store, messages),
             Ability::Key => self.keys.as_ref()?.call_keys(store, messages),
             Ability::Value => self.values.as_ref()?.call_values(store, messages),
             Ability::Timestamp => self.timestamps.as_ref()?.call_timestamps(store, messages),
@@ -129,6 +147,10 @@ impl Exports {
             called.map(|answer| answer.map(Outcome::Bytes))
         };
         Some(match ability {
+            Ability::Json => {
+                let called = self.json.as_ref()?.call_deserialize(store, message);
+                called.map(|answer| answer.map(Outcome::Json))
+            }
             Ability::Key => bytes(self.key.as_ref()?.call_key(store, message)),
             Ability::Value => bytes(self.value.as_ref()?.call_value(store, message)),
             Ability::Timestamp => {

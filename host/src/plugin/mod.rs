@@ -1,6 +1,6 @@
 //! Plugins: setters that users write in any language that makes WebAssembly.
 //!
-//! [`Plugins::load`] reads, checks and compiles files, before any connection is made, and refuses
+//! A [`Loader`] reads, checks and compiles files, before any connection is made, and refuses
 //! what cannot work with a [`LoadError`] that names the cause and the cure. Each lane then makes
 //! its own [`Setters`], whose [`call`](Setters::call) answers for a run of messages within
 //! [`Limits`]. A message is guilty only when it fails alone in a fresh instance; then it gets an
@@ -11,6 +11,7 @@
 
 mod answers;
 mod bindings;
+mod compile;
 mod contract;
 mod describe;
 mod engine;
@@ -24,7 +25,7 @@ mod packed;
 mod setters;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod time;
 mod typed;
@@ -37,7 +38,7 @@ use std::time::Duration;
 pub use answers::{Answer, Answers};
 pub use describe::{Calls, Description};
 pub use error::{LoadError, Problem};
-pub use load::Plugins;
+pub use load::{Loader, Plugins, Spec};
 pub use setters::Setters;
 
 /// What a plugin may use up. Exceeding it condemns the message that did, not the plugin.
@@ -72,18 +73,21 @@ impl Default for Limits {
 /// What a plugin can decide about a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ability {
+    /// Makes JSON of the payload, for the setters.
+    Json,
     Key,
     Value,
     Timestamp,
 }
 
 impl Ability {
-    pub const ALL: [Self; 3] = [Self::Key, Self::Value, Self::Timestamp];
+    pub const ALL: [Self; 4] = [Self::Json, Self::Key, Self::Value, Self::Timestamp];
 }
 
 impl fmt::Display for Ability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Json => "payload deserializer",
             Self::Key => "key setter",
             Self::Value => "value setter",
             Self::Timestamp => "timestamp setter",

@@ -36,12 +36,13 @@ pub(super) fn read(
 
 fn one(judge: &Judge<'_>, base: usize, rest: &mut Rest<'_>) -> Result<Answer, String> {
     let timestamp = judge.ability == Ability::Timestamp;
+    let may_be_null = matches!(judge.ability, Ability::Key | Ability::Value);
     Ok(match rest.take::<1>()?[0] {
         0 => Answer::Default,
-        1 if !timestamp => Answer::Null,
+        1 if may_be_null => Answer::Null,
         2 if !timestamp => {
-            let size = rest.sized()?.len();
-            judge.bytes(base + rest.at - size..base + rest.at)
+            let bytes = rest.sized()?;
+            judge.bytes(bytes, base + rest.at - bytes.len()..base + rest.at)
         }
         3 => Judge::skip(rest.text()?),
         4 => judge.bad_message(rest.text()?),
@@ -140,6 +141,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_json_condemns_only_its_message() {
+        let answers = [&b"[1]"[..], b"[1 ", b"12a", b"", b"\"\xff\"", b"NaN", b"1e9"];
+        let size = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
+        let packed: Vec<_> =
+            answers.iter().flat_map(|json| [&[2][..], &size(json), json].concat()).collect();
+        let said = read_as(Ability::Json, answers.len(), &packed).expect("a good answer").items;
+        for (json, said) in answers.iter().zip(&said[1..]) {
+            let good = json == b"[1]" || json == b"1e9";
+            match said {
+                Answer::Bytes(place) => assert!(good && place.len() == json.len(), "{json:?}"),
+                Answer::Reject(rejection) => {
+                    assert!(!good && rejection.reason == Reason::BadOutput, "{json:?}");
+                    let expected = "the payload deserializer answered what is not JSON: ";
+                    assert!(rejection.error.starts_with(expected), "{}", rejection.error);
+                }
+                other => panic!("{json:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn json_may_be_nested_at_any_depth() {
+        let deep = [b"[".repeat(1_000_000), b"]".repeat(1_000_000)].concat();
+        let limits = Limits::default();
+        let plugin = Arc::new(PluginName { name: "p".into(), sha256: String::new() });
+        let judge = Judge { plugin: &plugin, ability: Ability::Json, limits: &limits };
+        assert_eq!(judge.bytes(&deep, 0..deep.len()), Answer::Bytes(0..deep.len()));
+    }
+
+    #[test]
     fn garbage_is_refused_as_a_whole() {
         let key = |count, bytes| read_as(Ability::Key, count, bytes).expect_err("garbage");
         assert_eq!(key(2, b"\0"), "the answer ends too early");
@@ -151,5 +182,7 @@ mod tests {
         assert_eq!(key(1, b"\x06\0\0\0\0\0\0\0\0"), "6 is no answer of a key setter");
         let timestamp = read_as(Ability::Timestamp, 1, b"\x01").expect_err("garbage");
         assert_eq!(timestamp, "1 is no answer of a timestamp setter");
+        let json = read_as(Ability::Json, 1, b"\x01").expect_err("garbage");
+        assert_eq!(json, "1 is no answer of a payload deserializer");
     }
 }

@@ -1,7 +1,11 @@
 //! Messages and answers of the typed interfaces, as the bindings have them.
 
+use std::ops::Range;
+
 use super::answers::{Answer, Answers, Judge};
-use super::bindings::mqtt_source::plugin::types::{self, BytesOutcome, PluginError, TimeOutcome};
+use super::bindings::mqtt_source::plugin::types::{
+    self, BytesOutcome, JsonOutcome, PluginError, TimeOutcome,
+};
 use super::interfaces::{Outcome, Typed};
 use crate::message::{Message, Properties, Property, Qos};
 
@@ -58,21 +62,33 @@ fn single_properties<'a>(
     found
 }
 
+/// Keeps bytes with the answers; says where.
+fn append(answers: &mut Answers, bytes: &[u8]) -> Range<usize> {
+    let from = answers.bytes.len();
+    answers.bytes.extend_from_slice(bytes);
+    from..answers.bytes.len()
+}
+
 /// Adds the answer for one message.
 pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
     let item = match answer {
-        Ok(Outcome::Bytes(BytesOutcome::Default) | Outcome::Time(TimeOutcome::Default)) => {
-            Answer::Default
-        }
+        Ok(
+            Outcome::Bytes(BytesOutcome::Default)
+            | Outcome::Time(TimeOutcome::Default)
+            | Outcome::Json(JsonOutcome::Default),
+        ) => Answer::Default,
         Ok(Outcome::Bytes(BytesOutcome::Null)) => Answer::Null,
         Ok(Outcome::Bytes(BytesOutcome::Bytes(bytes))) => {
-            let from = answers.bytes.len();
-            answers.bytes.extend_from_slice(&bytes);
-            judge.bytes(from..answers.bytes.len())
+            judge.bytes(&bytes, append(answers, &bytes))
         }
-        Ok(Outcome::Bytes(BytesOutcome::Skip(why)) | Outcome::Time(TimeOutcome::Skip(why))) => {
-            Judge::skip(&why)
+        Ok(Outcome::Json(JsonOutcome::Json(text))) => {
+            judge.bytes(text.as_bytes(), append(answers, text.as_bytes()))
         }
+        Ok(
+            Outcome::Bytes(BytesOutcome::Skip(why))
+            | Outcome::Time(TimeOutcome::Skip(why))
+            | Outcome::Json(JsonOutcome::Skip(why)),
+        ) => Judge::skip(&why),
         Ok(Outcome::Time(TimeOutcome::EpochMs(milliseconds))) => judge.timestamp(milliseconds),
         Err(PluginError::BadMessage(why)) => judge.bad_message(&why),
         Err(PluginError::Fatal(why)) => judge.fatal(&why),

@@ -35,7 +35,7 @@ impl Worker {
     }
 
     pub fn has(&self, ability: Ability) -> bool {
-        self.plugin.indices.calls(ability).is_some()
+        self.plugin.code.indices.calls(ability).is_some()
     }
 
     /// Adds one answer for every message of the range.
@@ -46,7 +46,7 @@ impl Worker {
         range: Range<usize>,
         answers: &mut Answers,
     ) {
-        let packed = self.plugin.indices.calls(ability) == Some(Calls::Packed);
+        let packed = self.plugin.code.indices.calls(ability) == Some(Calls::Packed);
         let mut next = range.start;
         while next < range.end {
             let most = if packed { self.pace.run } else { 1 };
@@ -130,7 +130,7 @@ impl Worker {
             Some(instance) => instance,
             None => Instance::start(plugin).map_err(unstarted)?,
         };
-        if plugin.indices.calls(ability) == Some(Calls::Packed) {
+        if plugin.code.indices.calls(ability) == Some(Calls::Packed) {
             let answer = instance.packed(plugin, ability, batch.packed(run.clone()))?;
             packed::read(&judge, run.len(), &answer, answers)
                 .map_err(|error| Failure::nonsense(ability, &error))?;
@@ -147,7 +147,7 @@ impl Worker {
 /// It started once, so what it lacks now is not the message's fault.
 fn unstarted(why: Unstarted) -> Failure {
     let error = match why {
-        Unstarted::Failed(error) => error,
+        Unstarted::Failed(error) | Unstarted::Refused(error) => error,
         Unstarted::WrongType(interface, error) => format!("{interface}: {error}"),
     };
     Failure {

@@ -6,7 +6,8 @@
 //! | value | the payload | |
 //! | timestamp | `_timestamp` of a JSON object | the time of arrival |
 //!
-//! A payload that is not JSON is no error: it has neither member.
+//! A payload that is not JSON is no error: it has neither member. Where a plugin has made JSON of the
+//! payload, the members are that JSON's.
 
 use std::borrow::Cow;
 
@@ -54,7 +55,8 @@ impl Builtin {
     /// Decides what is wanted of a message.
     pub fn decide<'a>(self, message: &Message<'a>, wanted: Wanted) -> Decision<'a> {
         let fields = if self.json && (wanted.key || wanted.timestamp) {
-            Fields::of(message.payload()).unwrap_or_default()
+            let json = message.json().map_or_else(|| message.payload(), str::as_bytes);
+            Fields::of(json).unwrap_or_default()
         } else {
             Fields::default()
         };
@@ -70,7 +72,8 @@ impl Builtin {
         }
     }
 
-    /// The record's value: the payload, byte for byte. An empty one is empty, not a tombstone.
+    /// The record's value: the payload, byte for byte, also where a plugin has made JSON of it. An
+    /// empty one is empty, not a tombstone.
     pub fn value<'a>(self, message: &Message<'a>) -> &'a [u8] {
         message.payload()
     }

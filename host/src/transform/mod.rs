@@ -6,6 +6,8 @@
 pub mod builtin;
 pub mod headers;
 mod json;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use std::borrow::Cow;
@@ -14,10 +16,19 @@ use crate::message::{Batch, Message, Record, Rejection, Verdict};
 use crate::plugin::{Ability, Answer, Answers, Setters};
 use builtin::{Builtin, Wanted};
 
-/// The setters of one lane: plugins where there are any, the built-in ones behind them.
+/// Bytes that are kept for the next batch with JSON beside its payloads.
+const KEPT: usize = 4 << 20;
+
+/// The setters of one lane: plugins where there are any, the built-in ones behind them. Before both
+/// comes the payload deserializer, if a plugin has one.
 pub struct Transform {
     builtin: Builtin,
     plugins: Setters,
+    json: Answers,
+    /// The messages that a deserializer lets pass, with the JSON that it made of them.
+    deserialized: Batch,
+    /// Where they stand in the batch that they came in.
+    places: Vec<usize>,
     key: Answers,
     value: Answers,
     timestamp: Answers,
@@ -27,12 +38,47 @@ pub struct Transform {
 
 impl Transform {
     pub fn new(builtin: Builtin, plugins: Setters) -> Self {
-        let (key, value, timestamp) = (Answers::new(), Answers::new(), Answers::new());
-        Self { builtin, plugins, key, value, timestamp, unusable_timestamps: 0 }
+        Self {
+            builtin,
+            plugins,
+            json: Answers::new(),
+            deserialized: Batch::new(),
+            places: Vec::new(),
+            key: Answers::new(),
+            value: Answers::new(),
+            timestamp: Answers::new(),
+            unusable_timestamps: 0,
+        }
     }
 
-    /// Decides what becomes of each message of a batch, in order.
+    /// Decides what becomes of each message of a batch. Records come in the order of the messages.
     pub fn each(&mut self, batch: &Batch, mut decided: impl FnMut(usize, Verdict<'_>)) {
+        if !self.plugins.has(Ability::Json) {
+            return self.set(batch, decided);
+        }
+        self.plugins.call(Ability::Json, batch, 0..batch.len(), &mut self.json);
+        let mut deserialized = std::mem::take(&mut self.deserialized);
+        let mut places = std::mem::take(&mut self.places);
+        for (index, (message, answer)) in batch.messages().zip(&self.json.items).enumerate() {
+            if let Some(verdict) = exceptional([answer]) {
+                decided(index, verdict);
+                continue;
+            }
+            let json = match answer {
+                Answer::Bytes(range) => std::str::from_utf8(&self.json.bytes[range.clone()]).ok(),
+                _ => None,
+            };
+            deserialized.push_deserialized(&message, json);
+            places.push(index);
+        }
+        self.set(&deserialized, |at, verdict| decided(places[at], verdict));
+        deserialized.clear(KEPT);
+        places.clear();
+        (self.deserialized, self.places) = (deserialized, places);
+    }
+
+    /// Lets the setters decide about each message of a batch, in order.
+    fn set(&mut self, batch: &Batch, mut decided: impl FnMut(usize, Verdict<'_>)) {
         let all = 0..batch.len();
         let Self { plugins, key, value, timestamp, .. } = self;
         let slots = [(Ability::Key, key), (Ability::Value, value), (Ability::Timestamp, timestamp)];
@@ -99,7 +145,7 @@ fn bytes<'a>(
 
 /// The verdict on a message that becomes no record: a plugin that cannot work decides first, then
 /// one that skips, then one that rejects.
-fn exceptional<'a>(answers: [&'a Answer; 3]) -> Option<Verdict<'a>> {
+fn exceptional<'a, const N: usize>(answers: [&'a Answer; N]) -> Option<Verdict<'a>> {
     let fatal = |answer: &'a Answer| match answer {
         Answer::Fatal(rejection) => Some(Verdict::Fatal(Rejection::clone(rejection))),
         _ => None,

@@ -9,7 +9,8 @@ fn a_plugin_of_the_sdk_is_loaded_described_and_called() {
     let described: Vec<_> = plugins.describe().collect();
     let [plugin] = &described[..] else { panic!("{described:?}") };
     let packed = |ability| (ability, Calls::Packed);
-    assert_eq!(plugin.abilities, Ability::ALL.map(packed));
+    let setters = [Ability::Key, Ability::Value, Ability::Timestamp];
+    assert_eq!(plugin.abilities, setters.map(packed));
     assert_eq!((plugin.name.name.as_str(), plugin.name.sha256.len()), ("describe", 64));
     let line = plugin.to_string();
     assert!(line.contains("describe.wasm: key setter (packed), value setter (packed)"), "{line}");
@@ -95,6 +96,88 @@ fn nonsense_from_a_typed_setter_condemns_only_its_message() {
             other => panic!("{index}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_deserializer_answers_the_same_through_both_interfaces() {
+    let plugins = load(&[guests::built("scripted")], &limits());
+    let rejected = |said: &Said, expected: &str| {
+        let Said::Reject(reason, error) = said else { panic!("{said:?}") };
+        assert_eq!(format!("{reason}: {error}").split_at(expected.len()).0, expected);
+    };
+    for plugins in [plugins.clone(), typed_only(&plugins)] {
+        let payloads = [
+            "word",
+            "default",
+            "skip it",
+            "bad luck",
+            "fatal flaw",
+            "json [1",
+            "huge",
+            "panic x",
+            "json {}",
+            "\u{fc}",
+        ];
+        let said = answer(&mut plugins.instantiate(), Ability::Json, &payloads);
+        assert_eq!(said[0], bytes(r#"{"_key":"word"}"#));
+        assert_eq!(said[1], Said::Default);
+        assert_eq!(said[2], Said::Skip("skip it".into()));
+        rejected(&said[3], "bad-message: bad luck");
+        assert_eq!(said[4], Said::Fatal("fatal flaw".into()));
+        rejected(&said[5], "bad-output: the payload deserializer answered what is not JSON: EOF");
+        rejected(&said[6], "bad-output: the payload deserializer answered 20971520 bytes");
+        rejected(&said[7], "trap: panicked at");
+        assert_eq!(said[8], bytes("{}"));
+        assert_eq!(said[9], bytes("{\"_key\":\"\u{fc}\"}"));
+    }
+}
+
+#[test]
+fn the_configuration_reaches_every_new_instance_before_its_first_call() {
+    let file = guests::built("scripted");
+    let config = r#"{"prefix": "n/", "init": "log here"}"#.to_owned();
+    let spec = Spec { config: Some(config), ..Spec::from(file.as_path()) };
+    let (lines, ()) = logged(|| {
+        let plugins = Loader::with_cache(limits(), None).load(&[spec]).expect("a good plugin");
+        let mut setters = plugins.instantiate();
+        let said = answer(&mut setters, Ability::Json, &["a", "panic", "b"]);
+        assert_eq!(said[0], bytes(r#"{"_key":"n/a"}"#));
+        assert!(matches!(said[1], Said::Reject("trap", _)), "{said:?}");
+        assert_eq!(said[2], bytes(r#"{"_key":"n/b"}"#));
+    });
+    // At the load, for the run, for the guilty message alone, for what is left.
+    let inits = lines.matches("init here").count();
+    assert!((3..=5).contains(&inits), "{inits}: {lines}");
+}
+
+#[test]
+fn without_a_configuration_a_plugin_gets_an_empty_object() {
+    let mut setters = setters(&guests::built("scripted"));
+    assert_eq!(answer(&mut setters, Ability::Json, &["a"]), [bytes(r#"{"_key":"a"}"#)]);
+}
+
+#[test]
+fn a_loader_compiles_a_file_once_and_shares_what_is_the_same() {
+    let (file, other) = (guests::built("scripted"), guests::built("describe"));
+    let with = |config: &str| Spec { config: Some(config.into()), ..Spec::from(file.as_path()) };
+    let mut loader = Loader::with_cache(limits(), None);
+    let [a, b, c] = [
+        vec![with(r#"{"prefix":"a"}"#)],
+        vec![Spec::from(other.as_path()), with(r#"{"prefix":"a"}"#)],
+        vec![with(r#"{"prefix":"c"}"#)],
+    ]
+    .map(|specs| loader.load(&specs).expect("good plugins"));
+    assert!(Arc::ptr_eq(&a.loaded[0], &b.loaded[1]));
+    assert!(!Arc::ptr_eq(&a.loaded[0], &c.loaded[0]));
+    // The time of the one compilation, to the nanosecond.
+    assert_eq!(a.loaded[0].code.compile, c.loaded[0].code.compile);
+    for (plugins, key) in [(&a, "a"), (&b, "a"), (&c, "c")] {
+        let said = answer(&mut plugins.instantiate(), Ability::Json, &["x"]);
+        assert_eq!(said, [bytes(&format!(r#"{{"_key":"{key}x"}}"#))]);
+    }
+    assert_eq!(b.file_with(Ability::Json), Some(file.as_path()));
+    assert_eq!(b.file_with(Ability::Key), Some(other.as_path()));
+    assert_eq!(a.file_with(Ability::Key), None);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn build() -> PathBuf {
     let target = test.ancestors().nth(3).expect("a target folder");
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-unknown-unknown"])
-        .args(["-p", "misbehave", "-p", "describe", "--target-dir"])
+        .args(["-p", "misbehave", "-p", "describe", "-p", "scripted", "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

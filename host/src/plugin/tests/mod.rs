@@ -1,7 +1,7 @@
 //! Plugins as a whole: files are loaded and called as the bridge does it.
 
 mod calls;
-mod guests;
+pub(crate) mod guests;
 mod limits;
 mod refusals;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::interfaces::Indices;
 use super::load::Plugin;
-use super::{Ability, Answer, Answers, Limits, Plugins, Setters};
+use super::{Ability, Answer, Answers, Limits, Loader, Plugins, Setters, Spec};
 use crate::message::{Batch, Publish, Qos};
 
 /// Runs something, and gives back what it logged.
@@ -50,7 +50,8 @@ fn limits() -> Limits {
 }
 
 fn load(files: &[PathBuf], limits: &Limits) -> Plugins {
-    Plugins::load_with_cache(files, limits, None).expect("a good plugin")
+    let specs: Vec<_> = files.iter().map(|file| Spec::from(file.as_path())).collect();
+    Loader::with_cache(limits.clone(), None).load(&specs).expect("a good plugin")
 }
 
 fn setters(file: &std::path::Path) -> Setters {
@@ -60,8 +61,9 @@ fn setters(file: &std::path::Path) -> Setters {
 /// The same plugins, as if they had no packed interfaces.
 fn typed_only(plugins: &Plugins) -> Plugins {
     changed(plugins, |plugin| {
-        let typed = plugin.indices.clone();
-        plugin.indices = Indices { keys: None, values: None, timestamps: None, ..typed };
+        let typed = plugin.code.indices.clone();
+        plugin.code.indices =
+            Indices { jsons: None, keys: None, values: None, timestamps: None, ..typed };
     })
 }
 

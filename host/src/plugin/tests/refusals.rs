@@ -13,9 +13,15 @@ fn refused(file: &File) -> (Problem, String) {
 }
 
 fn refused_with(files: &[PathBuf], limits: &Limits) -> (Problem, String) {
-    let error = Plugins::load_with_cache(files, limits, None).err().expect("a refusal");
+    let specs: Vec<_> = files.iter().map(|file| Spec::from(file.as_path())).collect();
+    refused_spec(&specs, limits)
+}
+
+fn refused_spec(specs: &[Spec], limits: &Limits) -> (Problem, String) {
+    let mut loader = Loader::with_cache(limits.clone(), None);
+    let error = loader.load(specs).err().expect("a refusal");
     let mut line = error.to_string();
-    for file in files {
+    for Spec { file, .. } in specs {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         line = line.replace(&file.display().to_string(), &name);
     }
@@ -205,7 +211,9 @@ fn none_of_the_abilities() {
         let (problem, line) = refused(&wat("later.wasm", &text));
         assert!(matches!(problem, Problem::NoAbility(_)), "{line}");
         assert!(
-            line.starts_with("plugin later.wasm: has no setter: it exports transformer; export"),
+            line.starts_with(
+                "plugin later.wasm: has nothing to do: it exports transformer; export"
+            ),
             "{line}"
         );
     }
@@ -263,12 +271,83 @@ fn compiled_plugins_are_kept_where_that_is_possible() {
     let folder = file.path().parent().expect("a folder");
     let (kept, not_a_folder) = (folder.join("cache"), file.path().join("cache"));
     for cache in [&kept, &kept, &not_a_folder] {
-        let files = [file.path().to_owned()];
-        let plugins =
-            Plugins::load_with_cache(&files, &limits(), Some(cache)).expect("a good plugin");
+        let specs = [Spec::from(file.path())];
+        let mut loader = Loader::with_cache(limits(), Some(cache.clone()));
+        let plugins = loader.load(&specs).expect("a good plugin");
         assert_eq!(answer(&mut plugins.instantiate(), Ability::Key, &["k"]), [bytes("k")]);
     }
     assert!(fs::read_dir(kept).expect("a cache").next().is_some());
+}
+
+#[test]
+fn another_file_than_the_one_that_was_meant() {
+    let file = wat("key.wasm", &obedient());
+    let expected = "0".repeat(64);
+    let spec = Spec { sha256: Some(expected.clone()), ..Spec::from(file.path()) };
+    let (problem, line) = refused_spec(&[spec], &limits());
+    let Problem::OtherFile { found, .. } = problem else { panic!("{line}") };
+    assert_eq!(
+        line,
+        format!(
+            "plugin key.wasm: has the SHA-256 {found}, not {expected}: it is another file than the \
+             configuration means; restore that one, or correct `sha256`"
+        )
+    );
+    let sha256 = Some(found.to_uppercase());
+    let good = Spec { sha256, ..Spec::from(file.path()) };
+    assert!(Loader::with_cache(limits(), None).load(&[good]).is_ok());
+}
+
+#[test]
+fn a_configuration_for_a_plugin_that_takes_none() {
+    let file = wat("key.wasm", &obedient());
+    let spec = Spec { config: Some("{}".into()), ..Spec::from(file.path()) };
+    let (problem, line) = refused_spec(&[spec], &limits());
+    assert!(matches!(problem, Problem::TakesNoConfig), "{line}");
+    assert!(
+        line.starts_with("plugin key.wasm: has a configuration, but takes none: it exports no lif"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_configuration_that_its_plugin_does_not_accept() {
+    let refused = |config: &str| {
+        let file = built("scripted");
+        let limits = Limits { start: Duration::from_millis(200), ..limits() };
+        refused_spec(&[Spec { config: Some(config.into()), ..Spec::from(file.as_path()) }], &limits)
+    };
+    for (config, why) in [
+        (r#"{"init": "refuse no\nway"}"#, "no\\nway"),
+        (r#"{"init": 5}"#, "invalid type: integer `5`, expected a string"),
+        (r#"{"inti": ""}"#, "unknown field `inti`, expected one of"),
+    ] {
+        let (problem, line) = refused(config);
+        assert!(matches!(problem, Problem::Config { given: true, .. }), "{line}");
+        let expected = format!("plugin scripted.wasm: does not accept its configuration: {why}");
+        assert!(line.starts_with(&expected), "{line}");
+        assert!(
+            line.ends_with("; correct it (--plugin-config, or `config` in the file)"),
+            "{line}"
+        );
+    }
+    for (config, why) in [
+        (r#"{"init": "panic at once"}"#, "at once"),
+        (r#"{"init": "loop"}"#, "it ran longer than 200 ms"),
+    ] {
+        let (problem, line) = refused(config);
+        assert!(matches!(problem, Problem::Start(_)), "{line}");
+        assert!(line.contains(why), "{line}");
+    }
+}
+
+#[test]
+fn a_plugin_that_only_takes_a_configuration() {
+    let init = r#"(func (export "mqtt-source:plugin/lifecycle@0.1.0#init") (param i32 i32) (result i32)
+      unreachable)"#;
+    let (problem, line) = refused(&wat("idle.wasm", &module(init)));
+    assert!(matches!(problem, Problem::NoAbility(_)), "{line}");
+    assert!(line.contains("has nothing to do: it exports lifecycle;"), "{line}");
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! From the bytes of a file to code that can be instantiated, or what is wrong with it.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+
+use super::bindings::mqtt_source::plugin::{host, types};
+use super::error::Problem;
+use super::interfaces::{self, Indices};
+use super::state::State;
+use super::text::joined;
+use super::{contract, wrap};
+
+/// Compiled and linked. Plugins of the same file share it, so it is cheap to clone.
+#[derive(Clone)]
+pub(super) struct Code {
+    pub pre: InstancePre<State>,
+    pub indices: Indices,
+    /// Bytes of the file.
+    pub size: usize,
+    /// How long it took to compile.
+    pub compile: Duration,
+}
+
+impl Code {
+    /// Compiles a file, and checks all that can be checked without running it.
+    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, Problem> {
+        let wrapped = wrap::component(bytes)?;
+        let began = Instant::now();
+        let component = Component::from_binary(engine, &wrapped)
+            .map_err(|error| Problem::Invalid(joined(&format!("{error:#}"))))?;
+        let compile = began.elapsed();
+
+        check_imports(engine, &component)?;
+        check_exports(engine, &component)?;
+        let pre = link(engine, &component)?;
+        let indices =
+            Indices::probe(&pre).map_err(|interface| wrong_type(bytes, interface, None))?;
+        Ok(Self { pre, indices, size: bytes.len(), compile })
+    }
+}
+
+fn check_imports(engine: &Engine, component: &Component) -> Result<(), Problem> {
+    for (name, _) in component.component_type().imports(engine) {
+        match contract::interface(name) {
+            None => return Err(Problem::NotGranted(name.to_owned())),
+            Some((_, version)) => contract::check_version(version)?,
+        }
+    }
+    Ok(())
+}
+
+fn check_exports(engine: &Engine, component: &Component) -> Result<(), Problem> {
+    let ty = component.component_type();
+    let ours: Vec<_> =
+        ty.exports(engine).filter_map(|(name, _)| contract::interface(name)).collect();
+    let Some((_, version)) = ours.first() else {
+        return Err(Problem::NoContract);
+    };
+    let fitting: Vec<_> =
+        ours.iter().filter(|(_, version)| contract::check_version(version).is_ok()).collect();
+    if fitting.is_empty() {
+        return contract::check_version(version);
+    }
+    let does_something = |interface| interface != interfaces::LIFECYCLE;
+    let known = |interface| interfaces::NAMES.contains(&interface) && does_something(interface);
+    if fitting.iter().any(|(interface, _)| known(*interface)) {
+        return Ok(());
+    }
+    let names: Vec<_> = fitting.iter().map(|(interface, _)| *interface).collect();
+    Err(Problem::NoAbility(names.join(", ")))
+}
+
+fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Problem> {
+    let mut linker = Linker::new(engine);
+    types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
+        .and_then(|()| host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
+        .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
+    linker
+        .instantiate_pre(component)
+        .map_err(|error| Problem::NotOffered(joined(&format!("{error:#}"))))
+}
+
+/// What to say of an interface of a file that has another type than the contract's.
+pub(super) fn wrong_type(
+    bytes: &[u8],
+    interface: &str,
+    error: Option<&wasmtime::Error>,
+) -> Problem {
+    let difference =
+        wrap::component(bytes).ok().and_then(|wrapped| contract::difference(&wrapped, interface));
+    match (difference, error) {
+        (Some((expected, found)), _) => {
+            Problem::WrongType { interface: interface.to_owned(), expected, found }
+        }
+        (None, Some(error)) => Problem::Unfit(joined(&format!("{interface}: {error:#}"))),
+        (None, None) => Problem::Unfit(format!("{interface} has no function of that name")),
+    }
+}

@@ -1,0 +1,82 @@
+//! Deserializers, setters and the built-in ones together.
+
+use super::*;
+use crate::message::{Publish, Qos};
+use crate::plugin::tests::guests::built;
+use crate::plugin::{Limits, Loader, Spec};
+
+/// What becomes of a message on topic `t` with each payload, in words, in the order decided.
+fn carried(plugins: &[&str], payloads: &[&str]) -> Vec<(usize, String)> {
+    let specs: Vec<_> = plugins.iter().map(|plugin| Spec::from(built(plugin).as_path())).collect();
+    let loaded = Loader::with_cache(Limits::default(), None).load(&specs).expect("good plugins");
+    let mut transform = Transform::new(Builtin::new(true), loaded.instantiate());
+    let mut batch = Batch::new();
+    for payload in payloads {
+        let publish = Publish {
+            topic: "t",
+            payload: payload.as_bytes(),
+            qos: Qos::AtMostOnce,
+            retain: false,
+            dup: false,
+            packet_id: 0,
+            properties: None,
+        };
+        batch.push(0, 7, &publish);
+    }
+    let mut carried = Vec::new();
+    // Twice, since buffers are used again.
+    for _ in 0..2 {
+        carried.clear();
+        transform.each(&batch, |index, verdict| carried.push((index, told(&verdict))));
+    }
+    carried
+}
+
+fn told(verdict: &Verdict<'_>) -> String {
+    let text = |bytes: &Option<Cow<'_, [u8]>>| {
+        bytes.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
+    };
+    match verdict {
+        Verdict::Record(record) => {
+            format!("{} {} {}", text(&record.key), record.timestamp_ms, text(&record.value))
+        }
+        Verdict::Skip(why) => format!("skip: {why}"),
+        Verdict::Reject(why) => format!("reject: {}", why.error),
+        Verdict::Fatal(why) => format!("fatal: {}", why.error),
+    }
+}
+
+#[test]
+fn the_built_in_setters_find_their_members_in_what_a_deserializer_made() {
+    let payloads =
+        [r#"json {"_key":"k","_timestamp":1700000000000}"#, "dev42", "default", "json [2]"];
+    let expected = [
+        r#"k 1700000000000 json {"_key":"k","_timestamp":1700000000000}"#,
+        "dev42 7 dev42",
+        "t 7 default",
+        "t 7 json [2]",
+    ];
+    let carried = carried(&["scripted"], &payloads);
+    assert_eq!(carried.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(carried.iter().map(|(_, told)| told.as_str()).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_message_that_a_deserializer_refuses_reaches_no_setter_and_spoils_no_other() {
+    let payloads = ["a", "skip it", "b", "bad luck", "json [1", "fatal flaw", "c"];
+    let mut carried = carried(&["scripted", "describe"], &payloads);
+    carried.sort();
+    let told: Vec<_> = carried.iter().map(|(_, told)| told.as_str()).collect();
+    let [a, skip, b, bad, not_json, fatal, c] = told[..] else { panic!("{told:?}") };
+    for (told, key) in [(a, "a"), (b, "b"), (c, "c")] {
+        // The value setter sees both the payload and the JSON; the key setter leaves the key alone.
+        let expected = format!("{key} 8 Message {{ topic: \"t\", payload: \"{key}\"");
+        assert!(told.starts_with(&expected), "{told}");
+        let json = format!(r#"deserialized: Some("{{\"_key\":\"{key}\"}}")"#);
+        assert!(told.contains(&json), "{told}");
+    }
+    assert_eq!(skip, "skip: skip it");
+    assert_eq!(bad, "reject: bad luck");
+    assert!(not_json.starts_with("reject: the payload deserializer answered what is not JSON"));
+    assert_eq!(fatal, "fatal: fatal flaw");
+}

@@ -1,0 +1,8 @@
+use plugin_sdk::prelude::*;
+
+#[init]
+fn init() -> Result<(), Error> {
+    Ok(())
+}
+
+fn main() {}
