@@ -25,7 +25,7 @@ pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String>
         sink: sink_settings(&config),
         routes: config.routes.into_iter().map(route).collect(),
         unrouted: on_error(config.unrouted),
-        sources: vec![source_settings(config.source)?],
+        sources: sources(config.source)?,
         lanes: LANES,
         max_in_flight_bytes: config.max_in_flight_bytes,
         print: config.print,
@@ -96,6 +96,21 @@ fn sink_settings(config: &Config) -> sink::Settings {
             .collect(),
         largest_batch: None,
     }
+}
+
+/// One for each connection. Several have sessions of their own, `ID-1` and so on.
+fn sources(config: config::Source) -> Result<Vec<source::Settings>, String> {
+    let connections = config.connections;
+    let settings = source_settings(config)?;
+    if connections == 1 {
+        return Ok(vec![settings]);
+    }
+    let numbered = |number| {
+        let mut settings = settings.clone();
+        settings.hello.client_id = format!("{}-{number}", settings.hello.client_id);
+        settings
+    };
+    Ok((1..=connections).map(numbered).collect())
 }
 
 fn source_settings(config: config::Source) -> Result<source::Settings, String> {

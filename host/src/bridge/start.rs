@@ -178,10 +178,15 @@ fn spawn_sources(sources: Vec<(String, Source<Intake>)>) -> Result<Sources, Stri
         let sender = sender.clone();
         let run = move || {
             // Its lines in the log say whose they are, where there are several.
-            let span = (running > 1).then(|| tracing::info_span!("connection", client));
+            let span = (running > 1).then(|| tracing::info_span!("connection", %client));
             let _entered = span.as_ref().map(tracing::Span::enter);
+            let ended = runtime.block_on(source.run());
+            let ended = ended.map_err(|what| match span {
+                Some(_) => format!("connection {client}: {what}"),
+                None => what,
+            });
             // Nobody listens any more when the bridge has given up.
-            drop(sender.send(runtime.block_on(source.run())));
+            drop(sender.send(ended));
         };
         std::thread::Builder::new().name(format!("mqtt-{number}")).spawn(run).map_err(failed)?;
     }
