@@ -70,10 +70,11 @@ fn what_was_given_to_each_of_the_sessions_arrives_after_a_restart() {
     let published = messages("plant", 10, 300, 1);
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
     // One connection alone gets only what the server gave to its session.
-    let one = Host::between_ports(mosquitto.port(), "$share/group/plant/#", kafka.address(), &topic)
-        .without("client-id")
-        .flag("client-id", format!("host-{topic}-1"))
-        .start();
+    let one =
+        Host::between_ports(mosquitto.port(), "$share/group/plant/#", kafka.address(), &topic)
+            .without("client-id")
+            .flag("client-id", format!("host-{topic}-1"))
+            .start();
     eventually("the session of the first connection has some of them", SOON, || {
         (kafka.count(&topic) > 0).then_some(())
     });
