@@ -52,6 +52,25 @@ fn covers_levels<'a>(mut wide: Split<'a, char>, mut narrow: Split<'a, char>) -> 
     }
 }
 
+/// Whether some topic is matched by both.
+#[must_use]
+pub fn overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (unshared(one), unshared(other));
+    if (begins_with_wildcard(one) && other.starts_with('$'))
+        || (begins_with_wildcard(other) && one.starts_with('$'))
+    {
+        return false;
+    }
+    let (mut one, mut other) = (one.split('/'), other.split('/'));
+    loop {
+        match (one.next(), other.next()) {
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (Some(level), Some(second)) if level == second || level == "+" || second == "+" => {}
+            _ => return false,
+        }
+    }
+}
+
 /// The filter of a shared subscription, or the filter itself.
 #[must_use]
 pub fn unshared(filter: &str) -> &str {
@@ -173,5 +192,19 @@ mod tests {
         assert!(covers("$share/group/plant/#", "plant/a"));
         assert!(!covers("$share/group/#", "$SYS/#"));
         assert!(is_shared("$share/group/a") && !is_shared("share/group/a"));
+    }
+
+    #[test]
+    fn filters_overlap_where_a_topic_is_matched_by_both() {
+        let filters = all(&["a", "b", "$x", "", "+", "#"], 3);
+        let filters: Vec<_> = filters.iter().filter(|filter| is_valid(filter)).collect();
+        let topics = all(&["a", "b", "$x", ""], 4);
+        for one in &filters {
+            for other in &filters {
+                let both = topics.iter().any(|topic| matches(one, topic) && matches(other, topic));
+                assert_eq!(overlap(one, other), both, "{one} {other}");
+            }
+        }
+        assert!(overlap("$share/g/a/+", "a/b") && !overlap("$share/g/a", "$share/h/b"));
     }
 }

@@ -1,5 +1,6 @@
 //! `host`: arguments, logging, run, exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             refusal.exit_code()
         }
         Ok(Command::Demo(demo)) => show(demo),
+        Ok(Command::Print(text)) => print(&text),
         Ok(Command::Bridge(config)) => carry(*config),
     }
 }
@@ -33,9 +35,10 @@ fn carry(config: Config) -> ExitCode {
         return fail(USAGE, &problem);
     }
     end_on_panic();
+    let wording = config.wording.clone();
     let (settings, transforms) = match setup::prepare(config) {
         Ok(prepared) => prepared,
-        Err(problem) => return fail(USAGE, &problem),
+        Err(problem) => return fail(USAGE, &wording.of(&problem)),
     };
     let ledger = Arc::<Ledger>::default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -61,7 +64,17 @@ fn carry(config: Config) -> ExitCode {
     }
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => fail(FAILED, &problem),
+        Err(problem) => fail(FAILED, &wording.of(&problem)),
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough is no failure.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(FAILED, &format!("cannot write to standard output: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

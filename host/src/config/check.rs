@@ -4,39 +4,50 @@
 use std::fs;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::cli::{Cli, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, Sub};
+use super::cli::{Bridge, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options};
+use super::file::{File, PluginTable};
+use super::problem::Problem;
+use super::routes::Routes;
+use super::written::Written;
 use super::{
-    CaFile, Command, Config, Demo, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret,
-    Sink, Source, Tls, Transform, Will, kafka, mqtt,
+    CaFile, Config, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret, Sink, Source, Tls,
+    Transform, Will, Wording, kafka, mqtt, routes,
 };
-use crate::filter;
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 
 type Checked<T> = Result<T, String>;
 
-pub fn command(cli: Cli) -> Checked<Command> {
-    let log = log(cli.log);
-    match cli.subcommand {
-        Some(Sub::Demo { seconds, messages, plugins }) => {
-            Ok(Command::Demo(Demo { time: Duration::from_secs(seconds), messages, plugins, log }))
-        }
-        None => Ok(Command::Bridge(Box::new(bridge(cli.options, log)?))),
-    }
-}
-
-fn log(written: LogOptions) -> Log {
+pub fn log(written: LogOptions) -> Log {
     Log { format: written.log_format.into(), filter: written.log }
 }
 
-fn bridge(mut written: Options, log: Log) -> Checked<Config> {
-    let route = route(&mut written)?;
+/// What is wrong with values that are right each by itself.
+#[derive(Debug)]
+pub enum Wrong {
+    /// Speaks of options as on the command line.
+    Said(String),
+    /// Says where each problem stands.
+    Placed(Vec<Problem>),
+}
+
+impl From<String> for Wrong {
+    fn from(problem: String) -> Self {
+        Self::Said(problem)
+    }
+}
+
+/// Checks everything together.
+pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result<Config, Wrong> {
+    let mut written = bridge.options;
+    let Routes { list: routes, unrouted, topics } = routes::routes(&written, all, file)?;
     Ok(Config {
         sink: sink(&mut written)?,
-        unrouted: route.on_error.clone(),
-        routes: vec![route],
+        unrouted,
+        routes,
         plugin_limits: PluginLimits {
             time: Duration::from_millis(written.plugin_time_limit),
             memory: written.plugin_memory_limit as usize,
@@ -44,47 +55,58 @@ fn bridge(mut written: Options, log: Log) -> Checked<Config> {
         max_in_flight_bytes: written.max_in_flight_bytes as usize,
         print: written.print,
         shutdown_timeout: Duration::from_secs(written.shutdown_timeout),
-        log,
-        source: source(written)?,
+        log: log(bridge.log),
+        wording: Wording::new(all),
+        source: source(written, topics)?,
     })
 }
 
-/// The one route of the command line.
-fn route(written: &mut Options) -> Checked<Route> {
-    let topic = required("--kafka-topic", written.kafka_topic.take())?;
-    kafka::check_topic("--kafka-topic", &topic)?;
-    let plugin = |file| Plugin { file, sha256: None, config: None };
+/// What becomes of messages of these topics, or of all where there are none. `tables` is what the
+/// file says of the plugins, if they are from the file.
+pub fn route(written: &Options, tables: &[PluginTable]) -> Checked<Route> {
+    let topic = written.kafka_topic.as_deref().ok_or("--kafka-topic is missing")?;
+    let kafka_topic =
+        KafkaTopic::parse(topic, &written.kafka_topics_allowed).map_err(|problem| {
+            let about_topic = problem.starts_with(&format!("{topic:?}"));
+            let flag = if about_topic { "--kafka-topic" } else { "--kafka-topics-allowed" };
+            format!("{flag} {problem}")
+        })?;
+    let plugin = |(number, file): (usize, &PathBuf)| {
+        let table = tables.get(number);
+        Plugin {
+            file: file.clone(),
+            sha256: table.and_then(|table| table.sha256.clone()),
+            config: table.and_then(|table| Some(table.config.as_ref()?.to_string())),
+        }
+    };
     Ok(Route {
         topics: Vec::new(),
         proceed: false,
-        on_error: on_error(written, &topic)?,
-        kafka_topic: KafkaTopic::Fixed(topic),
+        on_error: on_error(written, &kafka_topic)?,
+        kafka_topic,
         transform: Transform {
             json: matches!(written.payload_deserializer, Deserializer::Json),
             headers: written.headers.into(),
         },
-        plugins: std::mem::take(&mut written.plugin).into_iter().map(plugin).collect(),
+        plugins: written.plugin.iter().enumerate().map(plugin).collect(),
     })
 }
 
-/// What clap has made sure is there, unless there was a subcommand.
+/// What clap has made sure is there.
 fn required<T>(flag: &str, value: Option<T>) -> Checked<T> {
     value.ok_or_else(|| format!("{flag} is missing"))
 }
 
-fn source(mut written: Options) -> Checked<Source> {
-    for filter in &written.topic {
-        mqtt::check_filter("--topic", filter)?;
-    }
+/// The source that subscribes to these topics.
+fn source(mut written: Options, topics: Vec<String>) -> Checked<Source> {
     for filter in &written.unsubscribe {
         mqtt::check_filter("--unsubscribe", filter)?;
-        if written.topic.contains(filter) {
+        if topics.contains(filter) {
             return Err(format!("--unsubscribe {filter:?} is a --topic as well: keep one"));
         }
     }
     let protocol = protocol(&written)?;
     let will = will(&mut written)?;
-    connections(written.connections, &written.topic)?;
     let client_id = required("--client-id", written.client_id)?;
     if client_id.is_empty() {
         return Err("--client-id is empty: its session in the MQTT server needs a name, e.g. --client-id plant-1".into());
@@ -99,9 +121,8 @@ fn source(mut written: Options) -> Checked<Source> {
         return Err("a password without --username is possible only with --mqtt-version 5".into());
     }
     Ok(Source {
-        topics: written.topic,
+        topics,
         client_id,
-        connections: written.connections,
         server: server(&required("--server", written.server)?)?,
         port: required("--port", written.port)?,
         username: written.username,
@@ -115,17 +136,6 @@ fn source(mut written: Options) -> Checked<Source> {
         max_packet_size: written.max_packet_size as u32,
         keep_alive_secs: written.keep_alive,
     })
-}
-
-/// Several connections get each message once only if they share the subscription.
-fn connections(number: u16, filters: &[String]) -> Checked<()> {
-    match filters.iter().find(|filter| number > 1 && !filter::is_shared(filter)) {
-        None => Ok(()),
-        Some(filter) => Err(format!(
-            "--connections {number} with --topic {filter:?} would bring every message {number} times: \
-             share the subscription, e.g. --topic '$share/plant/{filter}'"
-        )),
-    }
 }
 
 /// A host name or an address; an IPv6 address may have brackets.
@@ -246,19 +256,24 @@ fn sink(written: &mut Options) -> Checked<Sink> {
     })
 }
 
-fn on_error(written: &mut Options, kafka_topic: &str) -> Checked<OnError> {
-    let given = written.dead_letter_topic.take();
-    match (written.on_error, given) {
+fn on_error(written: &Options, kafka_topic: &KafkaTopic) -> Checked<OnError> {
+    match (written.on_error, &written.dead_letter_topic) {
         (OnErrorKind::DeadLetter, Some(topic)) => {
-            kafka::check_topic("--dead-letter-topic", &topic)?;
-            if topic == kafka_topic {
+            kafka::check_topic("--dead-letter-topic", topic)?;
+            if *kafka_topic == KafkaTopic::Fixed(topic.clone()) {
                 return Err(format!(
                     "--dead-letter-topic {topic:?} is the Kafka topic itself: give rejected messages a topic of their own"
                 ));
             }
-            Ok(OnError::DeadLetter { topic })
+            Ok(OnError::DeadLetter { topic: topic.clone() })
         }
         (OnErrorKind::DeadLetter, None) => {
+            let KafkaTopic::Fixed(kafka_topic) = kafka_topic else {
+                return Err(format!(
+                    "--kafka-topic {:?} leads to many topics, so --dead-letter-topic has no default: give it a name",
+                    kafka_topic.to_string()
+                ));
+            };
             let topic = format!("{kafka_topic}.dead-letter");
             kafka::check_topic("the default of --dead-letter-topic", &topic)?;
             Ok(OnError::DeadLetter { topic })

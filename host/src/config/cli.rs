@@ -1,19 +1,14 @@
-//! What the user wrote: the command line, with the environment behind it.
+//! The options, each declared once, in [`Options`].
 //!
-//! Each option is declared once, in [`Options`]. Its environment variable is not: it follows from
-//! the name. What the values mean together is for `check` to say.
+//! Its environment variable and its key in the file are not declared: they follow from the name, and
+//! what may be written there from its type and the name of its value (see `kind`). Nor are its place
+//! in `config show` and in the JSON Schema. What the values mean together is for `check` to say.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{
-    Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, value_parser,
-};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
-use super::{Command, LogFormat, Secret, check, size};
+use super::{LogFormat, Secret, size};
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
 
@@ -25,7 +20,7 @@ use crate::transform::headers::HeaderPolicy;
 /// arrival.
 #[derive(Debug, Parser)]
 #[command(name = "host", version, after_help = EXAMPLES, after_long_help = EXAMPLES_LONG)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true, override_usage = USAGE)]
 #[command(disable_help_subcommand = true, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
@@ -36,16 +31,42 @@ pub struct Cli {
     pub log: LogOptions,
 }
 
+/// What the bridge runs with: the same options, without subcommands.
+///
+/// What was written on all layers is put together and read with this.
+#[derive(Debug, Parser)]
+#[command(name = "host", override_usage = USAGE)]
+pub struct Bridge {
+    #[command(flatten)]
+    pub options: Options,
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+const USAGE: &str = "\
+host --topic FILTER --client-id ID --server HOST --port PORT --broker-address HOST:PORT,...
+            --kafka-topic TOPIC [OPTIONS]
+       host --config FILE [OPTIONS]
+       host config show
+       host demo";
+
 const EXAMPLES: &str = "\
 Try it:        host demo
 All of it:     host --help
-Environment:   any option but those of `demo` as HOST_ and its name, e.g. HOST_KAFKA_TOPIC";
+Environment:   any option but those of `demo` as HOST_ and its name, e.g. HOST_KAFKA_TOPIC
+File:          any of them as a key of the TOML file --config names, e.g. kafka_topic = \"plant\"";
 
 const EXAMPLES_LONG: &str = "\
 Environment:
   Any option above can be given as an environment variable: HOST_ and its name in capitals, with
-  '_' for '-', e.g. HOST_KAFKA_TOPIC=plant. Repeatable ones are separated by commas. The command
-  line wins, and an empty variable counts as none.
+  '_' for '-', e.g. HOST_KAFKA_TOPIC=plant. Repeatable ones are separated by commas. An empty
+  variable counts as none.
+
+File:
+  Any option above can be a key of the TOML file that --config names, with '_' for '-', e.g.
+  kafka_topic = \"plant\"; more than one Kafka topic, each with plugins of its own, are [[route]]s there.
+  The command line wins over the environment, that over the file, and that over the defaults.
+  `host config show` says what came from where.
 
 Examples:
   Everything embedded, nothing to install:
@@ -79,11 +100,34 @@ pub enum Sub {
         #[arg(long, value_name = "DIR")]
         plugins: Option<PathBuf>,
     },
+    /// Look at the configuration.
+    Config {
+        #[command(subcommand)]
+        what: ConfigSub,
+    },
 }
 
-/// The options of the bridge. What is required is there, unless there is a subcommand.
+/// What there is to do with a configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigSub {
+    /// Write what host would run with, as a file for --config, with the origin of each value.
+    ///
+    /// It takes all options of the bridge. Passwords are left out.
+    Show {
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+}
+
+/// The options of the bridge. What is required is there once all layers are put together.
 #[derive(Debug, Args)]
 pub struct Options {
+    /// TOML file with any of these options, and routes.
+    ///
+    /// Its keys are the options' names with '_' for '-'. Paths in it are relative to it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Topic filter to subscribe to; repeatable.
     ///
     /// May hold the wildcards '+' and '#', and may be a shared subscription, $share/GROUP/FILTER.
@@ -167,13 +211,6 @@ pub struct Options {
     #[arg(long, value_name = "0|1|2", default_value = "1", value_parser = qos, help_heading = MQTT)]
     pub qos: Qos,
 
-    /// How many connections share the subscription, 1 to 64.
-    ///
-    /// Each has a session of its own: with 3, ID-1, ID-2 and ID-3. All filters must be shared
-    /// subscriptions, $share/GROUP/FILTER. Messages of one topic may come on any of them, out of order.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=64), help_heading = MQTT)]
-    pub connections: u16,
-
     /// Discard an earlier session of this client id when connecting.
     ///
     /// What was published while this client was not connected is lost then.
@@ -206,8 +243,17 @@ pub struct Options {
     pub broker_address: Option<String>,
 
     /// Kafka topic that records go to.
+    ///
+    /// It may take levels of the MQTT topic, counted from 0: 'plant.{1}' is plant.dev42 for the message
+    /// plant/dev42/temp. Then --kafka-topics-allowed says where it may lead.
     #[arg(long, required = true, value_name = "TOPIC", help_heading = KAFKA)]
     pub kafka_topic: Option<String>,
+
+    /// Kafka topic that a template may lead to, by name or by a pattern such as 'plant.*'; repeatable.
+    ///
+    /// A message that leads to another topic is rejected.
+    #[arg(long, value_name = "TOPIC", help_heading = KAFKA)]
+    pub kafka_topics_allowed: Vec<String>,
 
     /// Property of librdkafka, e.g. compression.type=zstd; repeatable.
     ///
@@ -233,6 +279,12 @@ pub struct Options {
     /// WebAssembly plugin that decides keys, values or timestamps; repeatable.
     #[arg(long, value_name = "FILE", help_heading = PLUGINS)]
     pub plugin: Vec<PathBuf>,
+
+    /// Configuration of plugins: a JSON object with one member per plugin, named by its file's stem.
+    ///
+    /// '@' and a path instead names a file that holds it.
+    #[arg(long, value_name = "JSON|@FILE", help_heading = PLUGINS)]
+    pub plugin_config: Option<String>,
 
     /// Longest time that one call of a plugin may take, in milliseconds, 1 to 60000.
     #[arg(long, value_name = "MS", default_value = "50", value_parser = value_parser!(u64).range(1..=60_000), help_heading = PLUGINS)]
@@ -272,6 +324,18 @@ pub struct LogOptions {
     #[arg(long, global = true, value_name = "human|json", default_value = "human", hide_possible_values = true, help_heading = RUNNING)]
     pub log_format: Format,
 }
+
+/// The options that a `[[route]]` may have for itself.
+pub const OF_ROUTES: [&str; 8] = [
+    "topic",
+    "kafka-topic",
+    "kafka-topics-allowed",
+    "plugin",
+    "headers",
+    "payload-deserializer",
+    "on-error",
+    "dead-letter-topic",
+];
 
 const MQTT: &str = "MQTT";
 const KAFKA: &str = "Kafka";
@@ -371,67 +435,5 @@ fn keep_alive(text: &str) -> Result<u16, String> {
     match text.parse() {
         Ok(seconds @ (0 | 5..)) => Ok(seconds),
         _ => Err("it takes 5 to 65535 seconds, or 0 to turn it off".into()),
-    }
-}
-
-/// Why there is nothing to run: wrong usage, or a request for help or the version.
-#[derive(Debug)]
-pub struct Refusal(clap::Error);
-
-impl Refusal {
-    /// Writes help to standard output, and anything else to standard error.
-    pub fn print(&self) {
-        // There is nobody left to tell that standard error is closed.
-        self.0.print().unwrap_or_default();
-    }
-
-    /// 0 for help and the version, else 2.
-    pub fn exit_code(&self) -> ExitCode {
-        if self.0.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
-    }
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-/// See [`super::read`].
-pub fn read(
-    arguments: impl IntoIterator<Item = OsString>,
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Command, Refusal> {
-    let environment: HashMap<OsString, OsString> = environment.into_iter().collect();
-    let mut command = Cli::command().mut_args(|option| with_default_from(&environment, option));
-    let matches = command.try_get_matches_from_mut(arguments).map_err(Refusal)?;
-    let mut cli = Cli::from_arg_matches(&matches).map_err(Refusal)?;
-    if cli.log.log.is_none() {
-        cli.log.log = environment
-            .get(&OsString::from("RUST_LOG"))
-            .filter(|filter| !filter.is_empty())
-            .map(|filter| filter.to_string_lossy().into_owned());
-    }
-    check::command(cli)
-        .map_err(|problem| Refusal(command.error(ErrorKind::ValueValidation, problem)))
-}
-
-/// Lets an option's environment variable, if it is set, take the place of its default.
-fn with_default_from(environment: &HashMap<OsString, OsString>, option: Arg) -> Arg {
-    let Some(name) = option.get_long() else {
-        return option;
-    };
-    let variable = format!("HOST_{}", name.replace('-', "_").to_uppercase());
-    let value = environment.get(&OsString::from(variable)).filter(|value| !value.is_empty());
-    let Some(value) = value.cloned() else {
-        return option;
-    };
-    let option = option.required(false);
-    match (option.get_action(), value.to_str()) {
-        (clap::ArgAction::Append, Some(list)) => {
-            let items: Vec<String> = list.split(',').map(|item| item.trim().to_owned()).collect();
-            option.default_values(items)
-        }
-        _ => option.default_value(value),
     }
 }

@@ -1,5 +1,5 @@
-//! What the user asked for: first as written (command line and environment), then as values that
-//! are already checked.
+//! What the user asked for: first as written (command line, environment and file), then as values
+//! that are already checked.
 //!
 //! Everything after this module takes a [`Config`] and trusts it: names are valid, numbers are in
 //! range, files named here were read, and nothing contradicts anything. No other module knows how
@@ -7,25 +7,35 @@
 
 mod check;
 mod cli;
+mod file;
 mod kafka;
+mod kind;
 mod mqtt;
+mod plugin;
+mod problem;
+mod read;
+mod routes;
 mod secret;
+mod show;
 mod size;
 #[cfg(test)]
 mod tests;
+mod wording;
+mod written;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use cli::Refusal;
+pub use problem::Refusal;
 pub use secret::Secret;
+pub use wording::Wording;
 
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
 
-/// Reads the arguments (the program's name first) and the environment.
+/// Reads the arguments (the program's name first), the environment and the file that they name.
 ///
 /// # Errors
 /// If they are wrong, or ask for nothing but help or the version.
@@ -33,7 +43,7 @@ pub fn read(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Command, Refusal> {
-    cli::read(arguments, environment)
+    read::read(arguments, environment)
 }
 
 /// What to do.
@@ -43,6 +53,8 @@ pub enum Command {
     Bridge(Box<Config>),
     /// Show the whole path with everything embedded.
     Demo(Demo),
+    /// Write this to standard output.
+    Print(String),
 }
 
 /// All that the bridge needs to know.
@@ -63,6 +75,8 @@ pub struct Config {
     /// How long what is in flight may take to be confirmed after a request to stop.
     pub shutdown_timeout: Duration,
     pub log: Log,
+    /// How to speak of options to this user.
+    pub wording: Wording,
 }
 
 /// Where messages come from.
@@ -72,8 +86,6 @@ pub struct Source {
     pub topics: Vec<String>,
     /// Never empty.
     pub client_id: String,
-    /// 1 to 64; more than one only where all topic filters are shared subscriptions.
-    pub connections: u16,
     /// A host name or an address, an IPv6 address without brackets.
     pub server: String,
     pub port: u16,
@@ -179,7 +191,7 @@ pub struct Transform {
 pub struct Plugin {
     /// Not opened yet; not empty.
     pub file: PathBuf,
-    /// What the file must be, in hexadecimal, if the user has said.
+    /// What the SHA-256 of the file must be, in hexadecimal and lower case, if the user has said.
     pub sha256: Option<String>,
     /// A JSON object for the plugin's start.
     pub config: Option<String>,

@@ -1,6 +1,11 @@
 //! From arguments and environment to values, and every way in which they can be wrong.
 
+mod file;
+mod routes;
+mod show;
+
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::CommandFactory;
 
@@ -31,7 +36,7 @@ fn read_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Command
 fn bridge_of(command: Command) -> Config {
     match command {
         Command::Bridge(config) => *config,
-        Command::Demo(_) => panic!("the bridge was asked for"),
+        other => panic!("the bridge was asked for, not {other:?}"),
     }
 }
 
@@ -74,6 +79,12 @@ impl TemporaryFile {
         Self(path)
     }
 
+    /// With a name that no other test uses.
+    fn unique(content: &[u8]) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        Self::new(&NUMBER.fetch_add(1, Ordering::Relaxed).to_string(), content)
+    }
+
     fn path(&self) -> &str {
         self.0.to_str().expect("a path in UTF-8")
     }
@@ -100,7 +111,6 @@ fn what_is_required_is_enough() {
         ("plant-1", "127.0.0.1", 1883)
     );
     assert_eq!((source.username.is_none(), source.password.is_none()), (true, true));
-    assert_eq!(source.connections, 1);
     assert_eq!(source.protocol, Protocol::V311);
     assert!(source.tls.as_ref().is_some_and(|tls| tls.ca_file.is_none()));
     assert_eq!((source.qos, source.clean_session), (Qos::AtLeastOnce, false));
@@ -122,6 +132,10 @@ fn what_is_required_is_enough() {
     assert_eq!((config.max_in_flight_bytes, config.print), (128 << 20, false));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert_eq!(config.log, Log { format: LogFormat::Human, filter: None });
+}
+
+fn files(config: &Config) -> Vec<PathBuf> {
+    config.routes[0].plugins.iter().map(|plugin| plugin.file.clone()).collect()
 }
 
 /// The configuration of what is required and a line of arguments.
@@ -257,7 +271,7 @@ fn the_command_line_wins_over_the_environment() {
 #[test]
 fn values_from_the_environment_are_checked_too() {
     let problem = read_with(&REQUIRED, &[("HOST_QOS", "7")]).expect_err("a wrong value");
-    assert_says(&problem, &["--qos", "7", "0, 1 and 2"]);
+    assert_eq!(problem, "error: HOST_QOS 7: the qualities of service are 0, 1 and 2\n");
 }
 
 #[test]
@@ -320,8 +334,6 @@ fn numbers_out_of_range_are_refused() {
         ("--qos", "3", "0, 1 and 2"),
         ("--qos", "x", "0, 1 and 2"),
         ("--mqtt-version", "4", "3.1, 3.1.1 and 5"),
-        ("--connections", "0", "1..=64"),
-        ("--connections", "65", "1..=64"),
         ("--keep-alive", "4", "5 to 65535"),
         ("--keep-alive", "65536", "5 to 65535"),
         ("--max-packet-size", "127", "128 to 268435460"),
@@ -419,21 +431,6 @@ fn contradictions_are_refused() {
     assert_says(
         &problem(&["--mqtt-version", "5", "--property", "session-expiry-interval=0"]),
         &["session-expiry-interval=0", "--clean-session"],
-    );
-}
-
-#[test]
-fn several_connections_need_shared_subscriptions() {
-    let mut arguments = REQUIRED.to_vec();
-    arguments[1] = "$share/g/plant/#";
-    arguments.extend(["--connections", "64"]);
-    let config = bridge_of(read_with(&arguments, &[]).expect("valid"));
-    assert_eq!(config.source.connections, 64);
-    arguments.extend(["--topic", "other/#"]);
-    let problem = read_with(&arguments, &[]).expect_err("a filter that is not shared");
-    assert_says(
-        &problem,
-        &["--connections 64", "\"other/#\"", "64 times", "'$share/plant/other/#'"],
     );
 }
 
@@ -539,6 +536,31 @@ fn kafka_properties_that_break_a_promise_are_refused_with_the_reason() {
     assert_says(&problem(&["-X", "acks=1"]), &["-X acks", "in-sync"]);
     assert_says(&problem(&["--kafka-config", "bootstrap.servers=a:1"]), &["--broker-address"]);
     assert_says(&problem(&["-X", "linger.ms"]), &["NAME=VALUE"]);
+}
+
+#[test]
+fn plugins_are_configured_by_the_names_of_their_files() {
+    let json = r#"{"key": {"level": 2}}"#;
+    let file = TemporaryFile::unique(json.as_bytes());
+    for given in [json, &format!("@{}", file.path())] {
+        let config =
+            config(&["--plugin", "a/key.wasm", "--plugin", "b.wasm", "--plugin-config", given]);
+        let configs: Vec<_> =
+            config.routes[0].plugins.iter().map(|plugin| plugin.config.as_deref()).collect();
+        assert_eq!(configs, [Some(r#"{"level":2}"#), None]);
+    }
+    let say = |given: &str, words: &[&str]| {
+        assert_says(&problem(&["--plugin", "key.wasm", "--plugin-config", given]), words);
+    };
+    say("{", &["--plugin-config is not JSON", "one object per plugin"]);
+    say("[]", &["--plugin-config is not an object of objects", "one object per plugin"]);
+    say("@/no/such.json", &["--plugin-config @/no/such.json cannot be read"]);
+    say(r#"{"key": 1}"#, &["--plugin-config is not an object of objects"]);
+    say(
+        r#"{"kye": {}}"#,
+        &["--plugin-config", "\"kye\"", "names no plugin", "the only one is key"],
+    );
+    say(r#"{"key.wasm": {}}"#, &["names no plugin", "the only one is key"]);
 }
 
 #[test]

@@ -12,7 +12,6 @@ use super::brokers::Addresses;
 use super::devices::Fleet;
 use super::publisher::open_session;
 use crate::bridge::{self, OnError, Route};
-use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 use crate::plugin::{Limits, Plugins};
 use crate::telemetry::Ledger;
@@ -66,11 +65,9 @@ impl Bridges {
         let mut running = JoinSet::new();
         for (fleet, plugins) in plugins.0 {
             let settings = settings(fleet, addresses);
-            for source in &settings.sources {
-                open_session(&source.hello.client_id, fleet.filter(), addresses.mqtt_5).await?;
-            }
-            let transforms =
-                move || vec![Transform::new(Builtin::new(true), plugins.instantiate())];
+            open_session(&settings.source.hello.client_id, fleet.filter(), addresses.mqtt_5)
+                .await?;
+            let transforms = move || Transform::new(Builtin::new(true), plugins.instantiate());
             running.spawn(bridge::run(settings, transforms, Arc::clone(ledger), stopped.clone()));
         }
         Ok(Self { running, stops })
@@ -107,7 +104,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
         Fleet::Plant => (source::packet::Version::V5, addresses.mqtt_5),
     };
     bridge::Settings {
-        sources: vec![source::Settings {
+        source: source::Settings {
             server: source::Server { host: "127.0.0.1".to_owned(), port, tls: None },
             hello: source::packet::Hello {
                 version,
@@ -128,7 +125,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             unsubscribe: Vec::new(),
             qos: Qos::AtLeastOnce,
             max_packet_size: MAX_PACKET_SIZE,
-        }],
+        },
         sink: sink::Settings {
             brokers: addresses.kafka.clone(),
             client_id,
@@ -136,14 +133,12 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             // The simulated Kafka leaves the question unanswered.
             largest_batch: Some(1_000_000),
         },
-        routes: vec![Route {
-            topics: Vec::new(),
-            proceed: false,
-            kafka_topic: KafkaTopic::Fixed(fleet.kafka_topic().to_owned()),
+        route: Route {
+            kafka_topic: fleet.kafka_topic().to_owned(),
+            dead_letter_topic: fleet.dead_letter_topic(),
             headers: HeaderPolicy::Properties,
-            on_error: OnError::DeadLetter { topic: fleet.dead_letter_topic() },
-        }],
-        unrouted: OnError::Stop,
+            on_error: OnError::DeadLetter,
+        },
         lanes: 1,
         max_in_flight_bytes: 16 << 20,
         print: false,

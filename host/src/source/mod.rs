@@ -67,7 +67,6 @@ pub enum Control {
 }
 
 /// What to connect to, and what to ask of it.
-#[derive(Clone)]
 pub struct Settings {
     pub server: Server,
     pub hello: Hello,

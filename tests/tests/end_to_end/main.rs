@@ -11,7 +11,6 @@
 mod acknowledgement;
 mod backlog;
 mod connecting;
-mod connections;
 mod delivery;
 mod demo;
 mod exactly_once;

@@ -1,0 +1,118 @@
+//! From arguments and environment to a command: which file is meant, the layers put together, and
+//! what is wrong said in the words in which it was written.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
+
+use super::check::Wrong;
+use super::cli::{Bridge, Cli, ConfigSub, Sub};
+use super::file::{self, File};
+use super::problem::Refusal;
+use super::written::{Layer, Written, from_environment, from_flags, lenient};
+use super::{Command, Config, Demo, check, kind, show};
+
+/// See [`super::read`].
+pub fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Command, Refusal> {
+    let mut command = lenient(Cli::command(), |_| true);
+    let matches = command.try_get_matches_from_mut(arguments).map_err(Refusal::Usage)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(Refusal::Usage)?;
+    let mut given = Given {
+        options: kind::options().into(),
+        flags: Layer::new(),
+        environment: environment.into_iter().collect(),
+        command,
+    };
+    given.flags = from_flags(&given.options, innermost(&matches));
+    match cli.subcommand {
+        None => Ok(Command::Bridge(Box::new(given.put_together()?.config))),
+        Some(Sub::Demo { seconds, messages, plugins }) => {
+            let log = given.log()?;
+            let time = Duration::from_secs(seconds);
+            Ok(Command::Demo(Demo { time, messages, plugins, log }))
+        }
+        Some(Sub::Config { what: ConfigSub::Show { .. } }) => {
+            let whole = given.put_together()?;
+            Ok(Command::Print(show::text(&whole.config, &whole.written, whole.file.as_ref())))
+        }
+    }
+}
+
+/// What was given on the command line and in the environment.
+struct Given {
+    options: Arc<[Arg]>,
+    flags: Layer,
+    environment: HashMap<OsString, OsString>,
+    command: clap::Command,
+}
+
+/// All layers put together, and what they mean.
+struct Whole {
+    written: Arc<Written>,
+    file: Option<File>,
+    config: Config,
+}
+
+impl Given {
+    /// Reads the file, puts the layers together and checks the result.
+    fn put_together(mut self) -> Result<Whole, Refusal> {
+        let environment = from_environment(&self.options, &self.environment);
+        let named = [&self.flags, &environment]
+            .into_iter()
+            .find_map(|layer| Some(PathBuf::from(layer.get("config")?.first()?.text.clone())));
+        let file = match named {
+            None => None,
+            Some(path) => Some(file::read(&path, &self.options).map_err(Refusal::Problems)?),
+        };
+        let nothing = Layer::new();
+        let layer = file.as_ref().map_or(&nothing, |file| &file.layer);
+        let path = file.as_ref().map(|file| Arc::clone(&file.path));
+        let layers = [&self.flags, &environment, layer];
+        let written = Arc::new(Written::new(Arc::clone(&self.options), path, &layers));
+        let routed = file.as_ref().is_some_and(|file| !file.routes.is_empty());
+        let optional: &[&str] = if routed { &["topic", "kafka-topic"] } else { &[] };
+        let bridge = written.parse(optional)?;
+        let config = check::bridge(bridge, &written, file.as_ref())
+            .map_err(|wrong| self.refusal(&written, wrong))?;
+        Ok(Whole { written, file, config })
+    }
+
+    fn refusal(&mut self, written: &Written, wrong: Wrong) -> Refusal {
+        match wrong {
+            Wrong::Placed(problems) => Refusal::Problems(problems),
+            Wrong::Said(problem) => {
+                let located = written.locate(&problem);
+                if located.at.is_none() && located.text == problem {
+                    let usage = self.command.error(ErrorKind::ValueValidation, problem);
+                    Refusal::Usage(usage)
+                } else {
+                    Refusal::Problems(vec![located])
+                }
+            }
+        }
+    }
+
+    /// How to log, where nothing else of the bridge matters.
+    fn log(&self) -> Result<super::Log, Refusal> {
+        let about_logs = |option: &&Arg| kind::name(option).starts_with("log");
+        let options: Arc<[Arg]> = self.options.iter().filter(about_logs).cloned().collect();
+        let environment = from_environment(&options, &self.environment);
+        let written = Written::new(options, None, &[&self.flags, &environment]);
+        let everything: Vec<&str> = self.options.iter().map(kind::name).collect();
+        let Bridge { log, .. } = written.parse(&everything)?;
+        Ok(check::log(log))
+    }
+}
+
+/// The matches of the subcommand that was asked for.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, matches)| innermost(matches))
+}
