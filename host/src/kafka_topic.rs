@@ -125,6 +125,15 @@ impl KafkaTopic {
         }
     }
 
+    /// The name, if it is always the same.
+    #[must_use]
+    pub fn fixed(&self) -> Option<&str> {
+        match self {
+            Self::Fixed(name) => Some(name),
+            Self::Template(_) => None,
+        }
+    }
+
     /// The topics that are known by name before any message.
     pub fn known(&self) -> impl Iterator<Item = &str> {
         let (fixed, allowed) = match self {

@@ -61,7 +61,7 @@ impl Publish<'_> {
     }
 }
 
-/// Where a message stands in the order of everything that this process received.
+/// Where a message stands in the order of everything that its source received.
 pub type Sequence = u64;
 
 #[derive(Debug, Clone, Copy)]
@@ -203,7 +203,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Where this message stands in the order of everything received.
+    /// Where this message stands in the order of everything that its source received.
     #[must_use]
     pub const fn sequence(&self) -> Sequence {
         self.entry.sequence
@@ -457,6 +457,10 @@ pub enum Reason {
     Fatal,
     TooLarge,
     InvalidRecord,
+    /// Its MQTT topic leads to no Kafka topic that is allowed.
+    BadTopic,
+    /// No route takes it.
+    NoRoute,
 }
 
 impl Reason {
@@ -471,6 +475,8 @@ impl Reason {
             Self::Fatal => "fatal",
             Self::TooLarge => "too-large",
             Self::InvalidRecord => "invalid-record",
+            Self::BadTopic => "bad-topic",
+            Self::NoRoute => "no-route",
         }
     }
 }

@@ -20,11 +20,11 @@ pub fn record(message: Message<'_>) -> Record<'_> {
     }
 }
 
-/// The headers of that record.
+/// The headers of that record; `kafka_topic` is where it would have gone, if that is known.
 pub fn record_headers<'a>(
     message: Message<'a>,
     rejection: &'a Rejection,
-    kafka_topic: &'a str,
+    kafka_topic: Option<&'a str>,
 ) -> impl Iterator<Item = Header<'a>> {
     let plugin = rejection.plugin.iter().flat_map(|plugin| {
         [
@@ -37,7 +37,7 @@ pub fn record_headers<'a>(
             Header::text("reject.reason", rejection.reason.as_str()),
             Header::text("reject.error", rejection.error.as_str()),
             Header::text("reject.arrived-at", message.received_at_ms().to_string()),
-            Header::text("reject.kafka-topic", kafka_topic),
         ])
+        .chain(kafka_topic.map(|topic| Header::text("reject.kafka-topic", topic)))
         .chain(plugin)
 }

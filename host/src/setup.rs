@@ -2,7 +2,6 @@
 //! configuration", before the first connection.
 
 use crate::config::{self, Config};
-use crate::kafka_topic::KafkaTopic;
 use crate::plugin::{Limits, Plugins};
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
 use crate::source::{Server, Tls};
@@ -13,56 +12,78 @@ use crate::{bridge, sink, source};
 /// How many threads run setters and send. One keeps up with a connection, and costs the least.
 const LANES: usize = 1;
 
-/// Makes the setters of one lane.
-pub type Transforms = Box<dyn FnMut() -> Transform>;
+/// Makes the setters of one lane, one for each route.
+pub type Transforms = Box<dyn FnMut() -> Vec<Transform>>;
 
 /// Loads plugins and certificates, and describes the path.
 ///
 /// # Errors
 /// What of it cannot be used, in one line that names the cure.
 pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String> {
-    let [route] = config.routes.as_slice() else {
-        return Err("more than one route is not possible yet: use one".to_owned());
-    };
-    let limits = Limits {
-        call: config.plugin_limits.time,
-        memory: config.plugin_limits.memory,
-        ..Limits::default()
-    };
-    let files: Vec<_> = route.plugins.iter().map(|plugin| plugin.file.clone()).collect();
-    let plugins = Plugins::load(&files, &limits).map_err(|error| error.to_string())?;
-    for plugin in plugins.describe() {
-        tracing::info!("{plugin}");
-    }
-    let builtin = Builtin::new(route.transform.json);
+    let setters = setters(&config)?;
     let settings = bridge::Settings {
         sink: sink_settings(&config),
-        route: bridge_route(route)?,
-        source: source_settings(config.source)?,
+        routes: config.routes.into_iter().map(route).collect(),
+        unrouted: on_error(config.unrouted),
+        sources: sources(config.source)?,
         lanes: LANES,
         max_in_flight_bytes: config.max_in_flight_bytes,
         print: config.print,
         shutdown_timeout: config.shutdown_timeout,
     };
     sink::check(&settings.sink)?;
-    Ok((settings, Box::new(move || Transform::new(builtin, plugins.instantiate()))))
+    let make =
+        |(builtin, plugins): &(Builtin, Plugins)| Transform::new(*builtin, plugins.instantiate());
+    Ok((settings, Box::new(move || setters.iter().map(make).collect())))
 }
 
-fn bridge_route(route: &config::Route) -> Result<bridge::Route, String> {
-    let KafkaTopic::Fixed(kafka_topic) = &route.kafka_topic else {
-        return Err(format!("{} is not possible yet: name one Kafka topic", route.kafka_topic));
+/// The setters of each route, its plugins loaded. Routes with the same plugins share what is
+/// compiled.
+fn setters(config: &Config) -> Result<Vec<(Builtin, Plugins)>, String> {
+    let limits = Limits {
+        call: config.plugin_limits.time,
+        memory: config.plugin_limits.memory,
+        ..Limits::default()
     };
-    let (on_error, dead_letter_topic) = match &route.on_error {
-        config::OnError::DeadLetter { topic } => (bridge::OnError::DeadLetter, topic.clone()),
-        config::OnError::Skip => (bridge::OnError::Skip, String::new()),
-        config::OnError::Stop => (bridge::OnError::Stop, String::new()),
-    };
-    Ok(bridge::Route {
-        kafka_topic: kafka_topic.clone(),
-        dead_letter_topic,
+    let mut loaded: Vec<(&[config::Plugin], Plugins)> = Vec::new();
+    let mut setters = Vec::with_capacity(config.routes.len());
+    for config::Route { plugins: wanted, transform, .. } in &config.routes {
+        let known = loaded.iter().find(|(known, _)| known == wanted);
+        let plugins = match known {
+            Some((_, plugins)) => plugins.clone(),
+            None => load(wanted, &limits)?,
+        };
+        loaded.push((wanted, plugins.clone()));
+        setters.push((Builtin::new(transform.json), plugins));
+    }
+    Ok(setters)
+}
+
+fn load(wanted: &[config::Plugin], limits: &Limits) -> Result<Plugins, String> {
+    let files: Vec<_> = wanted.iter().map(|plugin| plugin.file.clone()).collect();
+    let plugins = Plugins::load(&files, limits).map_err(|error| error.to_string())?;
+    for plugin in plugins.describe() {
+        tracing::info!("{plugin}");
+    }
+    Ok(plugins)
+}
+
+fn route(route: config::Route) -> bridge::Route {
+    bridge::Route {
+        topics: route.topics,
+        proceed: route.proceed,
+        kafka_topic: route.kafka_topic,
         headers: route.transform.headers,
-        on_error,
-    })
+        on_error: on_error(route.on_error),
+    }
+}
+
+fn on_error(policy: config::OnError) -> bridge::OnError {
+    match policy {
+        config::OnError::DeadLetter { topic } => bridge::OnError::DeadLetter { topic },
+        config::OnError::Skip => bridge::OnError::Skip,
+        config::OnError::Stop => bridge::OnError::Stop,
+    }
 }
 
 fn sink_settings(config: &Config) -> sink::Settings {
@@ -75,6 +96,21 @@ fn sink_settings(config: &Config) -> sink::Settings {
             .collect(),
         largest_batch: None,
     }
+}
+
+/// One for each connection. Several have sessions of their own, `ID-1` and so on.
+fn sources(config: config::Source) -> Result<Vec<source::Settings>, String> {
+    let connections = config.connections;
+    let settings = source_settings(config)?;
+    if connections == 1 {
+        return Ok(vec![settings]);
+    }
+    let numbered = |number| {
+        let mut settings = settings.clone();
+        settings.hello.client_id = format!("{}-{number}", settings.hello.client_id);
+        settings
+    };
+    Ok((1..=connections).map(numbered).collect())
 }
 
 fn source_settings(config: config::Source) -> Result<source::Settings, String> {

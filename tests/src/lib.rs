@@ -22,6 +22,7 @@ pub mod mosquitto;
 pub mod plugin;
 pub mod process;
 pub mod publisher;
+pub mod relay;
 pub mod scratch;
 pub mod scripted;
 pub mod target;

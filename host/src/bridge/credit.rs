@@ -6,7 +6,7 @@
 //! its sender and more in flight would only be more memory, not more speed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -18,30 +18,41 @@ pub const OVERHEAD: usize = 320;
 /// Messages at QoS 0 in flight: some 20 ms of a Kafka producer at full speed.
 const QOS_0_MESSAGES: usize = 16_384;
 
-/// See the [module's documentation](self).
+/// See the [module's documentation](self). All sources share it.
 #[derive(Debug)]
 pub struct Credit {
     limit: usize,
     bytes: AtomicUsize,
     qos_0: AtomicUsize,
-    /// Wakes the source, which may be waiting for credit.
-    source: Arc<Notify>,
+    /// A source was told that there is none.
+    wanted: AtomicBool,
+    /// Wake the sources, which may be waiting for credit.
+    wakes: Arc<[Arc<Notify>]>,
 }
 
 impl Credit {
-    /// `limit` is in bytes; `source` is notified whenever credit comes back.
-    pub fn new(limit: usize, source: Arc<Notify>) -> Arc<Self> {
+    /// `limit` is in bytes; `wakes` are notified when credit comes back that was wanted.
+    pub fn new(limit: usize, wakes: Arc<[Arc<Notify>]>) -> Arc<Self> {
         let (bytes, qos_0) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { limit, bytes, qos_0, source })
+        Arc::new(Self { limit, bytes, qos_0, wanted: AtomicBool::new(false), wakes })
     }
 
     /// Whether another message may be taken. Its size does not count: one message may exceed the
     /// limit, so that none is too large to be carried at all.
     pub fn available(&self, qos: Qos) -> bool {
-        let bytes = self.bytes.load(Ordering::Acquire);
+        if self.is_left(qos) {
+            return true;
+        }
+        self.wanted.store(true, Ordering::SeqCst);
+        // It may have come back before anybody knew that it was wanted.
+        self.is_left(qos)
+    }
+
+    fn is_left(&self, qos: Qos) -> bool {
+        let bytes = self.bytes.load(Ordering::SeqCst);
         match qos {
             Qos::AtMostOnce => {
-                bytes < self.limit / 2 && self.qos_0.load(Ordering::Acquire) < QOS_0_MESSAGES
+                bytes < self.limit / 2 && self.qos_0.load(Ordering::SeqCst) < QOS_0_MESSAGES
             }
             Qos::AtLeastOnce | Qos::ExactlyOnce => bytes < self.limit,
         }
@@ -70,9 +81,11 @@ pub struct Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let Some(credit) = &self.credit else { return };
-        credit.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
-        credit.qos_0.fetch_sub(self.qos_0, Ordering::AcqRel);
-        credit.source.notify_one();
+        credit.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        credit.qos_0.fetch_sub(self.qos_0, Ordering::SeqCst);
+        if credit.wanted.load(Ordering::SeqCst) && credit.wanted.swap(false, Ordering::SeqCst) {
+            credit.wakes.iter().for_each(|wake| wake.notify_one());
+        }
     }
 }
 
@@ -105,5 +118,26 @@ mod tests {
         assert!(credit.available(Qos::AtLeastOnce));
         credit.take(&mut Permit::default(), 1_000_000, Qos::AtLeastOnce);
         assert!(credit.available(Qos::AtLeastOnce));
+    }
+
+    #[test]
+    fn every_source_is_woken_when_credit_comes_back_that_one_of_them_wanted() {
+        let wakes: Arc<[Arc<Notify>]> = [Arc::default(), Arc::default()].into();
+        let credit = Credit::new(1_000, Arc::clone(&wakes));
+        let woken = || {
+            let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+            let woken =
+                |wake: &Arc<Notify>| std::pin::pin!(wake.notified()).poll(context).is_ready();
+            wakes.iter().map(woken).collect::<Vec<_>>()
+        };
+        let mut permit = Permit::default();
+        credit.take(&mut permit, 1_000, Qos::AtLeastOnce);
+        drop(permit);
+        assert_eq!(woken(), [false, false]);
+        let mut permit = Permit::default();
+        credit.take(&mut permit, 1_000, Qos::AtLeastOnce);
+        assert!(!credit.available(Qos::AtLeastOnce));
+        drop(permit);
+        assert_eq!(woken(), [true, true]);
     }
 }

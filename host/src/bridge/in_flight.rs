@@ -50,20 +50,48 @@ struct Entry {
     left: usize,
 }
 
-/// What has been confirmed since the source last asked.
+/// What became of a message; a later one is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Fate {
+    Skipped = 0,
+    Delivered = 1,
+    DeadLettered = 2,
+}
+
+impl Fate {
+    const ALL: [Self; 3] = [Self::Skipped, Self::Delivered, Self::DeadLettered];
+}
+
+/// What has been confirmed of a source's messages since it last asked.
 #[derive(Debug, Default)]
-pub struct Confirmed {
-    pub sequences: Vec<Sequence>,
-    pub delivered: u64,
-    pub dead_lettered: u64,
-    pub skipped: u64,
+pub struct Confirmed([Vec<Sequence>; 3]);
+
+impl Confirmed {
+    /// The messages, by what became of them, in no order.
+    pub fn by_fate(&self) -> impl Iterator<Item = (Fate, &[Sequence])> {
+        Fate::ALL.into_iter().zip(self.0.iter().map(Vec::as_slice))
+    }
+
+    fn add(&mut self, sequence: Sequence, fate: Fate) {
+        self.0[fate as usize].push(sequence);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+
+    fn clear(&mut self) {
+        self.0.iter_mut().for_each(Vec::clear);
+    }
 }
 
 #[derive(Debug, Default)]
 struct Table {
     entries: Vec<Option<Entry>>,
     free: Vec<usize>,
-    confirmed: Confirmed,
+    /// For each source.
+    confirmed: Vec<Confirmed>,
     /// Reports that have come, delivered or not, since the lane began.
     reported: u64,
     /// The lane wants to be woken by reports.
@@ -74,13 +102,21 @@ struct Table {
 pub struct InFlight {
     table: Mutex<Table>,
     inbox: Arc<Inbox>,
-    source: Arc<Notify>,
+    /// Wake the sources.
+    wakes: Arc<[Arc<Notify>]>,
     printer: Option<Arc<Printer>>,
 }
 
 impl InFlight {
-    pub fn new(inbox: Arc<Inbox>, source: Arc<Notify>, printer: Option<Arc<Printer>>) -> Self {
-        Self { table: Mutex::default(), inbox, source, printer }
+    /// `wakes` are notified when something of that source is confirmed.
+    pub fn new(
+        inbox: Arc<Inbox>,
+        wakes: Arc<[Arc<Notify>]>,
+        printer: Option<Arc<Printer>>,
+    ) -> Self {
+        let confirmed = wakes.iter().map(|_| Confirmed::default()).collect();
+        let table = Mutex::new(Table { confirmed, ..Table::default() });
+        Self { table, inbox, wakes, printer }
     }
 
     /// Takes in a parcel whose messages are all unconfirmed, and gives its place.
@@ -103,22 +139,32 @@ impl InFlight {
 
     /// Confirms messages of which no record is to be made.
     pub fn skip(&self, slot: usize, indexes: &[usize]) {
-        let mut done = Vec::new();
-        let mut table = self.lock();
         for index in indexes {
-            table.confirmed.skipped += 1;
-            done.extend(table.confirm(slot, *index).1);
+            self.confirm_as(slot, *index, Fate::Skipped);
         }
-        drop(table);
-        drop(done);
-        self.source.notify_one();
     }
 
-    /// What has been confirmed since the last call. `spare` is used for what comes next.
-    pub fn take_confirmed(&self, spare: &mut Confirmed) {
-        spare.sequences.clear();
-        (spare.delivered, spare.dead_lettered, spare.skipped) = (0, 0, 0);
-        std::mem::swap(&mut self.lock().confirmed, spare);
+    /// Confirms a message, and wakes its source if it must be.
+    pub(super) fn confirm_as(&self, slot: usize, index: usize, fate: Fate) {
+        let confirmed = self.lock().confirm(slot, index, fate);
+        self.tell(confirmed);
+    }
+
+    /// To be called without the lock.
+    fn tell(&self, confirmed: Option<Step>) {
+        let Some(Step { source, wake, done }) = confirmed else { return };
+        // Gives back its credit; before the source is woken, so that it sees it.
+        drop(done);
+        if wake {
+            self.wakes[source].notify_one();
+        }
+    }
+
+    /// What has been confirmed of a source's messages since the last call. `spare` is used for
+    /// what comes next.
+    pub fn take_confirmed(&self, source: usize, spare: &mut Confirmed) {
+        spare.clear();
+        std::mem::swap(&mut self.lock().confirmed[source], spare);
     }
 
     /// Reports that have come, delivered or not, since the lane began.
@@ -136,21 +182,29 @@ impl InFlight {
     }
 }
 
+/// What follows from a confirmation.
+struct Step {
+    source: usize,
+    /// Whether the source must be woken.
+    wake: bool,
+    /// The parcel, if that was its last message, for dropping without the lock.
+    done: Option<Arc<Parcel>>,
+}
+
 impl Table {
-    /// Confirms one message. Gives whether the source must be woken, and the parcel if that was
-    /// its last message, for dropping without the lock.
-    fn confirm(&mut self, slot: usize, index: usize) -> (bool, Option<Arc<Parcel>>) {
-        let Some(entry) = self.entries.get_mut(slot).and_then(Option::as_mut) else {
-            return (false, None);
-        };
-        let wake = self.confirmed.sequences.is_empty();
-        self.confirmed.sequences.push(entry.parcel.batch.message(index).sequence());
+    fn confirm(&mut self, slot: usize, index: usize, fate: Fate) -> Option<Step> {
+        let entry = self.entries.get_mut(slot)?.as_mut()?;
+        let source = entry.parcel.source;
+        let confirmed = &mut self.confirmed[source];
+        let first = confirmed.is_empty();
+        confirmed.add(entry.parcel.batch.message(index).sequence(), fate);
         entry.left -= 1;
         if entry.left > 0 {
-            return (wake, None);
+            return Some(Step { source, wake: first, done: None });
         }
         self.free.push(slot);
-        (true, self.entries[slot].take().map(|entry| entry.parcel))
+        let done = self.entries[slot].take().map(|entry| entry.parcel);
+        Some(Step { source, wake: true, done })
     }
 }
 
@@ -163,20 +217,16 @@ impl Reports for InFlight {
             let message: Message<'_> = parcel.batch.message(index);
             printer.print(record, message);
         }
+        let fate = match role {
+            Role::Record => Fate::Delivered,
+            Role::DeadLetter | Role::CutDeadLetter => Fate::DeadLettered,
+        };
         let mut table = self.lock();
         table.reported += 1;
-        match role {
-            Role::Record => table.confirmed.delivered += 1,
-            Role::DeadLetter | Role::CutDeadLetter => table.confirmed.dead_lettered += 1,
-        }
-        let (wake, done) = table.confirm(slot, index);
+        let confirmed = table.confirm(slot, index, fate);
         let watched = table.watched;
         drop(table);
-        // Gives back its credit; before the source is woken, so that it sees it.
-        drop(done);
-        if wake {
-            self.source.notify_one();
-        }
+        self.tell(confirmed);
         if watched {
             self.inbox.nudge();
         }

@@ -9,11 +9,27 @@ use super::credit::Permit;
 use crate::message::Batch;
 use crate::sink::Failure;
 
-/// Messages on their way, with the credit that they hold.
-#[derive(Debug, Default)]
+/// Messages of one source on their way by one route, with the credit that they hold.
+#[derive(Debug)]
 pub struct Parcel {
     pub batch: Batch,
     pub permit: Permit,
+    /// The route's number; the one after the last is for messages that no route takes.
+    pub route: usize,
+    /// The source's number.
+    pub source: usize,
+}
+
+impl Parcel {
+    /// An empty one.
+    pub fn new(route: usize, source: usize) -> Self {
+        Self { batch: Batch::default(), permit: Permit::default(), route, source }
+    }
+
+    /// Takes out what is in it.
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.route, self.source))
+    }
 }
 
 /// What a lane finds when it looks.

@@ -1,43 +1,49 @@
-//! Where the source puts messages, and learns what became of them: packs them into parcels, one
-//! per lane, and keeps the ledger.
+//! Where a source puts messages, and learns what became of them: finds the routes of each, packs
+//! them into parcels, one for each lane and route, and keeps the ledger.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
+use super::accounts::Accounts;
 use super::credit::Credit;
-use super::in_flight::{Confirmed, InFlight};
 use super::inbox::{Inbox, Parcel};
+use super::router::Router;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Publish, Qos, Sequence};
 use crate::source::Downstream;
-use crate::telemetry::Ledger;
 
 /// Implements [`Downstream`] for the bridge.
 pub struct Intake {
     inboxes: Vec<Arc<Inbox>>,
-    tables: Arc<Vec<Arc<InFlight>>>,
+    router: Router,
+    accounts: Arc<Accounts>,
     credit: Arc<Credit>,
-    ledger: Arc<Ledger>,
-    /// What will go to each lane.
+    /// What will go to each lane by each route, and whatever no route takes: lane by lane.
     parcels: Vec<Parcel>,
-    confirmed: Confirmed,
-    sequences: Vec<Sequence>,
+    /// Those of them that are not empty.
+    filled: Vec<usize>,
+    /// Messages in them, each once.
+    taken: u64,
+    settled: Vec<Sequence>,
 }
 
 impl Intake {
+    /// For the source of that number.
     pub fn new(
+        source: usize,
+        router: Router,
         inboxes: Vec<Arc<Inbox>>,
-        tables: Arc<Vec<Arc<InFlight>>>,
+        accounts: Arc<Accounts>,
         credit: Arc<Credit>,
-        ledger: Arc<Ledger>,
     ) -> Self {
-        let parcels = inboxes.iter().map(|_| Parcel::default()).collect();
-        let (confirmed, sequences) = (Confirmed::default(), Vec::new());
-        Self { inboxes, tables, credit, ledger, parcels, confirmed, sequences }
+        let lane = || (0..router.places()).map(|route| Parcel::new(route, source));
+        let parcels = inboxes.iter().flat_map(|_| lane()).collect();
+        let (filled, settled) = (Vec::new(), Vec::new());
+        Self { inboxes, router, accounts, credit, parcels, filled, taken: 0, settled }
     }
 
     /// Messages of one topic always take the same lane.
     fn lane_of(&self, topic: &str) -> usize {
-        match self.parcels.len() {
+        match self.inboxes.len() {
             1 => 0,
             lanes => {
                 let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(topic);
@@ -53,59 +59,51 @@ impl Downstream for Intake {
     }
 
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
-        let lane = self.lane_of(publish.topic);
-        let parcel = &mut self.parcels[lane];
-        self.credit.take(&mut parcel.permit, publish.packed_size(), publish.qos);
-        parcel.batch.push(sequence, received_at_ms, publish);
+        let first = self.lane_of(publish.topic) * self.router.places();
+        let routes = self.router.routes_of(publish.topic);
+        if routes.len() > 1 {
+            self.accounts.copied(sequence, routes.len());
+        }
+        for route in routes {
+            let parcel = &mut self.parcels[first + route];
+            if parcel.batch.is_empty() {
+                self.filled.push(first + route);
+            }
+            self.credit.take(&mut parcel.permit, publish.packed_size(), publish.qos);
+            parcel.batch.push(sequence, received_at_ms, publish);
+        }
+        self.taken += 1;
     }
 
     fn forward(&mut self) {
-        for (parcel, inbox) in self.parcels.iter_mut().zip(&self.inboxes) {
-            if !parcel.batch.is_empty() {
-                self.ledger.received(parcel.batch.len() as u64);
-                inbox.deliver(std::mem::take(parcel));
-            }
+        self.accounts.ledger().received(std::mem::take(&mut self.taken));
+        let width = self.router.places();
+        for place in self.filled.drain(..) {
+            self.inboxes[place / width].deliver(self.parcels[place].take());
         }
     }
 
     fn let_go(&mut self) {
-        self.ledger.let_go(1);
+        self.accounts.ledger().let_go(1);
     }
 
     fn dropped(&mut self) {
-        self.ledger.dropped(1);
+        self.accounts.ledger().dropped(1);
     }
 
     fn confirmed(&mut self) -> &[Sequence] {
-        self.sequences.clear();
-        for table in self.tables.iter() {
-            table.take_confirmed(&mut self.confirmed);
-            count(&self.confirmed, &self.ledger);
-            self.sequences.extend_from_slice(&self.confirmed.sequences);
-        }
-        &self.sequences
+        self.settled.clear();
+        self.accounts.settle(&mut self.settled);
+        &self.settled
     }
 
     fn acknowledged(&mut self, messages: u64) {
-        self.ledger.acknowledged(messages);
+        self.accounts.ledger().acknowledged(messages);
     }
 
     fn connection_event(&mut self, event: ConnectionEvent) {
         if event.reconnect && matches!(event.outcome, ConnectionOutcome::Connected { .. }) {
-            self.ledger.reconnected();
+            self.accounts.ledger().reconnected();
         }
     }
-}
-
-/// Enters in the ledger what a table has confirmed and the source will not collect any more.
-pub fn settle(table: &InFlight, ledger: &Ledger) {
-    let mut confirmed = Confirmed::default();
-    table.take_confirmed(&mut confirmed);
-    count(&confirmed, ledger);
-}
-
-fn count(confirmed: &Confirmed, ledger: &Ledger) {
-    ledger.delivered(confirmed.delivered);
-    ledger.dead_lettered(confirmed.dead_lettered);
-    ledger.skipped(confirmed.skipped);
 }

@@ -9,35 +9,20 @@ use std::sync::Arc;
 
 use super::in_flight::{InFlight, Role, ticket};
 use super::inbox::{Inbox, Mail, Parcel};
-use super::{Ended, Stop};
-use crate::message::{Message, Rejection, Verdict};
+use super::{Ended, OnError, Route, Stop};
+use crate::message::{Reason, Rejection, Verdict};
 use crate::reject;
 use crate::sink::{Failure, Fault, Sink};
 use crate::telemetry::{Ledger, RateLimited};
 use crate::transform::Transform;
-use crate::transform::headers::{HeaderPolicy, headers};
-
-/// What a lane does with a message that a plugin or Kafka refuses for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    DeadLetter,
-    Skip,
-    Stop,
-}
-
-/// Where a lane's records go.
-#[derive(Debug, Clone)]
-pub struct Route {
-    pub kafka_topic: String,
-    pub dead_letter_topic: String,
-    pub headers: HeaderPolicy,
-    pub on_error: OnError,
-}
+use crate::transform::headers::headers;
 
 /// See the [module's documentation](self).
 pub struct Lane {
-    pub(super) route: Route,
-    pub(super) transform: Transform,
+    /// Each with setters of its own.
+    pub(super) routes: Vec<(Route, Transform)>,
+    /// What happens to messages that no route takes.
+    pub(super) unrouted: OnError,
     pub(super) sink: Sink,
     pub(super) inbox: Arc<Inbox>,
     pub(super) in_flight: Arc<InFlight>,
@@ -73,12 +58,26 @@ impl Lane {
         let parcel = Arc::new(parcel);
         let slot = self.in_flight.insert(&parcel);
         let mut outcome = Outcome::default();
-        let Self { transform, sink, route, sent, .. } = self;
+        let Self { routes, sink, sent, ledger, .. } = self;
+        let Some((route, transform)) = routes.get_mut(parcel.route) else {
+            outcome.rejected = parcel.batch.messages().map(|_| no_route()).enumerate().collect();
+            return self.settle(slot, &parcel, outcome);
+        };
+        // A name that follows from the topic is written here.
+        let mut name = String::new();
         transform.each(&parcel.batch, |index, verdict| {
             let message = parcel.batch.message(index);
             match verdict {
                 Verdict::Record(record) => {
-                    let (ticket, topic) = (ticket(slot, index, Role::Record), &route.kafka_topic);
+                    let topic = match route.kafka_topic.name(message.topic(), &mut name) {
+                        Ok(topic) => topic,
+                        Err(error) => {
+                            let (reason, plugin) = (Reason::BadTopic, None);
+                            outcome.rejected.push((index, Rejection { reason, error, plugin }));
+                            return;
+                        }
+                    };
+                    let ticket = ticket(slot, index, Role::Record);
                     let headers = headers(route.headers, &message);
                     if outcome.holds_back() {
                         outcome.refused.push(Sink::hold_back(ticket, topic, &record, headers));
@@ -99,9 +98,9 @@ impl Lane {
                 }
             }
         });
-        let unusable = self.transform.take_unusable_timestamps();
+        let unusable = transform.take_unusable_timestamps();
         if unusable > 0 {
-            self.ledger.timestamp_unusable(unusable);
+            ledger.timestamp_unusable(unusable);
         }
         self.settle(slot, &parcel, outcome)
     }
@@ -126,30 +125,36 @@ impl Lane {
             }
         }
         for (index, rejection) in outcome.rejected {
-            failures.extend(self.reject(slot, index, parcel.batch.message(index), &rejection)?);
+            failures.extend(self.reject(slot, index, parcel, &rejection)?);
         }
         if failures.is_empty() { Ok(()) } else { self.recover(failures) }
     }
 
-    /// Does with a guilty message what the route says.
+    /// Does with a guilty message what its route says.
     pub(super) fn reject(
         &mut self,
         slot: usize,
         index: usize,
-        message: Message<'_>,
+        parcel: &Parcel,
         rejection: &Rejection,
     ) -> Result<Option<Failure>, Ended> {
-        let topic = message.topic();
+        let message = parcel.batch.message(index);
         let text = format!(
-            "a message on {topic:?} is rejected ({}): {}",
+            "a message on {:?} is rejected ({}): {}",
+            message.topic(),
             rejection.reason.as_str(),
             rejection.error
         );
-        match self.route.on_error {
-            OnError::DeadLetter => {
-                self.refusals
-                    .warn(format_args!("{text}; it goes to {:?}", self.route.dead_letter_topic));
-                self.dead_letter(slot, index, message, rejection)
+        let route = self.routes.get(parcel.route).map(|(route, _)| route);
+        match route.map_or(&self.unrouted, |route| &route.on_error) {
+            OnError::DeadLetter { topic } => {
+                self.refusals.warn(format_args!("{text}; it goes to {topic:?}"));
+                let meant = route.map(|route| route.kafka_topic.name_or_written(message.topic()));
+                let headers = reject::record_headers(message, rejection, meant.as_deref());
+                let ticket = ticket(slot, index, Role::DeadLetter);
+                let sent = self.sink.send(ticket, topic, &reject::record(message), headers);
+                self.sent += u64::from(sent.is_ok());
+                sent.map_or_else(|failure| self.condemn(*failure), |()| Ok(None))
             }
             OnError::Skip => {
                 self.refusals.warn(format_args!("{text}; it is skipped (--on-error skip)"));
@@ -159,25 +164,14 @@ impl Lane {
             OnError::Stop => Err(Ended::Failed(format!("{text} (--on-error stop)"))),
         }
     }
+}
 
-    /// Sends a dead letter, with less of the payload if it is too large.
-    fn dead_letter(
-        &mut self,
-        slot: usize,
-        index: usize,
-        message: Message<'_>,
-        rejection: &Rejection,
-    ) -> Result<Option<Failure>, Ended> {
-        let record = reject::record(message);
-        let headers = reject::record_headers(message, rejection, &self.route.kafka_topic);
-        let ticket = ticket(slot, index, Role::DeadLetter);
-        match self.sink.send(ticket, &self.route.dead_letter_topic, &record, headers) {
-            Ok(()) => {
-                self.sent += 1;
-                Ok(None)
-            }
-            Err(failure) => self.condemn(*failure),
-        }
+/// Why messages are rejected that no route takes.
+fn no_route() -> Rejection {
+    Rejection {
+        reason: Reason::NoRoute,
+        error: "no route takes this topic; subscribe to less, or add a route for it".to_owned(),
+        plugin: None,
     }
 }
 

@@ -1,14 +1,17 @@
 //! THE path: take, transform, send, confirm, acknowledge, drain.
 //!
 //! ```text
-//!  source ──▶ inbox (bounded by credit) ──▶ lane: setters, in batches ──▶ Kafka's client
-//!    ▲                                                                          │
-//!    └──── in-order acknowledgement ring ◀──── in-flight table ◀── delivery reports
+//!  source ──▶ routes ──▶ inbox (bounded by credit) ──▶ lane: setters, in batches ──▶ Kafka's client
+//!    ▲                                                                                     │
+//!    └──── in-order acknowledgement ring ◀── accounts ◀── in-flight table ◀── delivery reports
 //! ```
+//!
+//! There is one source for each MQTT connection; lanes, credit and the ledger are shared.
 //!
 //! Start: Kafka, then MQTT, so that nothing is taken before it has somewhere to go. Stop: MQTT
 //! first, then Kafka.
 
+mod accounts;
 mod credit;
 mod in_flight;
 mod inbox;
@@ -17,6 +20,7 @@ mod lane;
 mod print;
 mod progress;
 mod recovery;
+mod router;
 mod start;
 
 use std::sync::Arc;
@@ -24,22 +28,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::kafka_topic::KafkaTopic;
 use crate::sink;
 use crate::source::{self, Control};
 use crate::telemetry::Ledger;
 use crate::transform::Transform;
-use in_flight::InFlight;
+use crate::transform::headers::HeaderPolicy;
+use accounts::Accounts;
 use inbox::Inbox;
-pub use lane::{OnError, Route};
 
 /// Everything that the path needs, already checked.
 pub struct Settings {
-    pub source: source::Settings,
+    /// One for each MQTT connection; never empty.
+    pub sources: Vec<source::Settings>,
     pub sink: sink::Settings,
-    pub route: Route,
+    /// Never empty.
+    pub routes: Vec<Route>,
+    /// What happens to messages that no route takes.
+    pub unrouted: OnError,
     /// How many threads run setters and send.
     pub lanes: usize,
     /// Bytes of messages that may be on their way at a time.
@@ -47,6 +56,29 @@ pub struct Settings {
     pub print: bool,
     /// How long to wait, when told to stop, for what is on its way.
     pub shutdown_timeout: Duration,
+}
+
+/// Which messages go where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// MQTT topic filters; none match everything.
+    pub topics: Vec<String>,
+    /// The routes after this one get its messages, too.
+    pub proceed: bool,
+    pub kafka_topic: KafkaTopic,
+    pub headers: HeaderPolicy,
+    pub on_error: OnError,
+}
+
+/// What happens to a message that a plugin or Kafka refuses for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnError {
+    /// It goes to this Kafka topic.
+    DeadLetter {
+        topic: String,
+    },
+    Skip,
+    Stop,
 }
 
 /// How many times the user has asked to stop.
@@ -81,13 +113,14 @@ impl Stop {
     }
 }
 
-/// Runs the path until it is told to stop, or cannot go on.
+/// Runs the path until it is told to stop, or cannot go on. `transforms` makes the setters of a
+/// lane, one for each route.
 ///
 /// # Errors
 /// Why it could not go on, or that messages were still on their way when time was up.
 pub async fn run(
     settings: Settings,
-    transforms: impl FnMut() -> Transform,
+    transforms: impl FnMut() -> Vec<Transform>,
     ledger: Arc<Ledger>,
     mut stops: Stops,
 ) -> Result<(), String> {
@@ -100,7 +133,7 @@ pub async fn run(
     let failed = tokio::select! {
         _ = stops.wait_for(|stops| *stops > 0) => None,
         ended = path.ended.recv() => Some(ended),
-        result = &mut path.source_ended => Some(result.ok().and_then(Result::err).map(Ended::Failed)),
+        result = path.sources.next() => Some(result.and_then(Result::err).map(Ended::Failed)),
         never = progress::watch(Arc::clone(&path.ledger)) => match never {},
     };
     let _ = control.send(Control::Drain);
@@ -120,13 +153,33 @@ pub async fn run(
 /// The running path.
 struct Path {
     inboxes: Vec<Arc<Inbox>>,
-    tables: Arc<Vec<Arc<InFlight>>>,
+    accounts: Vec<Arc<Accounts>>,
     lanes: Vec<JoinHandle<()>>,
     stop: Arc<Stop>,
     ended: mpsc::UnboundedReceiver<Ended>,
-    source_ended: oneshot::Receiver<Result<(), String>>,
+    sources: Sources,
     ledger: Arc<Ledger>,
     shutdown_timeout: Duration,
+}
+
+/// The running sources.
+struct Sources {
+    running: usize,
+    ended: mpsc::UnboundedReceiver<Result<(), String>>,
+}
+
+impl Sources {
+    /// Waits for the end of one, and says how it ended; `None` if there is none left.
+    async fn next(&mut self) -> Option<Result<(), String>> {
+        let ended = if self.running == 0 { None } else { self.ended.recv().await };
+        self.running = self.running.saturating_sub(1);
+        ended
+    }
+
+    /// Waits for the end of all.
+    async fn all(&mut self) {
+        while self.next().await.is_some() {}
+    }
 }
 
 impl Path {
@@ -135,8 +188,8 @@ impl Path {
         tracing::info!("stopping: {} messages are on their way to Kafka", self.ledger.in_flight());
         let seconds = self.shutdown_timeout.as_secs();
         let early = tokio::select! {
-            result = timeout(self.shutdown_timeout, &mut self.source_ended) => match result {
-                Ok(_) => {
+            result = timeout(self.shutdown_timeout, self.sources.all()) => match result {
+                Ok(()) => {
                     self.close();
                     return Ok(());
                 }
@@ -166,8 +219,9 @@ impl Path {
             // A panic in it has ended the process.
             drop(lane.join());
         }
-        for table in self.tables.iter() {
-            intake::settle(table, &self.ledger);
+        for accounts in &self.accounts {
+            // The sources will not collect it any more.
+            accounts.settle(&mut Vec::new());
         }
     }
 

@@ -27,7 +27,11 @@ const GLANCE: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Records to be sent again, in the order in which their messages were received.
-type Waiting = BTreeMap<Sequence, Failure>;
+type Waiting = BTreeMap<Place, Failure>;
+
+/// Where a record stands: its message's sequence number and source, and its route, since one
+/// message may have a record on each.
+type Place = (Sequence, usize, usize);
 
 impl Lane {
     /// Returns when everything that was ever sent is in Kafka.
@@ -63,8 +67,8 @@ impl Lane {
                 group = (failures.len().min(group) / 2).max(1);
             }
             for failure in failures.drain(..) {
-                if let Some(sequence) = self.sequence(&failure) {
-                    waiting.insert(sequence, failure);
+                if let Some(place) = self.place(&failure) {
+                    waiting.insert(place, failure);
                 }
             }
             (tried, failures) = self.resend(&mut waiting, group)?;
@@ -110,7 +114,7 @@ impl Lane {
                     return Ok(None);
                 };
                 let rejection = Rejection { reason: *reason, error: error.clone(), plugin: None };
-                self.reject(slot, index, parcel.batch.message(index), &rejection)
+                self.reject(slot, index, &parcel, &rejection)
             }
             Role::DeadLetter => {
                 let mut record = failure.record;
@@ -167,9 +171,10 @@ impl Lane {
         Ok(())
     }
 
-    fn sequence(&self, failure: &Failure) -> Option<Sequence> {
+    fn place(&self, failure: &Failure) -> Option<Place> {
         let (slot, index, _) = read_ticket(failure.ticket);
-        Some(self.in_flight.parcel(slot)?.batch.message(index).sequence())
+        let parcel = self.in_flight.parcel(slot)?;
+        Some((parcel.batch.message(index).sequence(), parcel.source, parcel.route))
     }
 }
 

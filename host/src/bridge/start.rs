@@ -1,22 +1,26 @@
 //! Starts the path: lanes, then Kafka's first answer, then MQTT, so that nothing is taken before it
 //! has somewhere to go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
+use super::accounts::Accounts;
 use super::credit::Credit;
 use super::in_flight::InFlight;
 use super::inbox::Inbox;
 use super::intake::Intake;
 use super::lane::Lane;
 use super::print::Printer;
-use super::{Path, Settings, Stop, Stops};
+use super::router::Router;
+use super::{Path, Settings, Sources, Stop, Stops};
 use crate::backoff::Backoff;
+use crate::kafka_topic::KafkaTopic;
 use crate::sink::{self, ProbeError, Sink};
 use crate::source::{Control, Source};
 use crate::telemetry::{Ledger, RateLimited};
@@ -26,33 +30,44 @@ impl Path {
     /// `None` if told to stop before Kafka answered.
     pub(super) async fn start(
         settings: Settings,
-        transforms: impl FnMut() -> Transform,
+        transforms: impl FnMut() -> Vec<Transform>,
         ledger: Arc<Ledger>,
         control: watch::Receiver<Control>,
         stops: &mut Stops,
     ) -> Result<Option<Self>, String> {
-        let wake = Arc::new(Notify::new());
+        let wakes: Arc<[Arc<Notify>]> = settings.sources.iter().map(|_| Arc::default()).collect();
         let (sender, ended) = mpsc::unbounded_channel();
         let stop = Arc::new(Stop { ended: sender, abandoned: Arc::new(AtomicBool::new(false)) });
-        let lanes = make_lanes(&settings, transforms, &ledger, &stop, &wake)?;
+        let lanes = make_lanes(&settings, transforms, &ledger, &stop, &wakes)?;
         let lanes = tokio::select! {
             reached = reach_kafka(lanes, &settings) => reached?,
             _ = stops.wait_for(|stops| *stops > 0) => return Ok(None),
         };
         let inboxes: Vec<_> = lanes.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
-        let tables: Arc<Vec<_>> =
-            Arc::new(lanes.iter().map(|lane| Arc::clone(&lane.in_flight)).collect());
+        let tables: Arc<[_]> = lanes.iter().map(|lane| Arc::clone(&lane.in_flight)).collect();
         let lanes = spawn_lanes(lanes)?;
-        let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wake));
-        let intake = Intake::new(inboxes.clone(), Arc::clone(&tables), credit, Arc::clone(&ledger));
-        let source = Source::new(settings.source, intake, wake, control);
+        let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes));
+        let account = |number| Accounts::new(number, Arc::clone(&tables), Arc::clone(&ledger));
+        let accounts: Vec<_> = (0..wakes.len()).map(|number| Arc::new(account(number))).collect();
+        let take_in = |number: usize| {
+            let router = Router::new(&settings.routes);
+            let accounts = Arc::clone(&accounts[number]);
+            Intake::new(number, router, inboxes.clone(), accounts, Arc::clone(&credit))
+        };
+        let sources = settings.sources.into_iter().enumerate().map(|(number, source)| {
+            let wake = Arc::clone(&wakes[number]);
+            (
+                source.hello.client_id.clone(),
+                Source::new(source, take_in(number), wake, control.clone()),
+            )
+        });
         Ok(Some(Self {
+            sources: spawn_sources(sources.collect())?,
             inboxes,
-            tables,
+            accounts,
             lanes,
             stop,
             ended,
-            source_ended: spawn_source(source)?,
             ledger,
             shutdown_timeout: settings.shutdown_timeout,
         }))
@@ -61,20 +76,20 @@ impl Path {
 
 fn make_lanes(
     settings: &Settings,
-    mut transforms: impl FnMut() -> Transform,
+    mut transforms: impl FnMut() -> Vec<Transform>,
     ledger: &Arc<Ledger>,
     stop: &Arc<Stop>,
-    wake: &Arc<Notify>,
+    wakes: &Arc<[Arc<Notify>]>,
 ) -> Result<Vec<Lane>, String> {
     let printer = settings.print.then(Arc::<Printer>::default);
     let make = |_| {
         let inbox = Arc::<Inbox>::default();
         let in_flight =
-            Arc::new(InFlight::new(Arc::clone(&inbox), Arc::clone(wake), printer.clone()));
+            Arc::new(InFlight::new(Arc::clone(&inbox), Arc::clone(wakes), printer.clone()));
         let reports = Arc::clone(&in_flight) as Arc<dyn sink::Reports>;
         Ok(Lane {
-            route: settings.route.clone(),
-            transform: transforms(),
+            routes: settings.routes.iter().cloned().zip(transforms()).collect(),
+            unrouted: settings.unrouted.clone(),
             sink: Sink::new(settings.sink.clone(), reports, Arc::clone(&stop.abandoned))?,
             inbox,
             in_flight,
@@ -98,16 +113,39 @@ fn spawn_lanes(lanes: Vec<Lane>) -> Result<Vec<JoinHandle<()>>, String> {
     threads.collect()
 }
 
-/// Waits for Kafka's first answer, so that nothing is taken before it has somewhere to go.
+/// Waits until Kafka has answered and has all topics that are known, so that nothing is taken
+/// before it has somewhere to go.
 async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<Lane>, String> {
+    let topics = settings.routes.iter().map(|route| &route.kafka_topic);
+    let fixed: BTreeSet<&str> = topics.clone().filter_map(KafkaTopic::fixed).collect();
+    if fixed.is_empty() {
+        lanes = reach(lanes, None).await?;
+    }
+    for topic in fixed {
+        lanes = reach(lanes, Some(topic)).await?;
+    }
+    // Who knows the limit has set it.
+    let known: BTreeSet<&str> = topics.flat_map(KafkaTopic::known).collect();
+    if settings.sink.largest_batch.is_none()
+        && let Some(largest) = sink::largest_batch(&settings.sink, known).await
+    {
+        for lane in &mut lanes {
+            lane.sink.fit(largest)?;
+        }
+    }
+    Ok(lanes)
+}
+
+/// Asks Kafka for a topic, or only for an answer, until it comes.
+async fn reach(mut lanes: Vec<Lane>, topic: Option<&str>) -> Result<Vec<Lane>, String> {
     const ATTEMPT: Duration = Duration::from_secs(5);
-    let topic = &settings.route.kafka_topic;
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     let mut attempts = 0;
     loop {
-        let name = topic.clone();
+        let topic = topic.map(str::to_owned);
         let probe = tokio::task::spawn_blocking(move || {
-            let answer = lanes.first().map_or(Ok(()), |lane| lane.sink.probe(&name, ATTEMPT));
+            let probe = |lane: &Lane| lane.sink.probe(topic.as_deref(), ATTEMPT);
+            let answer = lanes.first().map_or(Ok(()), probe);
             (lanes, answer)
         });
         let answer;
@@ -115,7 +153,7 @@ async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<La
             probe.await.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))?;
         attempts += 1;
         match answer {
-            Ok(()) => break,
+            Ok(()) => return Ok(lanes),
             Err(ProbeError::Permanent(what)) => return Err(what),
             // A broker that creates the topic now says at first that there is none.
             Err(ProbeError::NoTopic(_)) if attempts < 4 => sleep(backoff.next_pause()).await,
@@ -126,30 +164,31 @@ async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<La
             }
         }
     }
-    // Who knows the limit has set it.
-    if settings.sink.largest_batch.is_none()
-        && let Some(largest) = sink::largest_batch(&settings.sink, topic).await
-    {
-        for lane in &mut lanes {
-            lane.sink.fit(largest)?;
-        }
-    }
-    Ok(lanes)
 }
 
-/// Runs the source on a thread of its own, with nothing else on it.
-fn spawn_source(source: Source<Intake>) -> Result<oneshot::Receiver<Result<(), String>>, String> {
-    let (sender, receiver) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start the MQTT thread: {error}"))?;
-    std::thread::Builder::new()
-        .name("mqtt".to_owned())
-        .spawn(move || {
+/// Runs each source, which has the client id beside it, on a thread of its own with nothing else
+/// on it.
+fn spawn_sources(sources: Vec<(String, Source<Intake>)>) -> Result<Sources, String> {
+    let failed = |error: std::io::Error| format!("cannot start an MQTT thread: {error}");
+    let (sender, ended) = mpsc::unbounded_channel();
+    let running = sources.len();
+    for (number, (client, source)) in sources.into_iter().enumerate() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let sender = sender.clone();
+        let run = move || {
+            // Its lines in the log say whose they are, where there are several.
+            let span = (running > 1).then(|| tracing::info_span!("connection", %client));
+            let _entered = span.as_ref().map(tracing::Span::enter);
+            let ended = runtime.block_on(source.run());
+            let ended = ended.map_err(|what| match span {
+                Some(_) => format!("connection {client}: {what}"),
+                None => what,
+            });
             // Nobody listens any more when the bridge has given up.
-            drop(sender.send(runtime.block_on(source.run())));
-        })
-        .map_err(|error| format!("cannot start the MQTT thread: {error}"))?;
-    Ok(receiver)
+            drop(sender.send(ended));
+        };
+        std::thread::Builder::new().name(format!("mqtt-{number}")).spawn(run).map_err(failed)?;
+    }
+    Ok(Sources { running, ended })
 }

@@ -16,6 +16,7 @@ use super::{
     CaFile, Config, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret, Sink, Source, Tls,
     Transform, Will, Wording, kafka, mqtt, routes,
 };
+use crate::filter;
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 
@@ -107,6 +108,7 @@ fn source(mut written: Options, topics: Vec<String>) -> Checked<Source> {
     }
     let protocol = protocol(&written)?;
     let will = will(&mut written)?;
+    connections(written.connections, &written.topic)?;
     let client_id = required("--client-id", written.client_id)?;
     if client_id.is_empty() {
         return Err("--client-id is empty: its session in the MQTT server needs a name, e.g. --client-id plant-1".into());
@@ -123,6 +125,7 @@ fn source(mut written: Options, topics: Vec<String>) -> Checked<Source> {
     Ok(Source {
         topics,
         client_id,
+        connections: written.connections,
         server: server(&required("--server", written.server)?)?,
         port: required("--port", written.port)?,
         username: written.username,
@@ -136,6 +139,17 @@ fn source(mut written: Options, topics: Vec<String>) -> Checked<Source> {
         max_packet_size: written.max_packet_size as u32,
         keep_alive_secs: written.keep_alive,
     })
+}
+
+/// Several connections get each message once only if they share the subscription.
+fn connections(number: u16, filters: &[String]) -> Checked<()> {
+    match filters.iter().find(|filter| number > 1 && !filter::is_shared(filter)) {
+        None => Ok(()),
+        Some(filter) => Err(format!(
+            "--connections {number} with --topic {filter:?} would bring every message {number} times: \
+             share the subscription, e.g. --topic '$share/plant/{filter}'"
+        )),
+    }
 }
 
 /// A host name or an address; an IPv6 address may have brackets.

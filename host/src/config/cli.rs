@@ -211,6 +211,13 @@ pub struct Options {
     #[arg(long, value_name = "0|1|2", default_value = "1", value_parser = qos, help_heading = MQTT)]
     pub qos: Qos,
 
+    /// How many connections share the subscription, 1 to 64.
+    ///
+    /// Each has a session of its own: with 3, ID-1, ID-2 and ID-3. All filters must be shared
+    /// subscriptions, $share/GROUP/FILTER. Messages of one topic may come on any of them, out of order.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=64), help_heading = MQTT)]
+    pub connections: u16,
+
     /// Discard an earlier session of this client id when connecting.
     ///
     /// What was published while this client was not connected is lost then.

@@ -86,6 +86,8 @@ pub struct Source {
     pub topics: Vec<String>,
     /// Never empty.
     pub client_id: String,
+    /// 1 to 64; more than one only where all topic filters are shared subscriptions.
+    pub connections: u16,
     /// A host name or an address, an IPv6 address without brackets.
     pub server: String,
     pub port: u16,

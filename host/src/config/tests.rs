@@ -111,6 +111,7 @@ fn what_is_required_is_enough() {
         ("plant-1", "127.0.0.1", 1883)
     );
     assert_eq!((source.username.is_none(), source.password.is_none()), (true, true));
+    assert_eq!(source.connections, 1);
     assert_eq!(source.protocol, Protocol::V311);
     assert!(source.tls.as_ref().is_some_and(|tls| tls.ca_file.is_none()));
     assert_eq!((source.qos, source.clean_session), (Qos::AtLeastOnce, false));
@@ -334,6 +335,8 @@ fn numbers_out_of_range_are_refused() {
         ("--qos", "3", "0, 1 and 2"),
         ("--qos", "x", "0, 1 and 2"),
         ("--mqtt-version", "4", "3.1, 3.1.1 and 5"),
+        ("--connections", "0", "1..=64"),
+        ("--connections", "65", "1..=64"),
         ("--keep-alive", "4", "5 to 65535"),
         ("--keep-alive", "65536", "5 to 65535"),
         ("--max-packet-size", "127", "128 to 268435460"),
@@ -431,6 +434,21 @@ fn contradictions_are_refused() {
     assert_says(
         &problem(&["--mqtt-version", "5", "--property", "session-expiry-interval=0"]),
         &["session-expiry-interval=0", "--clean-session"],
+    );
+}
+
+#[test]
+fn several_connections_need_shared_subscriptions() {
+    let mut arguments = REQUIRED.to_vec();
+    arguments[1] = "$share/g/plant/#";
+    arguments.extend(["--connections", "64"]);
+    let config = bridge_of(read_with(&arguments, &[]).expect("valid"));
+    assert_eq!(config.source.connections, 64);
+    arguments.extend(["--topic", "other/#"]);
+    let problem = read_with(&arguments, &[]).expect_err("a filter that is not shared");
+    assert_says(
+        &problem,
+        &["--connections 64", "\"other/#\"", "64 times", "'$share/plant/other/#'"],
     );
 }
 

@@ -12,6 +12,7 @@ use super::brokers::Addresses;
 use super::devices::Fleet;
 use super::publisher::open_session;
 use crate::bridge::{self, OnError, Route};
+use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 use crate::plugin::{Limits, Plugins};
 use crate::telemetry::Ledger;
@@ -65,9 +66,11 @@ impl Bridges {
         let mut running = JoinSet::new();
         for (fleet, plugins) in plugins.0 {
             let settings = settings(fleet, addresses);
-            open_session(&settings.source.hello.client_id, fleet.filter(), addresses.mqtt_5)
-                .await?;
-            let transforms = move || Transform::new(Builtin::new(true), plugins.instantiate());
+            for source in &settings.sources {
+                open_session(&source.hello.client_id, fleet.filter(), addresses.mqtt_5).await?;
+            }
+            let transforms =
+                move || vec![Transform::new(Builtin::new(true), plugins.instantiate())];
             running.spawn(bridge::run(settings, transforms, Arc::clone(ledger), stopped.clone()));
         }
         Ok(Self { running, stops })
@@ -104,7 +107,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
         Fleet::Plant => (source::packet::Version::V5, addresses.mqtt_5),
     };
     bridge::Settings {
-        source: source::Settings {
+        sources: vec![source::Settings {
             server: source::Server { host: "127.0.0.1".to_owned(), port, tls: None },
             hello: source::packet::Hello {
                 version,
@@ -125,7 +128,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             unsubscribe: Vec::new(),
             qos: Qos::AtLeastOnce,
             max_packet_size: MAX_PACKET_SIZE,
-        },
+        }],
         sink: sink::Settings {
             brokers: addresses.kafka.clone(),
             client_id,
@@ -133,12 +136,14 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             // The simulated Kafka leaves the question unanswered.
             largest_batch: Some(1_000_000),
         },
-        route: Route {
-            kafka_topic: fleet.kafka_topic().to_owned(),
-            dead_letter_topic: fleet.dead_letter_topic(),
+        routes: vec![Route {
+            topics: Vec::new(),
+            proceed: false,
+            kafka_topic: KafkaTopic::Fixed(fleet.kafka_topic().to_owned()),
             headers: HeaderPolicy::Properties,
-            on_error: OnError::DeadLetter,
-        },
+            on_error: OnError::DeadLetter { topic: fleet.dead_letter_topic() },
+        }],
+        unrouted: OnError::Stop,
         lanes: 1,
         max_in_flight_bytes: 16 << 20,
         print: false,

@@ -77,13 +77,15 @@ impl Sink {
         Ok(Self { settings, reports, producer, poll, give_up })
     }
 
-    /// Asks Kafka for a topic, which makes the broker create it where it does that by itself.
+    /// Asks Kafka for a topic, which makes the broker create it where it does that by itself, or
+    /// only for an answer.
     ///
     /// # Errors
     /// What is wrong, in one line that names the cure.
-    pub fn probe(&self, topic: &str, wait: Duration) -> Result<(), ProbeError> {
+    pub fn probe(&self, topic: Option<&str>, wait: Duration) -> Result<(), ProbeError> {
         let metadata = self.ask(topic, wait)?;
         self.producer.context().reached.store(true, Ordering::Relaxed);
+        let Some(topic) = topic else { return Ok(()) };
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         match found.and_then(rdkafka::metadata::MetadataTopic::error) {
             None if found.is_some_and(|found| !found.partitions().is_empty()) => Ok(()),
@@ -95,14 +97,14 @@ impl Sink {
         }
     }
 
-    /// Asks for a topic, in short attempts, so that a refusal is noticed before the time is over.
-    fn ask(&self, topic: &str, wait: Duration) -> Result<Metadata, ProbeError> {
+    /// Asks for a topic, or for all, in short attempts, so that a refusal is noticed before the time is over.
+    fn ask(&self, topic: Option<&str>, wait: Duration) -> Result<Metadata, ProbeError> {
         const ATTEMPT: Duration = Duration::from_secs(1);
         let brokers = &self.settings.brokers;
         let deadline = Instant::now() + wait;
         let mut seen: Option<(RDKafkaErrorCode, String)> = None;
         loop {
-            let asked = self.producer.client().fetch_metadata(Some(topic), ATTEMPT);
+            let asked = self.producer.client().fetch_metadata(topic, ATTEMPT);
             let newer = self.producer.context().last_error();
             // "All brokers are down" says less than what was said before it.
             let newer = newer
@@ -237,7 +239,7 @@ impl Sink {
         drop(self.producer.client().fetch_metadata(Some(topic), wait));
     }
 
-    /// Makes batches no larger than the topic takes. Nothing may have been sent yet.
+    /// Makes batches no larger than the topics take. Nothing may have been sent yet.
     ///
     /// # Errors
     /// As [`Self::renew`].

@@ -11,7 +11,7 @@ pub struct Settings {
     pub client_id: String,
     /// The user's own properties, already checked against those that carry a promise.
     pub properties: Vec<(String, String)>,
-    /// The largest batch that the topic takes, in bytes, if it is known.
+    /// The largest batch that all topics take, in bytes, if it is known.
     pub largest_batch: Option<usize>,
 }
 

@@ -67,6 +67,7 @@ pub enum Control {
 }
 
 /// What to connect to, and what to ask of it.
+#[derive(Clone)]
 pub struct Settings {
     pub server: Server,
     pub hello: Hello,

@@ -11,6 +11,7 @@
 mod acknowledgement;
 mod backlog;
 mod connecting;
+mod connections;
 mod delivery;
 mod demo;
 mod exactly_once;

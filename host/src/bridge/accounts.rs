@@ -1,0 +1,200 @@
+//! What has become of the messages of one source: collects it from the lanes, enters it in the
+//! ledger, and says what may be acknowledged.
+//!
+//! A message that takes several routes travels as several copies. It is settled when all of them
+//! are, and counts once, by the worst that happened to one of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::in_flight::{Confirmed, Fate, InFlight};
+use crate::message::Sequence;
+use crate::telemetry::Ledger;
+
+/// See the [module's documentation](self).
+pub struct Accounts {
+    /// The source's number.
+    source: usize,
+    /// One for each lane.
+    tables: Arc<[Arc<InFlight>]>,
+    ledger: Arc<Ledger>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    /// Messages that travel as several copies.
+    copied: HashMap<Sequence, Copies>,
+    /// Kept for its memory.
+    confirmed: Confirmed,
+}
+
+struct Copies {
+    /// How many are on their way.
+    left: usize,
+    worst: Fate,
+}
+
+impl Accounts {
+    pub fn new(source: usize, tables: Arc<[Arc<InFlight>]>, ledger: Arc<Ledger>) -> Self {
+        Self { source, tables, ledger, open: Mutex::default() }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// A message will travel as so many copies. To be said before they are on their way.
+    pub fn copied(&self, sequence: Sequence, copies: usize) {
+        let copies = Copies { left: copies, worst: Fate::Skipped };
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).copied.insert(sequence, copies);
+    }
+
+    /// Counts what has been confirmed since the last time, and adds the messages to `settled`.
+    pub fn settle(&self, settled: &mut Vec<Sequence>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { copied, confirmed } = &mut *open;
+        for table in self.tables.iter() {
+            table.take_confirmed(self.source, confirmed);
+            for (fate, sequences) in confirmed.by_fate() {
+                if copied.is_empty() {
+                    self.count(fate, sequences.len() as u64);
+                    settled.extend_from_slice(sequences);
+                    continue;
+                }
+                for sequence in sequences {
+                    if let Some(worst) = settle_copy(copied, *sequence, fate) {
+                        self.count(worst, 1);
+                        settled.push(*sequence);
+                    }
+                }
+            }
+        }
+    }
+
+    fn count(&self, fate: Fate, messages: u64) {
+        match fate {
+            Fate::Skipped => self.ledger.skipped(messages),
+            Fate::Delivered => self.ledger.delivered(messages),
+            Fate::DeadLettered => self.ledger.dead_lettered(messages),
+        }
+    }
+}
+
+/// What became of the message, if that was its last copy.
+fn settle_copy(
+    copied: &mut HashMap<Sequence, Copies>,
+    sequence: Sequence,
+    fate: Fate,
+) -> Option<Fate> {
+    let Some(copies) = copied.get_mut(&sequence) else {
+        return Some(fate);
+    };
+    copies.left -= 1;
+    copies.worst = copies.worst.max(fate);
+    if copies.left > 0 {
+        return None;
+    }
+    copied.remove(&sequence).map(|copies| copies.worst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::inbox::{Inbox, Parcel};
+    use crate::message::{Publish, Qos};
+
+    /// Two lanes that skip everything that they get, and the accounts of two sources.
+    struct Bench {
+        tables: Arc<[Arc<InFlight>]>,
+        ledger: Arc<Ledger>,
+        accounts: [Accounts; 2],
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let wakes: Arc<[_]> = [Arc::default(), Arc::default()].into();
+            let table =
+                || Arc::new(InFlight::new(Arc::<Inbox>::default(), Arc::clone(&wakes), None));
+            let tables: Arc<[_]> = [table(), table()].into();
+            let ledger = Arc::<Ledger>::default();
+            let accounts = [0, 1]
+                .map(|source| Accounts::new(source, Arc::clone(&tables), Arc::clone(&ledger)));
+            Self { tables, ledger, accounts }
+        }
+
+        /// Confirms a message, or a copy of one, on a lane.
+        fn confirm(&self, lane: usize, source: usize, sequence: Sequence, fate: Fate) {
+            let mut parcel = Parcel::new(0, source);
+            let publish = Publish {
+                topic: "t",
+                payload: b"",
+                qos: Qos::AtLeastOnce,
+                retain: false,
+                dup: false,
+                packet_id: 1,
+                properties: None,
+            };
+            parcel.batch.push(sequence, 0, &publish);
+            let slot = self.tables[lane].insert(&Arc::new(parcel));
+            self.tables[lane].confirm_as(slot, 0, fate);
+        }
+
+        fn settled(&self, source: usize) -> Vec<Sequence> {
+            let mut settled = Vec::new();
+            self.accounts[source].settle(&mut settled);
+            settled
+        }
+
+        /// Delivered, dead-lettered, skipped and in flight.
+        fn counts(&self) -> [u64; 4] {
+            let counts = self.ledger.counts();
+            assert_eq!(counts.balance(), Ok(()));
+            [counts.delivered, counts.dead_lettered, counts.skipped, counts.in_flight]
+        }
+    }
+
+    #[test]
+    fn each_source_learns_of_its_own_messages_whatever_lane_they_took() {
+        let bench = Bench::new();
+        bench.ledger.received(3);
+        bench.confirm(0, 0, 7, Fate::Delivered);
+        bench.confirm(1, 0, 8, Fate::DeadLettered);
+        bench.confirm(0, 1, 7, Fate::Skipped);
+        assert_eq!((bench.settled(1), bench.settled(1)), (vec![7], vec![]));
+        assert_eq!(bench.counts(), [0, 0, 1, 2]);
+        assert_eq!(bench.settled(0), [7, 8]);
+        assert_eq!(bench.counts(), [1, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_message_is_settled_with_its_last_copy_and_counts_as_the_worst_of_them() {
+        for (fates, expected) in [
+            ([Fate::Delivered, Fate::Delivered], [1, 0, 0, 0]),
+            ([Fate::Delivered, Fate::Skipped], [1, 0, 0, 0]),
+            ([Fate::Skipped, Fate::Skipped], [0, 0, 1, 0]),
+            ([Fate::DeadLettered, Fate::Delivered], [0, 1, 0, 0]),
+            ([Fate::Skipped, Fate::DeadLettered], [0, 1, 0, 0]),
+        ] {
+            let bench = Bench::new();
+            bench.ledger.received(1);
+            bench.accounts[0].copied(5, 2);
+            bench.confirm(0, 0, 5, fates[0]);
+            assert_eq!((bench.settled(0), bench.counts()), (vec![], [0, 0, 0, 1]));
+            bench.confirm(1, 0, 5, fates[1]);
+            assert_eq!((bench.settled(0), bench.counts()), (vec![5], expected), "{fates:?}");
+        }
+    }
+
+    #[test]
+    fn messages_with_one_copy_are_settled_beside_those_with_several() {
+        let bench = Bench::new();
+        bench.ledger.received(2);
+        bench.accounts[0].copied(5, 2);
+        bench.confirm(0, 0, 5, Fate::Delivered);
+        bench.confirm(0, 0, 6, Fate::Delivered);
+        assert_eq!((bench.settled(0), bench.counts()), (vec![6], [1, 0, 0, 1]));
+        bench.confirm(0, 0, 5, Fate::Delivered);
+        assert_eq!((bench.settled(0), bench.counts()), (vec![5], [2, 0, 0, 0]));
+    }
+}
