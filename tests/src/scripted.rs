@@ -5,6 +5,8 @@
 
 use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -38,11 +40,13 @@ impl ScriptedServer {
         stream.set_nodelay(true).expect("a TCP option");
         let (sender, packets) = channel();
         let copy = stream.try_clone().expect("a descriptor is left");
-        std::thread::spawn(move || read_packets(copy, &sender));
+        let pings = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&pings);
+        std::thread::spawn(move || read_packets(copy, &sender, &counted));
         let Some(Packet::Connect(connect)) = next(&packets, SOON) else {
             panic!("a client's first packet is not CONNECT");
         };
-        Connection { stream, packets, connect }
+        Connection { stream, packets, pings, connect }
     }
 
     /// Waits for the next connection, accepts it, and grants its subscription.
@@ -62,6 +66,7 @@ impl ScriptedServer {
 pub struct Connection {
     stream: TcpStream,
     packets: Receiver<Packet>,
+    pings: Arc<AtomicUsize>,
     pub connect: Connect,
 }
 
@@ -177,6 +182,11 @@ impl Connection {
         ids
     }
 
+    /// How many keep-alives the client has sent.
+    pub fn pings(&self) -> usize {
+        self.pings.load(Ordering::Relaxed)
+    }
+
     /// # Panics
     /// If the client sends anything but keep-alives in that time, or hangs up.
     pub fn assert_silent(&self, time: Duration) {
@@ -219,7 +229,7 @@ fn next(packets: &Receiver<Packet>, within: Duration) -> Option<Packet> {
 }
 
 /// Passes on what the client sends, until it or the test ends the connection.
-fn read_packets(stream: TcpStream, packets: &Sender<Packet>) {
+fn read_packets(stream: TcpStream, packets: &Sender<Packet>, pings: &AtomicUsize) {
     let mut answers = stream.try_clone().expect("a descriptor is left");
     let mut reader = BufReader::new(stream);
     let mut version = Version::V311;
@@ -227,8 +237,13 @@ fn read_packets(stream: TcpStream, packets: &Sender<Packet>) {
         let packet = wire::decode(version, first, &body);
         match &packet {
             Packet::Connect(connect) => version = connect.version(),
-            Packet::PingReq if answers.write_all(&wire::PINGRESP).is_err() => return,
-            Packet::PingReq => continue,
+            Packet::PingReq => {
+                pings.fetch_add(1, Ordering::Relaxed);
+                if answers.write_all(&wire::PINGRESP).is_err() {
+                    return;
+                }
+                continue;
+            }
             _ => {}
         }
         if packets.send(packet).is_err() {

@@ -207,15 +207,13 @@ impl<D: Downstream> Source<D> {
     /// What broke the connection, with what may be behind it.
     fn explain(&self, broken: &Broken, lasted: Duration) -> String {
         let client_id = &self.settings.hello.client_id;
-        // Before MQTT 5 a server does not say why it closes.
-        let wordless = self.settings.hello.version != Version::V5;
         match broken.nature {
             Nature::TakenOver => format!(
                 "another client has connected with the client id {client_id:?}, so the server closed this connection ({}); \
                  give each running client a --client-id of its own",
                 broken.what
             ),
-            Nature::HungUp if wordless && self.outage.is_none() && lasted < LONGEST_PAUSE => {
+            Nature::HungUp if self.outage.is_none() && lasted < LONGEST_PAUSE => {
                 format!(
                     "{}; if this repeats, another client may be using the client id {client_id:?}",
                     broken.what

@@ -21,6 +21,7 @@ mod payloads;
 mod plugins;
 mod print;
 mod refusals;
+mod sessions;
 mod setters;
 mod shutdown;
 mod usage;

@@ -173,17 +173,14 @@ fn incoming_v5(packet: v5::Packet) -> Incoming {
                 })
                 .collect(),
         },
-        v5::Packet::SubAck(ack) => Incoming::SubAck {
-            packet_id: ack.pkid,
-            granted: ack
-                .return_codes
-                .into_iter()
-                .map(|code| match code {
-                    v5::SubscribeReasonCode::Success(qos) => granted(qos as u8),
-                    other => Err(words(&format!("{other:?}"))),
-                })
-                .collect(),
-        },
+        v5::Packet::SubAck(ack) => {
+            let text = ack.properties.and_then(|properties| properties.reason_string);
+            let granted = ack.return_codes.into_iter().map(|code| match code {
+                v5::SubscribeReasonCode::Success(qos) => granted(qos as u8),
+                other => Err(with_text(&words(&format!("{other:?}")), text.clone())),
+            });
+            Incoming::SubAck { packet_id: ack.pkid, granted: granted.collect() }
+        }
         v5::Packet::Disconnect(disconnect) => {
             let code = disconnect.reason_code;
             let (text, reference) = disconnect
