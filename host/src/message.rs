@@ -61,6 +61,17 @@ impl Publish<'_> {
     }
 }
 
+/// What is left out of a message whose packet is too large to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Bytes that the payload has in all.
+    pub payload: usize,
+    /// Bytes that the packet has.
+    pub packet: usize,
+    /// Bytes that a packet may have.
+    pub limit: usize,
+}
+
 /// Where a message stands in the order of everything that its source received.
 pub type Sequence = u64;
 

@@ -20,11 +20,13 @@ pub fn record(message: Message<'_>) -> Record<'_> {
     }
 }
 
-/// The headers of that record; `kafka_topic` is where it would have gone, if that is known.
+/// The headers of that record; `kafka_topic` is where it would have gone, if that is known, and
+/// `payload_size` how many bytes the payload had, if they are not all there.
 pub fn record_headers<'a>(
     message: Message<'a>,
     rejection: &'a Rejection,
     kafka_topic: Option<&'a str>,
+    payload_size: Option<usize>,
 ) -> impl Iterator<Item = Header<'a>> {
     let plugin = rejection.plugin.iter().flat_map(|plugin| {
         [
@@ -39,5 +41,6 @@ pub fn record_headers<'a>(
             Header::text("reject.arrived-at", message.received_at_ms().to_string()),
         ])
         .chain(kafka_topic.map(|topic| Header::text("reject.kafka-topic", topic)))
+        .chain(payload_size.map(|size| Header::text("reject.payload-size", size.to_string())))
         .chain(plugin)
 }

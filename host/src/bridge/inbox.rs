@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::credit::Permit;
-use crate::message::Batch;
+use crate::message::{Batch, Cut};
 use crate::sink::Failure;
 
 /// Messages of one source on their way by one route, with the credit that they hold.
@@ -18,12 +18,14 @@ pub struct Parcel {
     pub route: usize,
     /// The source's number.
     pub source: usize,
+    /// Its only message is not whole, so that it can only be rejected.
+    pub cut: Option<Cut>,
 }
 
 impl Parcel {
     /// An empty one.
     pub fn new(route: usize, source: usize) -> Self {
-        Self { batch: Batch::default(), permit: Permit::default(), route, source }
+        Self { batch: Batch::default(), permit: Permit::default(), route, source, cut: None }
     }
 
     /// Takes out what is in it.

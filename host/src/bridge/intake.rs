@@ -8,12 +8,14 @@ use super::accounts::Accounts;
 use super::credit::Credit;
 use super::inbox::{Inbox, Parcel};
 use super::router::Router;
-use crate::message::{ConnectionEvent, ConnectionOutcome, Publish, Qos, Sequence};
+use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
 use crate::source::Downstream;
 
 /// Implements [`Downstream`] for the bridge.
 pub struct Intake {
     inboxes: Vec<Arc<Inbox>>,
+    /// Its source's number.
+    source: usize,
     router: Router,
     accounts: Arc<Accounts>,
     credit: Arc<Credit>,
@@ -21,7 +23,9 @@ pub struct Intake {
     parcels: Vec<Parcel>,
     /// Those of them that are not empty.
     filled: Vec<usize>,
-    /// Messages in them, each once.
+    /// Messages that are not whole, each with its lane.
+    cut: Vec<(usize, Parcel)>,
+    /// Messages in all of them, each once.
     taken: u64,
     settled: Vec<Sequence>,
 }
@@ -37,8 +41,8 @@ impl Intake {
     ) -> Self {
         let lane = || (0..router.places()).map(|route| Parcel::new(route, source));
         let parcels = inboxes.iter().flat_map(|_| lane()).collect();
-        let (filled, settled) = (Vec::new(), Vec::new());
-        Self { inboxes, router, accounts, credit, parcels, filled, taken: 0, settled }
+        let (filled, cut, settled) = (Vec::new(), Vec::new(), Vec::new());
+        Self { inboxes, source, router, accounts, credit, parcels, filled, cut, taken: 0, settled }
     }
 
     /// Messages of one topic always take the same lane.
@@ -75,9 +79,33 @@ impl Downstream for Intake {
         self.taken += 1;
     }
 
+    fn take_cut(
+        &mut self,
+        sequence: Sequence,
+        received_at_ms: i64,
+        publish: &Publish<'_>,
+        cut: Cut,
+    ) {
+        let lane = self.lane_of(publish.topic);
+        let routes = self.router.routes_of(publish.topic);
+        if routes.len() > 1 {
+            self.accounts.copied(sequence, routes.len());
+        }
+        for route in routes {
+            let mut parcel = Parcel { cut: Some(cut), ..Parcel::new(*route, self.source) };
+            self.credit.take(&mut parcel.permit, publish.packed_size(), publish.qos);
+            parcel.batch.push(sequence, received_at_ms, publish);
+            self.cut.push((lane, parcel));
+        }
+        self.taken += 1;
+    }
+
     fn forward(&mut self) {
         self.accounts.ledger().received(std::mem::take(&mut self.taken));
         let width = self.router.places();
+        for (lane, parcel) in self.cut.drain(..) {
+            self.inboxes[lane].deliver(parcel);
+        }
         for place in self.filled.drain(..) {
             self.inboxes[place / width].deliver(self.parcels[place].take());
         }

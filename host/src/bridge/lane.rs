@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::in_flight::{InFlight, Role, ticket};
 use super::inbox::{Inbox, Mail, Parcel};
 use super::{Ended, OnError, Route, Stop};
-use crate::message::{Reason, Rejection, Verdict};
+use crate::message::{Cut, Reason, Rejection, Verdict};
 use crate::reject;
 use crate::sink::{Failure, Fault, Sink};
 use crate::telemetry::{Ledger, RateLimited};
@@ -59,6 +59,10 @@ impl Lane {
         let slot = self.in_flight.insert(&parcel);
         let mut outcome = Outcome::default();
         let Self { routes, sink, sent, ledger, .. } = self;
+        if let Some(cut) = parcel.cut {
+            outcome.rejected = vec![(0, too_large(cut))];
+            return self.settle(slot, &parcel, outcome);
+        }
         let Some((route, transform)) = routes.get_mut(parcel.route) else {
             outcome.rejected = parcel.batch.messages().map(|_| no_route()).enumerate().collect();
             return self.settle(slot, &parcel, outcome);
@@ -150,7 +154,8 @@ impl Lane {
             OnError::DeadLetter { topic } => {
                 self.refusals.warn(format_args!("{text}; it goes to {topic:?}"));
                 let meant = route.map(|route| route.kafka_topic.name_or_written(message.topic()));
-                let headers = reject::record_headers(message, rejection, meant.as_deref());
+                let payload = parcel.cut.map(|cut| cut.payload);
+                let headers = reject::record_headers(message, rejection, meant.as_deref(), payload);
                 let ticket = ticket(slot, index, Role::DeadLetter);
                 let sent = self.sink.send(ticket, topic, &reject::record(message), headers);
                 self.sent += u64::from(sent.is_ok());
@@ -171,6 +176,18 @@ fn no_route() -> Rejection {
     Rejection {
         reason: Reason::NoRoute,
         error: "no route takes this topic; subscribe to less, or add a route for it".to_owned(),
+        plugin: None,
+    }
+}
+
+/// Why a message is rejected that is not whole.
+fn too_large(cut: Cut) -> Rejection {
+    Rejection {
+        reason: Reason::TooLarge,
+        error: format!(
+            "its packet of {} bytes is larger than --max-packet-size {}",
+            cut.packet, cut.limit
+        ),
         plugin: None,
     }
 }

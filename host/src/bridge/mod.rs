@@ -205,7 +205,7 @@ impl Path {
         self.abandon();
         Err(format!(
             "{early}: {} messages were not in Kafka; they are not acknowledged, and the MQTT server \
-             will send those at QoS 1 again",
+             will send those at QoS 1 and 2 again",
             ledger.in_flight()
         ))
     }

@@ -65,7 +65,7 @@ pub struct Parts {
 impl Parts {
     /// Keeps only the first `size` bytes of the value, and says in a header how many there were.
     pub fn cut(&mut self, size: usize) {
-        let Some(value) = &mut self.value else { return };
+        let Some(value) = self.value.as_mut().filter(|value| value.len() > size) else { return };
         let was = value.len().to_string();
         value.truncate(size);
         let headers = self.headers.take().unwrap_or_default();

@@ -51,8 +51,10 @@ pub(super) struct Connection {
     pub(super) starved: Option<Instant>,
     /// The message at the start of the input waits for credit; nothing is read meanwhile.
     pub(super) paused: bool,
-    /// Bytes that the packet at the start of the input has in all.
+    /// Bytes that the packet at the start of the input has in all, as far as it must be there.
     pub(super) needed: usize,
+    /// Bytes at the start of the input, and still to come, that are of no interest.
+    pub(super) skip: usize,
 }
 
 impl From<Malformed> for Broken {
@@ -81,6 +83,7 @@ impl Connection {
             starved: None,
             paused: false,
             needed: 2,
+            skip: 0,
         };
         packet::connect(&settings.hello, &mut connection.output)?;
         let handshake = connection.handshake(settings.server.tls.is_some());
@@ -155,6 +158,14 @@ impl Connection {
             }
             self.input.filled(read);
         }
+    }
+
+    /// Passes over what is of no interest; says whether all of it has been.
+    pub(super) fn skip(&mut self) -> bool {
+        let size = self.skip.min(self.input.bytes().len());
+        self.input.consume(size);
+        self.skip -= size;
+        self.skip == 0
     }
 
     async fn write(&mut self) -> std::io::Result<()> {

@@ -25,7 +25,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
-use crate::message::{ConnectionEvent, ConnectionOutcome, Publish, Qos, Sequence};
+use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
 use connection::{Connection, End};
 pub use dial::{Server, Tls};
 use outage::Outage;
@@ -44,6 +44,14 @@ pub trait Downstream: Send + 'static {
     fn has_credit(&self, qos: Qos) -> bool;
     /// Takes a message; may keep it until [`Self::forward`].
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>);
+    /// Takes a message whose packet is too large, of which only the start is there.
+    fn take_cut(
+        &mut self,
+        sequence: Sequence,
+        received_at_ms: i64,
+        publish: &Publish<'_>,
+        cut: Cut,
+    );
     /// Sends on what was taken.
     fn forward(&mut self);
     /// Counts a message at QoS 0 that was received and could not be taken.

@@ -5,12 +5,15 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::BytesMut;
 
 use super::connection::{Connection, SUBSCRIBE_ID, UNSUBSCRIBE_ID};
-use super::packet::{self, Frame, Incoming, Version};
+use super::packet::{self, Frame, Incoming, Malformed, Version};
 use super::{Broken, Downstream, Nature, Source};
-use crate::message::{Publish, Qos};
+use crate::message::{Cut, Publish, Qos};
 
 /// How long reading stops for the sake of messages at QoS 0, which the broker would not keep.
 const QOS_0_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much of the payload of a message that is too large is taken, in bytes.
+const KEPT: usize = 64 * 1024;
 
 impl<D: Downstream> Source<D> {
     /// Takes the whole packets that have been read, as far as there is credit.
@@ -23,11 +26,28 @@ impl<D: Downstream> Source<D> {
         let received_at_ms = since_1970.map_or(0, |since| since.as_millis() as i64);
         connection.paused = false;
         let result = loop {
+            if !connection.skip() {
+                connection.needed = 2;
+                break Ok(());
+            }
             let frame = match packet::frame(connection.input.bytes(), connection.max_packet_size) {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(needed)) => {
                     connection.needed = needed;
                     break Ok(());
+                }
+                Err(Malformed::TooLarge { size, limit })
+                    if connection
+                        .input
+                        .bytes()
+                        .first()
+                        .is_some_and(|first| packet::is_publish(*first)) =>
+                {
+                    match self.take_oversized(connection, size, limit, received_at_ms, draining) {
+                        Ok(true) => continue,
+                        Ok(false) => break Ok(()),
+                        Err(broken) => break Err(broken),
+                    }
                 }
                 Err(malformed) => break Err(malformed.into()),
             };
@@ -39,7 +59,7 @@ impl<D: Downstream> Source<D> {
                         self.let_go(&publish);
                         return Step::Done;
                     }
-                    self.take(&publish, received_at_ms, starved)
+                    self.take(&publish, received_at_ms, starved, None)
                 })
             } else {
                 self.react(
@@ -62,6 +82,39 @@ impl<D: Downstream> Source<D> {
         result
     }
 
+    /// Takes what there is room for of a message that is too large, so that it can be rejected, and
+    /// passes over the rest: the server would send it again on the next connection. `false`: more
+    /// has to be read first, or there is no credit.
+    fn take_oversized(
+        &mut self,
+        connection: &mut Connection,
+        size: usize,
+        limit: usize,
+        received_at_ms: i64,
+        draining: bool,
+    ) -> Result<bool, Broken> {
+        let Connection { version, input, starved, .. } = connection;
+        let (publish, payload) = match packet::publish_start(*version, input.bytes(), size, KEPT)? {
+            Ok(start) => start,
+            Err(needed) => {
+                connection.needed = needed;
+                return Ok(false);
+            }
+        };
+        let step = if draining {
+            self.let_go(&publish);
+            Step::Done
+        } else {
+            let cut = Cut { payload, packet: size, limit };
+            self.take(&publish, received_at_ms, starved, Some(cut))
+        };
+        match step {
+            Step::Done => connection.skip = size,
+            Step::Wait => connection.paused = true,
+        }
+        Ok(matches!(step, Step::Done))
+    }
+
     /// Takes a message if there is credit. Messages at QoS 1 and 2 wait for it as long as it
     /// takes; the broker would drop those at QoS 0 sooner or later, so here they are dropped,
     /// and counted.
@@ -70,6 +123,7 @@ impl<D: Downstream> Source<D> {
         publish: &Publish<'_>,
         received_at_ms: i64,
         starved: &mut Option<Instant>,
+        cut: Option<Cut>,
     ) -> Step {
         if self.is_repetition(publish) {
             return Step::Done;
@@ -80,7 +134,10 @@ impl<D: Downstream> Source<D> {
             if publish.qos == Qos::ExactlyOnce {
                 self.session.take(publish.packet_id, sequence);
             }
-            self.downstream.take(sequence, received_at_ms, publish);
+            match cut {
+                None => self.downstream.take(sequence, received_at_ms, publish),
+                Some(cut) => self.downstream.take_cut(sequence, received_at_ms, publish, cut),
+            }
             return Step::Done;
         }
         let since = *starved.get_or_insert_with(Instant::now);

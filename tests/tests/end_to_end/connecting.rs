@@ -281,25 +281,6 @@ fn a_session_taken_over_by_another_client_is_taken_back() {
 }
 
 #[test]
-fn a_packet_larger_than_allowed_is_named_with_the_option_and_the_next_connection_goes_on() {
-    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
-    let topic = kafka.topic("large-packet");
-    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic)
-        .flag("max-packet-size", 1_000)
-        .launch();
-    let mut connection = server.accept_and_subscribe(false);
-    connection.publish(1, &Publish::new("plant", vec![b'x'; 2_000]));
-    host.wait_for_line("the size and the option", |line| {
-        line.contains("2012 bytes") && line.contains("--max-packet-size 1000")
-    });
-
-    let mut connection = server.accept_and_subscribe(true);
-    connection.publish(2, &Publish::new("plant", "small"));
-    assert_eq!(connection.acknowledged(1), [2]);
-    host.stop().assert_clean();
-}
-
-#[test]
 fn a_kafka_that_refuses_the_credentials_ends_the_program_and_they_are_not_shown() {
     let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
     let mut command = Host::between_ports(server.port(), "#", kafka.address(), "credentials");

@@ -17,6 +17,7 @@ mod demo;
 mod exactly_once;
 mod harness;
 mod outages;
+mod oversized;
 mod payloads;
 mod plugins;
 mod print;

@@ -361,22 +361,21 @@ fn two_hosts_with_one_client_id_say_so_and_cause_no_storm() {
 #[test]
 fn a_message_for_two_overlapping_filters_is_carried_as_often_as_the_server_sends_it() {
     let kafka = Kafka::shared();
-    for (twice, times) in [(false, 1), (true, 2)] {
-        let mosquitto = Mosquitto::builder().setting("allow_duplicate_messages", twice).start();
-        for version in ["3.1.1", "5"] {
-            let topic = kafka.topic("overlap");
-            let host = Host::between(&mosquitto, "plant/#", kafka, &topic)
-                .flag("topic", "plant/+/temp")
-                .flag("mqtt-version", version)
-                .start();
-            let published = [Publish::new("plant/a/temp", "both"), Publish::new("plant/b", "one")];
-            Publisher::connect(mosquitto.port(), "publisher").publish(&published);
-            let records = kafka.wait_for(&topic, times + 1, SOON);
-            let both = |record: &&Record| record.value.as_deref() == Some(b"both");
-            assert_eq!((records.iter().filter(both).count(), records.len()), (times, times + 1));
-            let ledger = host.stop().assert_clean();
-            assert_eq!((ledger.received, ledger.delivered), (times as u64 + 1, times as u64 + 1));
-        }
+    // With MQTT 5 mosquitto sends it once for each subscription, whatever the setting says.
+    for (allowed, version, times) in [(false, "3.1.1", 1), (true, "3.1.1", 2), (false, "5", 2)] {
+        let mosquitto = Mosquitto::builder().setting("allow_duplicate_messages", allowed).start();
+        let topic = kafka.topic("overlap");
+        let host = Host::between(&mosquitto, "plant/#", kafka, &topic)
+            .flag("topic", "plant/+/temp")
+            .flag("mqtt-version", version)
+            .start();
+        let published = [Publish::new("plant/a/temp", "both"), Publish::new("plant/b", "one")];
+        Publisher::connect(mosquitto.port(), "publisher").publish(&published);
+        let records = kafka.wait_for(&topic, times + 1, SOON);
+        let both = |record: &&Record| record.value.as_deref() == Some(b"both");
+        assert_eq!((records.iter().filter(both).count(), records.len()), (times, times + 1));
+        let ledger = host.stop().assert_clean();
+        assert_eq!((ledger.received, ledger.delivered), (times as u64 + 1, times as u64 + 1));
     }
 }
 

@@ -124,6 +124,33 @@ pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, M
     })
 }
 
+/// Reads the start of a PUBLISH packet that is too large to be held: everything but the payload, and
+/// of that at most `keep` bytes. The size of the whole payload comes with it.
+///
+/// `Ok(Err(n))`: not enough of it is there yet; `n` bytes are needed.
+///
+/// # Errors
+/// As [`publish`]; also if the properties alone are larger than what is looked at.
+pub fn publish_start(
+    version: Version,
+    bytes: &[u8],
+    size: usize,
+    keep: usize,
+) -> Result<Result<(Publish<'_>, usize), usize>, Malformed> {
+    /// Room for the fixed header, the longest topic, a packet id and properties.
+    const HEAD: usize = 5 + 2 + 65_535 + 2 + 65_536;
+    let needed = size.min(HEAD + keep);
+    let Some(whole) = bytes.get(..needed) else {
+        return Ok(Err(needed));
+    };
+    let header = 2 + whole[1..].iter().take_while(|byte| **byte & 0x80 != 0).count();
+    let frame = Frame { first: whole[0], body: &whole[header..], whole };
+    let mut publish = publish(version, &frame)?;
+    let payload = publish.payload.len() + size - needed;
+    publish.payload = &publish.payload[..keep.min(publish.payload.len())];
+    Ok(Ok((publish, payload)))
+}
+
 fn take_properties<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
     let mut length = 0;
     for index in 0..4 {

@@ -213,3 +213,25 @@ fn mqtt_3_1_does_not_say_whether_the_session_is_there() {
         assert_eq!((ack.session_present, ack.answer), (present, Ok(())));
     }
 }
+
+#[test]
+fn of_a_packet_that_is_too_large_the_start_is_read() {
+    for version in [Version::V3_1_1, Version::V5] {
+        for size in [1_000, 300_000] {
+            let bytes = written(version, "plant/a", &vec![b'x'; size], 1);
+            let needed =
+                publish_start(version, &bytes[..5], bytes.len(), 100).expect("a good length");
+            let needed = needed.expect_err("not all of it is there");
+            assert!(needed <= bytes.len().min(132_000), "{needed}");
+            let start = publish_start(version, &bytes[..needed], bytes.len(), 100);
+            let (read, payload) = start.expect("a good packet").expect("enough of it is there");
+            assert_eq!((read.topic, read.packet_id, read.dup), ("plant/a", 7, true));
+            assert_eq!((read.payload, payload), (&[b'x'; 100][..], size));
+            assert_eq!(read.properties.is_some(), version == Version::V5);
+        }
+    }
+    let small = written(Version::V3_1_1, "t", b"payload", 1);
+    let start = publish_start(Version::V3_1_1, &small, small.len(), 100);
+    let (read, payload) = start.expect("a good packet").expect("all of it is there");
+    assert_eq!((read.payload, payload), (&b"payload"[..], 7));
+}
