@@ -56,6 +56,12 @@ impl Builder {
         self
     }
 
+    /// A property of Kafka's client: `NAME=VALUE`.
+    #[must_use]
+    pub fn kafka_property(self, property: impl Into<String>) -> Self {
+        self.argument("-X").argument(property)
+    }
+
     /// Drops the flag of that name.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {

@@ -134,7 +134,7 @@ pub async fn run(
         _ = stops.wait_for(|stops| *stops > 0) => None,
         ended = path.ended.recv() => Some(ended),
         result = path.sources.next() => Some(result.and_then(Result::err).map(Ended::Failed)),
-        never = progress::watch(Arc::clone(&path.ledger)) => match never {},
+        never = progress::watch(Arc::clone(&path.ledger), path.health.clone()) => match never {},
     };
     let _ = control.send(Control::Drain);
     match failed {
@@ -159,6 +159,7 @@ struct Path {
     ended: mpsc::UnboundedReceiver<Ended>,
     sources: Sources,
     ledger: Arc<Ledger>,
+    health: Vec<Arc<sink::Health>>,
     shutdown_timeout: Duration,
 }
 

@@ -149,6 +149,7 @@ impl Lane {
     }
 
     fn pause(&mut self, trouble: &str, pause: Duration, waiting: usize) -> Result<(), Ended> {
+        self.sink.health().blame(trouble.to_owned());
         self.troubles.warn(format_args!(
             "{trouble}; nothing is lost: {waiting} or more messages wait, trying again in {:.1} s",
             pause.as_secs_f32()

@@ -45,6 +45,7 @@ impl Path {
         };
         let inboxes: Vec<_> = lanes.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
         let tables: Arc<[_]> = lanes.iter().map(|lane| Arc::clone(&lane.in_flight)).collect();
+        let health = lanes.iter().map(|lane| lane.sink.health()).collect();
         let lanes = spawn_lanes(lanes)?;
         let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes));
         let account = |number| Accounts::new(number, Arc::clone(&tables), Arc::clone(&ledger));
@@ -69,6 +70,7 @@ impl Path {
             stop,
             ended,
             ledger,
+            health,
             shutdown_timeout: settings.shutdown_timeout,
         }))
     }

@@ -1,17 +1,14 @@
-//! librdkafka's producer: how it is made, and the thread on which it tells what happened.
+//! librdkafka's producer: how it is made, and whom it tells what happened.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
+use rdkafka::statistics::{Broker, Statistics};
 
-use super::{Delivered, Failure, Fault, Parts, Reports, Settings, Ticket, fault};
-use crate::telemetry::RateLimited;
+use super::{Delivered, Failure, Fault, Health, Parts, Reports, Settings, Ticket};
 
 /// Checks that librdkafka knows all properties and takes their values, without connecting.
 ///
@@ -40,64 +37,26 @@ fn refused(error: &KafkaError) -> String {
 pub(super) fn create(
     settings: &Settings,
     reports: &Arc<dyn Reports>,
+    health: &Arc<Health>,
 ) -> Result<BaseProducer<Context>, String> {
-    let context = Context {
-        reports: Arc::clone(reports),
-        last_error: Mutex::default(),
-        troubles: Mutex::default(),
-        reached: AtomicBool::new(false),
-    };
+    let context = Context { reports: Arc::clone(reports), health: Arc::clone(health) };
     configure(settings).create_with_context(context).map_err(|error| refused(&error))
 }
 
-/// The thread on which delivery reports arrive.
-pub(super) struct Poll {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Poll {
-    pub fn start(producer: &Arc<BaseProducer<Context>>) -> Result<Self, String> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (producer, stopped) = (Arc::clone(producer), Arc::clone(&stop));
-        let poll = move || {
-            while !stopped.load(Ordering::Acquire) {
-                producer.poll(Duration::from_millis(100));
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("kafka-reports".to_owned())
-            .spawn(poll)
-            .map_err(|error| format!("cannot start a thread: {error}"))?;
-        Ok(Self { stop, thread: Some(thread) })
-    }
-
-    pub fn stop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // The thread has nothing to return, and a panic in it has ended the process.
-            drop(thread.join());
-        }
-    }
-}
-
+/// What librdkafka's events are told to.
 pub(super) struct Context {
     reports: Arc<dyn Reports>,
-    last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
-    /// Kafka has answered: from now on, what keeps it away is said here. Before, the probe says it.
-    pub reached: AtomicBool,
-    troubles: Mutex<RateLimited>,
-}
-
-impl Context {
-    /// The newest error since the last look, a permanent one above all others.
-    pub fn last_error(&self) -> Option<(RDKafkaErrorCode, String)> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
+    health: Arc<Health>,
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        match facility {
+            // A property that has no effect, or not the one that it seems to have.
+            "CONFWARN" => tracing::warn!("{text}"),
+            "FAIL" => self.health.failed(text),
+            _ => {}
+        }
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -107,29 +66,18 @@ impl ClientContext for Context {
         }
     }
 
-    // rdkafka 0.39 calls this twice for each error; what is kept here does not mind.
+    // rdkafka 0.39 calls this twice for each error; what is kept does not mind.
     fn error(&self, error: KafkaError, reason: &str) {
-        let Some(code) = error.rdkafka_error_code() else {
-            return;
-        };
-        if self.reached.load(Ordering::Relaxed) {
-            let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-            troubles.warn(format_args!("Kafka: {reason}; nothing is lost, trying again"));
-        }
-        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
-        let says_more = match &*last {
-            None => true,
-            // "All brokers are down" follows the reason why, and does not repeat it.
-            Some((known, _)) => {
-                !fault::is_permanent(*known) && code != RDKafkaErrorCode::AllBrokersDown
-            }
-        };
-        if says_more {
-            *last = Some((code, reason.to_owned()));
+        if let Some(code) = error.rdkafka_error_code() {
+            self.health.error(code, reason);
         }
     }
 
-    fn stats_raw(&self, _statistics: &[u8]) {}
+    fn stats(&self, statistics: Statistics) {
+        let mut brokers = statistics.brokers.values();
+        let up = |broker: &Broker| matches!(broker.state.as_str(), "UP" | "UPDATE");
+        self.health.connected(brokers.any(up));
+    }
 }
 
 impl ProducerContext for Context {

@@ -6,6 +6,8 @@
 
 mod client;
 mod fault;
+mod health;
+mod poll;
 mod record;
 mod settings;
 mod topic;
@@ -20,8 +22,10 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 pub use client::check;
-use client::{Context, Poll, create};
+use client::{Context, create};
 pub use fault::Fault;
+pub use health::Health;
+use poll::Poll;
 pub use record::{Delivered, Failure, Parts};
 pub use settings::Settings;
 pub use topic::largest_batch;
@@ -56,6 +60,8 @@ pub enum ProbeError {
 pub struct Sink {
     settings: Settings,
     reports: Arc<dyn Reports>,
+    health: Arc<Health>,
+    made: Instant,
     producer: Arc<BaseProducer<Context>>,
     poll: Poll,
     give_up: Arc<AtomicBool>,
@@ -72,9 +78,15 @@ impl Sink {
         reports: Arc<dyn Reports>,
         give_up: Arc<AtomicBool>,
     ) -> Result<Self, String> {
-        let producer = Arc::new(create(&settings, &reports)?);
+        let health = Arc::new(Health::new(&settings.brokers));
+        let producer = Arc::new(create(&settings, &reports, &health)?);
         let poll = Poll::start(&producer)?;
-        Ok(Self { settings, reports, producer, poll, give_up })
+        Ok(Self { settings, reports, health, made: Instant::now(), producer, poll, give_up })
+    }
+
+    /// What is known of the way to Kafka, from now on.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
     }
 
     /// Asks Kafka for a topic, which makes the broker create it where it does that by itself, or
@@ -84,7 +96,7 @@ impl Sink {
     /// What is wrong, in one line that names the cure.
     pub fn probe(&self, topic: Option<&str>, wait: Duration) -> Result<(), ProbeError> {
         let metadata = self.ask(topic, wait)?;
-        self.producer.context().reached.store(true, Ordering::Relaxed);
+        self.health.answered();
         let Some(topic) = topic else { return Ok(()) };
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         match found.and_then(rdkafka::metadata::MetadataTopic::error) {
@@ -100,34 +112,24 @@ impl Sink {
     /// Asks for a topic, or for all, in short attempts, so that a refusal is noticed before the time is over.
     fn ask(&self, topic: Option<&str>, wait: Duration) -> Result<Metadata, ProbeError> {
         const ATTEMPT: Duration = Duration::from_secs(1);
-        let brokers = &self.settings.brokers;
-        let deadline = Instant::now() + wait;
-        let mut seen: Option<(RDKafkaErrorCode, String)> = None;
+        let start = Instant::now();
         loop {
-            let asked = self.producer.client().fetch_metadata(topic, ATTEMPT);
-            let newer = self.producer.context().last_error();
-            // "All brokers are down" says less than what was said before it.
-            let newer = newer
-                .filter(|(code, _)| seen.is_none() || *code != RDKafkaErrorCode::AllBrokersDown);
-            seen = newer.or(seen);
-            match (asked, &seen) {
-                (Ok(metadata), _) => return Ok(metadata),
-                (Err(_), Some((code, reason))) if fault::is_permanent(*code) => {
-                    return Err(ProbeError::Permanent(fault::explain(brokers, *code, reason)));
-                }
-                // An attempt may fail at once.
-                (Err(_), _) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                (Err(_), Some((code, reason))) => {
-                    return Err(ProbeError::Passing(fault::explain(brokers, *code, reason)));
-                }
-                (Err(error), None) => {
-                    let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                    let reason = error.to_string();
-                    return Err(ProbeError::Passing(fault::explain(brokers, code, &reason)));
-                }
+            let error = match self.producer.client().fetch_metadata(topic, ATTEMPT) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            if let Some(what) = self.health.permanent() {
+                return Err(ProbeError::Permanent(what));
             }
+            if start.elapsed() > wait {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                let what = self.health.reason(self.made).unwrap_or_else(|| {
+                    fault::explain(&self.settings.brokers, code, &error.to_string())
+                });
+                return Err(ProbeError::Passing(what));
+            }
+            // An attempt may fail at once.
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -254,7 +256,7 @@ impl Sink {
     /// If librdkafka cannot make another one.
     pub fn renew(&mut self) -> Result<(), String> {
         self.poll.stop();
-        self.producer = Arc::new(create(&self.settings, &self.reports)?);
+        self.producer = Arc::new(create(&self.settings, &self.reports, &self.health)?);
         self.poll = Poll::start(&self.producer)?;
         Ok(())
     }

@@ -19,7 +19,7 @@ pub struct Settings {
 const BATCH_SIZE: usize = 1_000_000;
 
 /// Each with its reason.
-const DEFAULTS: [(&str, &str); 16] = [
+const DEFAULTS: [(&str, &str); 17] = [
     // Retries neither duplicate nor reorder; implies acks=all.
     ("enable.idempotence", "true"),
     // A record is given up never, not after five minutes: an unreachable Kafka is no fault of it.
@@ -43,7 +43,10 @@ const DEFAULTS: [(&str, &str); 16] = [
     // An unknown topic is found soon after somebody creates it.
     ("topic.metadata.refresh.interval.ms", "10000"),
     ("topic.metadata.propagation.max.ms", "10000"),
-    ("log.connection.close", "false"),
+    // For people who read the reason of a failure.
+    ("log.thread.name", "false"),
+    // How soon it is noticed that no broker is connected, while there is nothing to send.
+    ("statistics.interval.ms", "5000"),
 ];
 
 impl Settings {

@@ -5,6 +5,7 @@
 
 mod jars;
 mod records;
+mod secured;
 
 use std::path::Path;
 use std::process::Command;
@@ -21,12 +22,19 @@ use crate::{SOON, eventually};
 
 pub use jars::VERSION;
 pub use records::{Record, read};
+pub use secured::{Door, PASSWORD, Secured, USER, password};
 
 /// How long a broker may take to start on a busy machine.
 const START: Duration = Duration::from_secs(90);
 
 /// Partitions of a topic that [`Kafka::topic`] makes.
 const PARTITIONS: i32 = 3;
+
+/// Name, security protocol and port.
+type Listener = (&'static str, &'static str, u16);
+
+/// The file with a broker's settings, in its folder.
+const SETTINGS: &str = "server.properties";
 
 /// A Kafka broker.
 #[derive(Debug)]
@@ -70,28 +78,43 @@ impl Kafka {
     /// # Panics
     /// If Java or Maven is missing, or the broker does not start.
     pub fn start_with(settings: &str) -> Self {
+        Self::start_listening(free_port(), &[], settings, &[])
+    }
+
+    /// With more listeners beside the one for plain text, and more arguments for the tool that
+    /// prepares its data folder.
+    fn start_listening(port: u16, more: &[Listener], settings: &str, format: &[&str]) -> Self {
         let folder = Folder::new("kafka");
-        let (port, controller) = (free_port(), free_port());
+        let controller = free_port();
+        let listeners: Vec<_> = [("PLAINTEXT", "PLAINTEXT", port)]
+            .into_iter()
+            .chain(more.iter().copied())
+            .chain([("CONTROLLER", "PLAINTEXT", controller)])
+            .collect();
+        let addresses: Vec<_> =
+            listeners.iter().map(|(name, _, port)| format!("{name}://127.0.0.1:{port}")).collect();
+        let protocols: Vec<_> =
+            listeners.iter().map(|(name, protocol, _)| format!("{name}:{protocol}")).collect();
         let file = folder.write(
-            "server.properties",
+            SETTINGS,
             format!(
                 "process.roles=broker,controller\nnode.id=1\n\
                  controller.quorum.voters=1@127.0.0.1:{controller}\n\
-                 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-                 advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+                 listeners={}\nadvertised.listeners={}\nlistener.security.protocol.map={}\n\
                  controller.listener.names=CONTROLLER\nlog.dirs={}/data\n\
                  offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
                  group.initial.rebalance.delay.ms=0\nlog.retention.ms=-1\n\
                  num.network.threads=2\nnum.io.threads=2\nlog.cleaner.enable=false\n\
                  broker.heartbeat.interval.ms=500\nbroker.session.timeout.ms=3000\n{settings}",
+                addresses.join(","),
+                addresses[..addresses.len() - 1].join(","),
+                protocols.join(","),
                 folder.path().display()
             ),
         );
-        let mut format =
-            java(&["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg"]);
-        let formatted = format.arg("-c").arg(&file).output().expect("`java` starts");
-        let errors = String::from_utf8_lossy(&formatted.stderr);
-        assert!(formatted.status.success(), "Kafka's data folder cannot be made:\n{errors}");
+        let mut tool = java(&["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg"]);
+        tool.arg("-c").arg(&file).args(format);
+        run(&mut tool, "Kafka's data folder cannot be made");
 
         let process = Mutex::new(launch(&file));
         let kafka = Self { address: format!("127.0.0.1:{port}"), folder, process };
@@ -186,7 +209,7 @@ impl Kafka {
 
     /// Starts it again after a kill: same ports, same data.
     pub fn start_again(&self) {
-        *self.process() = launch(&self.folder.path().join("server.properties"));
+        *self.process() = launch(&self.folder.path().join(SETTINGS));
         self.wait_until_it_answers();
     }
 
@@ -252,6 +275,15 @@ fn launch(settings: &Path) -> Process {
     let mut command = java(&["kafka.Kafka"]);
     command.arg(settings);
     Process::start("Kafka", &command)
+}
+
+/// Runs a tool to its end, and gives what it wrote.
+fn run(tool: &mut Command, problem: &str) -> String {
+    let output = tool.output().expect("`java` starts");
+    let (text, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{problem}:\n{text}{errors}");
+    text.into_owned()
 }
 
 fn java(arguments: &[&str]) -> Command {

@@ -16,6 +16,8 @@ mod delivery;
 mod demo;
 mod exactly_once;
 mod harness;
+mod kafka_access;
+mod kafka_rights;
 mod outages;
 mod oversized;
 mod payloads;

@@ -1,0 +1,153 @@
+//! Topics that are missing or may not be written, at the start and later: said loudly, nothing is
+//! lost, and it goes on in order when the trouble is over.
+
+use std::time::Duration;
+
+use tests::host::{Builder, Host};
+use tests::kafka::{Door, Kafka, PASSWORD, Record, Secured, USER, dead_letters};
+use tests::load::noise;
+use tests::scripted::{Connection, ScriptedServer};
+use tests::wire::Publish;
+use tests::{A_WHILE, SOON};
+
+/// As a user who may write only what was granted.
+fn as_user(mqtt: u16, topic: &str) -> Builder {
+    let kafka = Secured::shared().address(Door::Password);
+    Host::between_ports(mqtt, "#", &kafka, topic)
+        .kafka_property("security.protocol=sasl_plaintext")
+        .kafka_property("sasl.mechanisms=PLAIN")
+        .kafka_property(format!("sasl.username={USER}"))
+        .kafka_property(format!("sasl.password={PASSWORD}"))
+}
+
+fn publish(connection: &mut Connection, ids: std::ops::Range<u16>) {
+    for id in ids {
+        connection.publish(id, &Publish::new("plant/a", id.to_string()));
+    }
+}
+
+/// The values of all records, in the order of their partition: one key has one partition.
+fn values(records: &[Record]) -> Vec<&str> {
+    records.iter().filter_map(Record::value_text).collect()
+}
+
+fn numbers(range: std::ops::Range<u16>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn a_topic_that_is_missing_and_not_created_is_waited_for() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let topic = Kafka::unused_topic("missing");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
+    for _ in 0..2 {
+        host.wait_for_line("that the topic is missing", |line| {
+            line.contains("does not exist") && line.contains("create it") && line.contains(&topic)
+        });
+    }
+    kafka.create_topic(&topic, 1, &[]);
+    let mut connection = server.accept_and_subscribe(false);
+    publish(&mut connection, 1..4);
+    assert_eq!(connection.acknowledged(3), [1, 2, 3]);
+    assert_eq!(values(&kafka.wait_for(&topic, 3, SOON)), ["1", "2", "3"]);
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_topic_that_is_deleted_is_waited_for_and_everything_after_is_in_it_in_order() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let topic = kafka.topic("deleted");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    publish(&mut connection, 1..2);
+    assert_eq!(connection.acknowledged(1), [1]);
+
+    kafka.delete_topic(&topic);
+    publish(&mut connection, 2..50);
+    host.wait_for_line("that the topic is missing", |line| {
+        line.contains("does not exist") && line.contains("nothing is lost")
+    });
+    connection.assert_silent(Duration::from_millis(500));
+    kafka.create_topic(&topic, 1, &[]);
+    assert_eq!(connection.acknowledged(48), (2..50).collect::<Vec<u16>>());
+    let records = kafka.wait_for(&topic, 48, A_WHILE);
+    assert_eq!(values(&records), numbers(2..50));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_topic_that_may_not_be_written_at_the_start_is_waited_for() {
+    let (kafka, server) = (Secured::shared(), ScriptedServer::start());
+    let topic = kafka.topic("closed");
+    let host = as_user(server.port(), &topic).launch();
+    host.wait_for_line("that it may not", |line| {
+        line.contains("may not use Kafka topic") && line.contains("Write") && line.contains(&topic)
+    });
+    kafka.grant(&topic);
+    let mut connection = server.accept_and_subscribe(false);
+    publish(&mut connection, 1..4);
+    assert_eq!(connection.acknowledged(3), [1, 2, 3]);
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_topic_that_may_be_seen_and_not_written_is_waited_for_with_what_was_taken() {
+    let (kafka, server) = (Secured::shared(), ScriptedServer::start());
+    let topic = kafka.topic("seen");
+    kafka.grant_sight(&topic);
+    let host = as_user(server.port(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    publish(&mut connection, 1..50);
+    host.wait_for_line("that it may not", |line| {
+        line.contains("WARN") && line.contains("Write") && line.contains("nothing is lost")
+    });
+    connection.assert_silent(Duration::from_millis(500));
+    kafka.grant(&topic);
+    assert_eq!(connection.acknowledged(49), (1..50).collect::<Vec<u16>>());
+    assert_eq!(values(&kafka.wait_for(&topic, 49, SOON)), numbers(1..50));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_right_that_is_revoked_while_it_runs_is_waited_for_and_the_order_stays() {
+    let (kafka, server) = (Secured::shared(), ScriptedServer::start());
+    let topic = kafka.topic("revoked");
+    kafka.grant(&topic);
+    let host = as_user(server.port(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    publish(&mut connection, 1..10);
+    assert_eq!(connection.acknowledged(9), (1..10).collect::<Vec<u16>>());
+
+    kafka.revoke(&topic);
+    publish(&mut connection, 10..60);
+    host.wait_for_line("that it may not", |line| {
+        line.contains("WARN") && line.contains("not authorised") && line.contains("nothing is lost")
+    });
+    connection.assert_silent(Duration::from_millis(500));
+    kafka.grant(&topic);
+    assert_eq!(connection.acknowledged(50), (10..60).collect::<Vec<u16>>());
+    assert_eq!(values(&kafka.wait_for(&topic, 59, SOON)), numbers(1..60));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_dead_letter_topic_that_may_not_be_written_is_waited_for() {
+    let (kafka, server) = (Secured::shared(), ScriptedServer::start());
+    let topic = Kafka::unused_topic("no-dead-letters");
+    kafka.create_topic(&topic, 1, &[("max.message.bytes", "2000")]);
+    kafka.create_topic(&dead_letters(&topic), 1, &[]);
+    kafka.grant(&topic);
+    let host = as_user(server.port(), &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    connection.publish(1, &Publish::new("plant/large", noise(50_000)));
+    host.wait_for_line("that it may not", |line| {
+        line.contains("WARN") && line.contains("Write") && line.contains(&dead_letters(&topic))
+    });
+    publish(&mut connection, 2..5);
+    connection.assert_silent(Duration::from_millis(500));
+    kafka.grant(&dead_letters(&topic));
+    assert_eq!(connection.acknowledged(4), [1, 2, 3, 4]);
+    assert_eq!(kafka.read_dead_letters(&topic).len(), 1);
+    assert_eq!(values(&kafka.wait_for(&topic, 3, SOON)), ["2", "3", "4"]);
+    assert_eq!(host.stop().assert_clean().dead_lettered, 1);
+}
