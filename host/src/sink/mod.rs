@@ -129,7 +129,7 @@ impl Sink {
                 return Err(ProbeError::Passing(what));
             }
             // An attempt may fail at once.
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(200));
         }
     }
 

@@ -12,13 +12,14 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
 use crate::process::Process;
 use crate::scratch::{Folder, free_port, unique};
-use crate::{SOON, eventually};
+use crate::{SOON, eventually, target};
 
 pub use jars::VERSION;
 pub use records::{Record, read};
@@ -190,6 +191,22 @@ impl Kafka {
     /// The records of the dead-letter topic that belongs to `topic`.
     pub fn read_dead_letters(&self, topic: &str) -> Vec<Record> {
         self.read(&dead_letters(topic))
+    }
+
+    /// Writes a record with each key to a topic with Kafka's own Java producer, and gives the
+    /// partitions that they went to.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub fn placements_by_java(&self, topic: &str, keys: &[String]) -> Vec<i32> {
+        let lines: Vec<_> = keys.iter().map(|key| BASE64_STANDARD.encode(key)).collect();
+        let keys = self.folder.write(&format!("keys-{topic}"), lines.join("\n"));
+        // Java runs a source file as it stands.
+        let program = target::package().join("src/kafka/Placements.java");
+        let mut java = java(&[]);
+        java.arg(program).args([&self.address, topic]).arg(keys);
+        let partitions = run(&mut java, "Kafka's Java producer does not write");
+        partitions.lines().map(|line| line.parse().expect("a partition is a number")).collect()
     }
 
     /// SIGSTOP: connections stay, nothing answers.
