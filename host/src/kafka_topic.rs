@@ -134,6 +134,13 @@ impl KafkaTopic {
         }
     }
 
+    /// Whether the user has named this topic, so that it ought to be there; otherwise a message
+    /// came upon it.
+    #[must_use]
+    pub fn names(&self, topic: &str) -> bool {
+        self.known().any(|known| known == topic)
+    }
+
     /// The topics that are known by name before any message.
     pub fn known(&self) -> impl Iterator<Item = &str> {
         let (fixed, allowed) = match self {
@@ -372,6 +379,7 @@ mod tests {
     fn what_a_template_may_become_is_known_before_any_message() {
         let topic = template("plant.{1}", &["plant.dev*", "plant.x"]);
         assert_eq!(topic.known().collect::<Vec<_>>(), ["plant.x"]);
+        assert!(topic.names("plant.x") && !topic.names("plant.dev1"));
         assert!(topic.may_be("plant.x") && topic.may_be("plant.dev1"));
         assert!(!topic.may_be("plant.y") && !topic.may_be("dev1"));
         assert!(!template("{0}.a", &["*"]).may_be("x.b"));

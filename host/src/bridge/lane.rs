@@ -89,7 +89,9 @@ impl Lane {
                     }
                     match sink.send(ticket, topic, &record, headers) {
                         Ok(()) => *sent += 1,
-                        Err(failure) => outcome.refused.push(*failure),
+                        Err(failure) => {
+                            outcome.refused.push(failure.blamed(Some(&route.kafka_topic)))
+                        }
                     }
                 }
                 Verdict::Skip(reason) => {
@@ -123,10 +125,7 @@ impl Lane {
         }
         let mut failures = Vec::new();
         for failure in outcome.refused {
-            match failure.fault {
-                Fault::Guilty(..) => failures.extend(self.condemn(failure)?),
-                Fault::Suspect(..) | Fault::Trouble(_) | Fault::HeldBack => failures.push(failure),
-            }
+            failures.extend(self.judge(failure)?);
         }
         for (index, rejection) in outcome.rejected {
             failures.extend(self.reject(slot, index, parcel, &rejection)?);
@@ -159,7 +158,7 @@ impl Lane {
                 let ticket = ticket(slot, index, Role::DeadLetter);
                 let sent = self.sink.send(ticket, topic, &reject::record(message), headers);
                 self.sent += u64::from(sent.is_ok());
-                sent.map_or_else(|failure| self.condemn(*failure), |()| Ok(None))
+                sent.map_or_else(|failure| self.judge(*failure), |()| Ok(None))
             }
             OnError::Skip => {
                 self.refusals.warn(format_args!("{text}; it is skipped (--on-error skip)"));

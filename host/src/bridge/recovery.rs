@@ -14,7 +14,8 @@ use super::Ended;
 use super::in_flight::{Role, read_ticket, ticket};
 use super::lane::Lane;
 use crate::backoff::Backoff;
-use crate::message::{Rejection, Sequence};
+use crate::kafka_topic::KafkaTopic;
+use crate::message::{Reason, Rejection, Sequence};
 use crate::reject::CUT_PAYLOAD;
 use crate::sink::{Failure, Fault};
 
@@ -45,6 +46,11 @@ impl Lane {
         }
         loop {
             failures.extend(self.wait_for_reports()?);
+            let sent = self.sent;
+            failures = self.judge_all(failures)?;
+            if self.sent > sent {
+                continue;
+            }
             if failures.is_empty() && waiting.is_empty() {
                 return Ok(());
             }
@@ -89,16 +95,37 @@ impl Lane {
             tried += 1;
             match self.sink.resend(failure.ticket, &failure.record) {
                 Ok(()) => self.sent += 1,
-                Err(failure) if matches!(failure.fault, Fault::Guilty(..)) => {
-                    refused.extend(self.condemn(*failure)?);
-                }
                 Err(failure) => {
-                    refused.push(*failure);
-                    break;
+                    if let Some(failure) = self.judge(*failure)? {
+                        refused.push(failure);
+                        break;
+                    }
                 }
             }
         }
         Ok((tried, refused))
+    }
+
+    /// Rejects the messages of records that are guilty beyond doubt, and gives the other records.
+    fn judge_all(&mut self, failures: Vec<Failure>) -> Result<Vec<Failure>, Ended> {
+        let mut left = Vec::with_capacity(failures.len());
+        for failure in failures {
+            left.extend(self.judge(failure)?);
+        }
+        Ok(left)
+    }
+
+    /// As [`Self::judge_all`], for one.
+    pub(super) fn judge(&mut self, failure: Failure) -> Result<Option<Failure>, Ended> {
+        let (slot, _, role) = read_ticket(failure.ticket);
+        let parcel = self.in_flight.parcel(slot).filter(|_| role == Role::Record);
+        let route = parcel.and_then(|parcel| self.routes.get(parcel.route));
+        let failure = failure.blamed(route.map(|(route, _)| &route.kafka_topic));
+        if matches!(failure.fault, Fault::Guilty(..)) {
+            self.condemn(failure)
+        } else {
+            Ok(Some(failure))
+        }
     }
 
     /// A record that Kafka never takes: its message is rejected. A dead letter is cut; one that is
@@ -187,8 +214,23 @@ impl Failure {
             Fault::Trouble(what) => {
                 Some((format!("cannot write to Kafka topic {topic:?}: {what}"), topic.clone()))
             }
-            Fault::Guilty(..) | Fault::Suspect(..) | Fault::HeldBack => None,
+            Fault::Guilty(..) | Fault::Suspect(..) | Fault::NoTopic(_) | Fault::HeldBack => None,
         }
+    }
+
+    /// A topic that only the message has named, by way of its route's, is the message's own fault
+    /// if it is not there; one that the user has named is trouble.
+    pub(super) fn blamed(mut self, routed: Option<&KafkaTopic>) -> Self {
+        let topic = &self.record.topic;
+        if let Fault::NoTopic(what) = &self.fault {
+            self.fault = if routed.is_none_or(|routed| routed.names(topic)) {
+                Fault::Trouble(what.clone())
+            } else {
+                let error = format!("cannot write to Kafka topic {topic:?}: {what}");
+                Fault::Guilty(Reason::BadTopic, error)
+            };
+        }
+        self
     }
 
     fn is_suspect(&self) -> bool {

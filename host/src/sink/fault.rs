@@ -14,6 +14,9 @@ pub enum Fault {
     Suspect(Reason, String),
     /// Nothing is wrong with the record: it is sent again when the trouble is over.
     Trouble(String),
+    /// The topic is missing, or this client may not write to it. Whether that is trouble or the
+    /// record's own fault is for those to say who chose the topic.
+    NoTopic(String),
     /// Nothing is wrong at all: it only must not overtake a record before it.
     HeldBack,
 }
@@ -46,20 +49,23 @@ impl Fault {
                 Self::Suspect(Reason::InvalidRecord, format!("Kafka refuses this record ({code})"))
             }
             Code::PurgeQueue => Self::HeldBack,
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+                let text = "the topic does not exist; create it, or let the broker create topics";
+                Self::NoTopic(text.to_owned())
+            }
+            Code::TopicAuthorizationFailed => Self::NoTopic(NOT_AUTHORISED.to_owned()),
             code => Self::Trouble(trouble(code)),
         }
     }
 }
 
+const NOT_AUTHORISED: &str =
+    "not authorised to write to the topic; give this client the Write right";
+
 /// Trouble in one line, with its cure.
 fn trouble(code: Code) -> String {
     match code {
-        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-            "the topic does not exist; create it, or let the broker create topics".to_owned()
-        }
-        Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-            "not authorised to write to the topic; give this client the Write right".to_owned()
-        }
+        Code::ClusterAuthorizationFailed => NOT_AUTHORISED.to_owned(),
         Code::PurgeInflight | Code::Fatal => {
             "the producer lost its place and starts again".to_owned()
         }
