@@ -90,7 +90,7 @@ impl Lane {
                     match sink.send(ticket, topic, &record, headers) {
                         Ok(()) => *sent += 1,
                         Err(failure) => {
-                            outcome.refused.push(failure.blamed(Some(&route.kafka_topic)))
+                            outcome.refused.push(failure.blamed(Some(&route.kafka_topic)));
                         }
                     }
                 }

@@ -26,6 +26,7 @@ mod payloads;
 mod plugins;
 mod print;
 mod refusals;
+mod routes;
 mod sessions;
 mod setters;
 mod shutdown;
