@@ -15,64 +15,43 @@ const QOS_0_PATIENCE: Duration = Duration::from_secs(5);
 /// How much of the payload of a message that is too large is taken, in bytes.
 const KEPT: usize = 64 * 1024;
 
+/// What holds for all packets that have been read at once.
+#[derive(Clone, Copy)]
+struct Arrival {
+    /// In milliseconds since the Unix epoch.
+    at_ms: i64,
+    /// Nothing more is to be taken.
+    draining: bool,
+}
+
+/// What became of the packet at the start of the input.
+enum Step {
+    Done,
+    /// It stays where it is until there is credit.
+    Wait,
+    /// So many bytes of it have to be there.
+    Read(usize),
+}
+
 impl<D: Downstream> Source<D> {
-    /// Takes the whole packets that have been read, as far as there is credit.
+    /// Takes the packets that have been read, as far as there is credit.
     pub(super) fn take_in(
         &mut self,
         connection: &mut Connection,
         draining: bool,
     ) -> Result<(), Broken> {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let received_at_ms = since_1970.map_or(0, |since| since.as_millis() as i64);
+        let at_ms = since_1970.map_or(0, |since| since.as_millis() as i64);
         connection.paused = false;
         let result = loop {
-            if !connection.skip() {
-                connection.needed = 2;
-                break Ok(());
-            }
-            let frame = match packet::frame(connection.input.bytes(), connection.max_packet_size) {
-                Ok(Ok(frame)) => frame,
-                Ok(Err(needed)) => {
-                    connection.needed = needed;
-                    break Ok(());
-                }
-                Err(Malformed::TooLarge { size, limit })
-                    if connection
-                        .input
-                        .bytes()
-                        .first()
-                        .is_some_and(|first| packet::is_publish(*first)) =>
-                {
-                    match self.take_oversized(connection, size, limit, received_at_ms, draining) {
-                        Ok(true) => continue,
-                        Ok(false) => break Ok(()),
-                        Err(broken) => break Err(broken),
-                    }
-                }
-                Err(malformed) => break Err(malformed.into()),
-            };
-            let size = frame.whole.len();
-            let step = if packet::is_publish(frame.first) {
-                let starved = &mut connection.starved;
-                packet::publish(connection.version, &frame).map_err(Broken::from).map(|publish| {
-                    if draining {
-                        self.let_go(&publish);
-                        return Step::Done;
-                    }
-                    self.take(&publish, received_at_ms, starved, None)
-                })
-            } else {
-                self.react(
-                    connection.version,
-                    &frame,
-                    &mut connection.output,
-                    &mut connection.subscribed,
-                )
-            };
-            match step {
-                Ok(Step::Done) => connection.input.consume(size),
+            match self.take_in_one(connection, Arrival { at_ms, draining }) {
+                Ok(Step::Done) => {}
                 Ok(Step::Wait) => {
                     connection.paused = true;
+                    break Ok(());
+                }
+                Ok(Step::Read(needed)) => {
+                    connection.needed = needed;
                     break Ok(());
                 }
                 Err(broken) => break Err(broken),
@@ -82,37 +61,59 @@ impl<D: Downstream> Source<D> {
         result
     }
 
+    /// Does what the packet at the start of the input asks for, and takes it out.
+    fn take_in_one(
+        &mut self,
+        connection: &mut Connection,
+        arrival: Arrival,
+    ) -> Result<Step, Broken> {
+        if !connection.skip() {
+            return Ok(Step::Read(1));
+        }
+        let Connection { version, max_packet_size, input, starved, .. } = connection;
+        let bytes = input.bytes();
+        let frame = match packet::frame(bytes, *max_packet_size) {
+            Ok(Ok(frame)) => frame,
+            Ok(Err(needed)) => return Ok(Step::Read(needed)),
+            Err(Malformed::TooLarge { size, limit }) if packet::is_publish(bytes[0]) => {
+                return self.take_in_oversized(connection, size, limit, arrival);
+            }
+            Err(malformed) => return Err(malformed.into()),
+        };
+        let size = frame.whole.len();
+        let step = if packet::is_publish(frame.first) {
+            self.take(&packet::publish(*version, &frame)?, arrival, starved, None)
+        } else {
+            let Connection { output, subscribed, .. } = connection;
+            self.react(*version, &frame, output, subscribed)?;
+            Step::Done
+        };
+        if matches!(step, Step::Done) {
+            connection.input.consume(size);
+        }
+        Ok(step)
+    }
+
     /// Takes what there is room for of a message that is too large, so that it can be rejected, and
-    /// passes over the rest: the server would send it again on the next connection. `false`: more
-    /// has to be read first, or there is no credit.
-    fn take_oversized(
+    /// passes over the rest: the server would send it again on the next connection.
+    fn take_in_oversized(
         &mut self,
         connection: &mut Connection,
         size: usize,
         limit: usize,
-        received_at_ms: i64,
-        draining: bool,
-    ) -> Result<bool, Broken> {
-        let Connection { version, input, starved, .. } = connection;
+        arrival: Arrival,
+    ) -> Result<Step, Broken> {
+        let Connection { version, input, starved, skip, .. } = connection;
         let (publish, payload) = match packet::publish_start(*version, input.bytes(), size, KEPT)? {
             Ok(start) => start,
-            Err(needed) => {
-                connection.needed = needed;
-                return Ok(false);
-            }
+            Err(needed) => return Ok(Step::Read(needed)),
         };
-        let step = if draining {
-            self.let_go(&publish);
-            Step::Done
-        } else {
-            let cut = Cut { payload, packet: size, limit };
-            self.take(&publish, received_at_ms, starved, Some(cut))
-        };
-        match step {
-            Step::Done => connection.skip = size,
-            Step::Wait => connection.paused = true,
+        let cut = Cut { payload, packet: size, limit };
+        let step = self.take(&publish, arrival, starved, Some(cut));
+        if matches!(step, Step::Done) {
+            *skip = size;
         }
-        Ok(matches!(step, Step::Done))
+        Ok(step)
     }
 
     /// Takes a message if there is credit. Messages at QoS 1 and 2 wait for it as long as it
@@ -121,10 +122,14 @@ impl<D: Downstream> Source<D> {
     fn take(
         &mut self,
         publish: &Publish<'_>,
-        received_at_ms: i64,
+        arrival: Arrival,
         starved: &mut Option<Instant>,
         cut: Option<Cut>,
     ) -> Step {
+        if arrival.draining {
+            self.let_go(publish);
+            return Step::Done;
+        }
         if self.is_repetition(publish) {
             return Step::Done;
         }
@@ -135,8 +140,8 @@ impl<D: Downstream> Source<D> {
                 self.session.take(publish.packet_id, sequence);
             }
             match cut {
-                None => self.downstream.take(sequence, received_at_ms, publish),
-                Some(cut) => self.downstream.take_cut(sequence, received_at_ms, publish, cut),
+                None => self.downstream.take(sequence, arrival.at_ms, publish),
+                Some(cut) => self.downstream.take_cut(sequence, arrival.at_ms, publish, cut),
             }
             return Step::Done;
         }
@@ -188,7 +193,7 @@ impl<D: Downstream> Source<D> {
         frame: &Frame<'_>,
         output: &mut BytesMut,
         subscribed: &mut bool,
-    ) -> Result<Step, Broken> {
+    ) -> Result<(), Broken> {
         match packet::incoming(version, frame)? {
             Incoming::SubAck { packet_id: SUBSCRIBE_ID, granted } => {
                 self.check_subscription(&granted)?;
@@ -214,7 +219,7 @@ impl<D: Downstream> Source<D> {
             | Incoming::PingResp
             | Incoming::Other => {}
         }
-        Ok(Step::Done)
+        Ok(())
     }
 
     fn check_subscription(&self, granted: &[Result<Qos, String>]) -> Result<(), Broken> {
@@ -251,11 +256,4 @@ impl<D: Downstream> Source<D> {
             }
         }
     }
-}
-
-/// What became of a packet.
-enum Step {
-    Done,
-    /// It stays where it is until there is credit.
-    Wait,
 }
