@@ -7,7 +7,7 @@ use tests::load::{assert_carried, assert_carried_once, messages};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::scripted::{Connection, ScriptedServer};
-use tests::wire::{Packet, Publish};
+use tests::wire::Publish;
 use tests::{SOON, eventually, host::Host};
 
 /// Long enough for an acknowledgement that should not come.
@@ -210,20 +210,5 @@ fn a_server_that_hangs_up_on_a_client_that_reads_no_more_sends_everything_again(
     assert_eq!(connection.acknowledged(1_000), (100..1_100).collect::<Vec<u16>>());
     published.extend(held);
     assert_carried(&published, &kafka.read(&topic));
-    host.stop().assert_clean();
-}
-
-#[test]
-fn a_release_left_over_from_an_earlier_session_is_answered() {
-    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
-    let topic = kafka.topic("released");
-    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
-    let mut connection = server.accept_and_subscribe(true);
-
-    connection.send(&[0x62, 2, 0, 7]);
-    assert_eq!(connection.next(SOON), Some(Packet::Other(0x70)), "PUBCOMP");
-
-    connection.publish(7, &Publish::new("next", "1"));
-    assert_eq!(connection.acknowledged(1), [7]);
     host.stop().assert_clean();
 }
