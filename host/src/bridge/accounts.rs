@@ -100,12 +100,18 @@ fn settle_copy(
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use tokio::sync::Notify;
+
     use super::*;
     use crate::bridge::inbox::{Inbox, Parcel};
     use crate::message::{Publish, Qos};
 
-    /// Two lanes that skip everything that they get, and the accounts of two sources.
+    /// The tables of two lanes, and the accounts of two sources.
     struct Bench {
+        wakes: Arc<[Arc<Notify>]>,
         tables: Arc<[Arc<InFlight>]>,
         ledger: Arc<Ledger>,
         accounts: [Accounts; 2],
@@ -113,14 +119,14 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            let wakes: Arc<[_]> = [Arc::default(), Arc::default()].into();
+            let wakes: Arc<[Arc<Notify>]> = [Arc::default(), Arc::default()].into();
             let table =
                 || Arc::new(InFlight::new(Arc::<Inbox>::default(), Arc::clone(&wakes), None));
             let tables: Arc<[_]> = [table(), table()].into();
             let ledger = Arc::<Ledger>::default();
             let accounts = [0, 1]
                 .map(|source| Accounts::new(source, Arc::clone(&tables), Arc::clone(&ledger)));
-            Self { tables, ledger, accounts }
+            Self { wakes, tables, ledger, accounts }
         }
 
         /// Confirms a message, or a copy of one, on a lane.
@@ -138,6 +144,13 @@ mod tests {
             parcel.batch.push(sequence, 0, &publish);
             let slot = self.tables[lane].insert(&Arc::new(parcel));
             self.tables[lane].confirm_as(slot, 0, fate);
+        }
+
+        /// Which sources have been woken since the last look.
+        fn woken(&self) -> Vec<bool> {
+            let context = &mut Context::from_waker(Waker::noop());
+            let woken = |wake: &Arc<Notify>| pin!(wake.notified()).poll(context).is_ready();
+            self.wakes.iter().map(woken).collect()
         }
 
         fn settled(&self, source: usize) -> Vec<Sequence> {
@@ -160,7 +173,9 @@ mod tests {
         bench.ledger.received(3);
         bench.confirm(0, 0, 7, Fate::Delivered);
         bench.confirm(1, 0, 8, Fate::DeadLettered);
+        assert_eq!(bench.woken(), [true, false]);
         bench.confirm(0, 1, 7, Fate::Skipped);
+        assert_eq!(bench.woken(), [false, true]);
         assert_eq!((bench.settled(1), bench.settled(1)), (vec![7], vec![]));
         assert_eq!(bench.counts(), [0, 0, 1, 2]);
         assert_eq!(bench.settled(0), [7, 8]);

@@ -91,6 +91,9 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     #[test]
@@ -125,9 +128,8 @@ mod tests {
         let wakes: Arc<[Arc<Notify>]> = [Arc::default(), Arc::default()].into();
         let credit = Credit::new(1_000, Arc::clone(&wakes));
         let woken = || {
-            let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
-            let woken =
-                |wake: &Arc<Notify>| std::pin::pin!(wake.notified()).poll(context).is_ready();
+            let context = &mut Context::from_waker(Waker::noop());
+            let woken = |wake: &Arc<Notify>| pin!(wake.notified()).poll(context).is_ready();
             wakes.iter().map(woken).collect::<Vec<_>>()
         };
         let mut permit = Permit::default();

@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
+use super::Stop;
 use super::accounts::Accounts;
 use super::credit::Credit;
 use super::inbox::{Inbox, Parcel};
@@ -19,6 +20,7 @@ pub struct Intake {
     router: Router,
     accounts: Arc<Accounts>,
     credit: Arc<Credit>,
+    stop: Arc<Stop>,
     /// What will go to each lane by each route, and whatever no route takes: lane by lane.
     parcels: Vec<Parcel>,
     /// Those of them that are not empty.
@@ -38,11 +40,25 @@ impl Intake {
         inboxes: Vec<Arc<Inbox>>,
         accounts: Arc<Accounts>,
         credit: Arc<Credit>,
+        stop: Arc<Stop>,
     ) -> Self {
         let lane = || (0..router.places()).map(|route| Parcel::new(route, source));
         let parcels = inboxes.iter().flat_map(|_| lane()).collect();
         let (filled, cut, settled) = (Vec::new(), Vec::new(), Vec::new());
-        Self { inboxes, source, router, accounts, credit, parcels, filled, cut, taken: 0, settled }
+        let taken = 0;
+        Self {
+            inboxes,
+            source,
+            router,
+            accounts,
+            credit,
+            stop,
+            parcels,
+            filled,
+            cut,
+            taken,
+            settled,
+        }
     }
 
     /// Messages of one topic always take the same lane.
@@ -116,7 +132,10 @@ impl Downstream for Intake {
     }
 
     fn dropped(&mut self) {
-        self.accounts.ledger().dropped(1);
+        // Once the bridge has given up, the ledger is closed, and may be being read.
+        if !self.stop.abandoned() {
+            self.accounts.ledger().dropped(1);
+        }
     }
 
     fn confirmed(&mut self) -> &[Sequence] {

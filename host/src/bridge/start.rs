@@ -53,7 +53,8 @@ impl Path {
         let take_in = |number: usize| {
             let router = Router::new(&settings.routes);
             let accounts = Arc::clone(&accounts[number]);
-            Intake::new(number, router, inboxes.clone(), accounts, Arc::clone(&credit))
+            let (credit, stop) = (Arc::clone(&credit), Arc::clone(&stop));
+            Intake::new(number, router, inboxes.clone(), accounts, credit, stop)
         };
         let sources = settings.sources.into_iter().enumerate().map(|(number, source)| {
             let wake = Arc::clone(&wakes[number]);

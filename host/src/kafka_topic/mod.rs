@@ -4,7 +4,11 @@
 //! publish could name any Kafka topic that way, so a template comes with the names that it may
 //! lead to: topics, or patterns in which `*` stands for any characters.
 
+mod pattern;
+
 use std::borrow::Cow;
+
+use pattern::{Symbol, overlap, symbols};
 
 /// Longest name that Kafka takes.
 const MAX: usize = 249;
@@ -191,7 +195,7 @@ impl Template {
     }
 
     fn allows(&self, name: &str) -> bool {
-        self.allowed.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
+        self.allowed.iter().any(|pattern| pattern::matches(pattern, name))
     }
 
     fn can_become(&self, name: &str) -> bool {
@@ -258,61 +262,6 @@ fn check_pattern(pattern: &str) -> Result<(), String> {
             "the allowed topic {pattern:?} {problem}: give it the name of a Kafka topic, or a pattern as in plant.*"
         ))
     })
-}
-
-/// Whether a pattern, in which `*` stands for any characters, is this name.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut in_name) = (0, 0);
-    // The last star, and what of the name it stands for so far.
-    let mut star: Option<(usize, usize)> = None;
-    while in_name < name.len() {
-        if pattern.get(at) == Some(&b'*') {
-            star = Some((at, in_name));
-            at += 1;
-        } else if pattern.get(at) == Some(&name[in_name]) {
-            (at, in_name) = (at + 1, in_name + 1);
-        } else if let Some((after, until)) = star {
-            star = Some((after, until + 1));
-            (at, in_name) = (after + 1, until + 1);
-        } else {
-            return false;
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
-}
-
-/// A character of a pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Symbol {
-    This(u8),
-    /// Any characters, or none.
-    Any,
-}
-
-fn symbols(pattern: &str) -> Vec<Symbol> {
-    let symbol = |byte| if byte == b'*' { Symbol::Any } else { Symbol::This(byte) };
-    pattern.bytes().map(symbol).collect()
-}
-
-/// Whether there is a name that both patterns match.
-fn overlap(one: &[Symbol], other: &[Symbol]) -> bool {
-    // Row by row: `row[j]` says whether the first i of one and the first j of the other can agree.
-    let mut row: Vec<bool> = vec![true];
-    row.extend(other.iter().map(|symbol| *symbol == Symbol::Any).scan(true, |all, any| {
-        *all &= any;
-        Some(*all)
-    }));
-    for symbol in one {
-        let mut next = vec![*symbol == Symbol::Any && row[0]];
-        for (j, second) in other.iter().enumerate() {
-            next.push(match (symbol, second) {
-                (Symbol::Any, _) | (_, Symbol::Any) => row[j + 1] || next[j],
-                (one, other) => row[j] && one == other,
-            });
-        }
-        row = next;
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -408,46 +357,6 @@ mod tests {
             let error = KafkaTopic::parse(written, &allowed(patterns)).expect_err("a bad template");
             assert!(error.contains(&words.replace(" ,", ",")), "{written}: {error}");
             assert!(!error.contains('\n'));
-        }
-    }
-
-    #[test]
-    fn a_star_stands_for_any_characters() {
-        for (pattern, name, expected) in [
-            ("*", "a", true),
-            ("plant.*", "plant.", true),
-            ("plant.*", "plant.a.b", true),
-            ("plant.*", "plant", false),
-            ("*.temp", "a.temp", true),
-            ("*.temp", "a.temp.b", false),
-            ("a*b*c", "abc", true),
-            ("a*b*c", "axxbyyc", true),
-            ("a*b*c", "axxbyyd", false),
-            ("a*ab", "aaab", true),
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("**", "", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn patterns_overlap_where_one_name_fits_both() {
-        for (one, other, expected) in [
-            ("plant.*", "plant.a", true),
-            ("plant.*", "plant", false),
-            ("a*", "*b", true),
-            ("a*x", "*b", false),
-            ("*a*", "b*b", true),
-            ("*", "*", true),
-            ("", "*", true),
-            ("", "a", false),
-            ("a*c", "ab*", true),
-            ("ab", "ac", false),
-        ] {
-            assert_eq!(overlap(&symbols(one), &symbols(other)), expected, "{one} {other}");
-            assert_eq!(overlap(&symbols(other), &symbols(one)), expected, "{other} {one}");
         }
     }
 }
