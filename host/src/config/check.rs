@@ -266,7 +266,11 @@ fn read_ca_file(path: PathBuf) -> Checked<CaFile> {
 fn sink(written: &mut Options) -> Checked<Sink> {
     Ok(Sink {
         brokers: kafka::brokers(&required("--broker-address", written.broker_address.take())?)?,
-        properties: kafka::properties(&written.kafka_config)?,
+        properties: kafka::properties_with_files(
+            &written.kafka_config,
+            &written.kafka_secret,
+            &written.kafka_config_file,
+        )?,
     })
 }
 

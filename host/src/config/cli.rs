@@ -269,6 +269,18 @@ pub struct Options {
     #[arg(short = 'X', long, value_name = "NAME=VALUE", help_heading = KAFKA, hide_default_value = true)]
     pub kafka_config: Vec<Secret>,
 
+    /// Property whose value is in a file, e.g. sasl.password=/run/secrets/kafka; repeatable.
+    ///
+    /// The file's last newline is not part of the value.
+    #[arg(long, value_name = "NAME=FILE", help_heading = KAFKA)]
+    pub kafka_secret: Vec<String>,
+
+    /// File of properties, NAME=VALUE a line; repeatable.
+    ///
+    /// Lines that begin with '#' are comments. -X and --kafka-secret win over it.
+    #[arg(long, value_name = "FILE", help_heading = KAFKA)]
+    pub kafka_config_file: Vec<PathBuf>,
+
     /// How to read payloads: json looks for `_key` and `_timestamp`, none looks at nothing.
     #[arg(long, value_name = "json|none", default_value = "json", hide_possible_values = true, help_heading = RECORDS)]
     pub payload_deserializer: Deserializer,

@@ -8,14 +8,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 use rdkafka::statistics::{Broker, Statistics};
 
+use super::topic::Silent;
 use super::{Delivered, Failure, Fault, Health, Parts, Reports, Settings, Ticket};
 
-/// Checks that librdkafka knows all properties and takes their values, without connecting.
+/// Checks that librdkafka knows all properties, takes their values and can use them together, with
+/// the files that they name, without connecting.
 ///
 /// # Errors
-/// Which it does not, and why.
+/// What is wrong, in one line.
 pub fn check(settings: &Settings) -> Result<(), String> {
-    configure(settings).create_native_config().map(drop).map_err(|error| refused(&error))
+    let nowhere = Settings { brokers: String::new(), ..settings.clone() };
+    let producer: Result<BaseProducer<Silent>, _> = configure(&nowhere).create_with_context(Silent);
+    producer.map(drop).map_err(|error| refused(&error))
 }
 
 fn configure(settings: &Settings) -> ClientConfig {
@@ -23,13 +27,25 @@ fn configure(settings: &Settings) -> ClientConfig {
     for (name, value) in settings.properties() {
         config.set(name, value);
     }
-    config.set_log_level(RDKafkaLogLevel::Info);
+    let debugs = settings.properties().any(|(name, _)| name == "debug");
+    config.set_log_level(if debugs { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
     config
 }
 
+/// No value is shown, since it may be a password in the wrong place.
 fn refused(error: &KafkaError) -> String {
     match error {
-        KafkaError::ClientConfig(_, description, name, _) => format!("-X {name}: {description}"),
+        KafkaError::ClientConfig(_, description, name, value) => {
+            format!("-X {name}: {}", description.replace(&format!(" \"{value}\""), "").trim())
+        }
+        KafkaError::ClientCreation(problem) if problem.contains("SASL mechanism GSSAPI") => {
+            "Kerberos (GSSAPI), which librdkafka takes unless told otherwise, is not built in: give \
+             -X sasl.mechanisms=PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+                .to_owned()
+        }
+        KafkaError::ClientCreation(problem) => {
+            format!("Kafka's client cannot work with these properties (-X): {}", problem.trim())
+        }
         error => format!("cannot make a Kafka producer: {error}"),
     }
 }
@@ -92,5 +108,43 @@ impl ProducerContext for Context {
                 self.reports.failed(Failure { ticket, fault: Fault::reported(code), record });
             }
         }
+    }
+}
+
+impl ProducerContext for Silent {
+    type DeliveryOpaque = Ticket;
+
+    fn delivery(&self, _result: &DeliveryResult<'_>, _ticket: Ticket) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(properties: &[(&str, &str)]) -> String {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let properties = properties.iter().map(own).collect();
+        let settings = Settings { properties, ..Settings::default() };
+        check(&settings).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_librdkafka_refuses_is_said_without_the_value() {
+        for (properties, words) in [
+            (&[("no.such", "hunter2")][..], ["-X no.such", "No such"]),
+            (&[("security.protocol", "hunter2")], ["-X security.protocol", "Invalid value"]),
+            (&[("compression.level", "99")], ["-X compression.level", "-1..12"]),
+            (&[("security.protocol", "sasl_ssl")], ["GSSAPI", "-X sasl.mechanisms=PLAIN"]),
+            (
+                &[("security.protocol", "sasl_ssl"), ("sasl.mechanism", "PLAIN")],
+                ["sasl.username", "sasl.password"],
+            ),
+            (&[("security.protocol", "ssl"), ("ssl.key.pem", "hunter2")], ["-X", "ssl.key.pem"]),
+        ] {
+            let problem = problem(properties);
+            assert!(words.iter().all(|word| problem.contains(word)), "{problem:?}");
+            assert!(!problem.contains("hunter2") && !problem.contains('\n'), "{problem:?}");
+        }
+        assert_eq!(problem(&[("security.protocol", "ssl")]), "");
     }
 }

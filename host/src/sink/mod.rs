@@ -111,10 +111,14 @@ impl Sink {
 
     /// Asks for a topic, or for all, in short attempts, so that a refusal is noticed before the time is over.
     fn ask(&self, topic: Option<&str>, wait: Duration) -> Result<Metadata, ProbeError> {
-        const ATTEMPT: Duration = Duration::from_secs(1);
         let start = Instant::now();
         loop {
-            let error = match self.producer.client().fetch_metadata(topic, ATTEMPT) {
+            // While somebody waits for an answer, librdkafka tries to connect twenty times a second.
+            let (attempt, pause) = match self.health.away_since() {
+                Some(_) => (Duration::from_millis(100), Duration::from_millis(900)),
+                None => (Duration::from_secs(1), Duration::from_millis(50)),
+            };
+            let error = match self.producer.client().fetch_metadata(topic, attempt) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
@@ -129,7 +133,7 @@ impl Sink {
                 return Err(ProbeError::Passing(what));
             }
             // An attempt may fail at once.
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(pause);
         }
     }
 

@@ -34,8 +34,8 @@ pub async fn largest_batch<'a>(
     answers.into_iter().filter_map(|answer| limit(answer.ok()?)).min()
 }
 
-/// What goes wrong here only means that the limit stays unknown.
-struct Silent;
+/// For a client of which nobody wants to hear.
+pub(super) struct Silent;
 
 impl ClientContext for Silent {
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _text: &str) {}

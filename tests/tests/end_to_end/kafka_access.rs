@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tests::host::{Builder, Ended, Host};
 use tests::kafka::{Door, PASSWORD, Secured, USER, password};
+use tests::scratch::Folder;
 use tests::scripted::ScriptedServer;
 use tests::wire::Publish;
 use tests::{A_WHILE, SOON};
@@ -86,6 +87,34 @@ fn a_password_over_tls_lets_in() {
     let [protocol, mechanism, name, password] = properties.each_ref().map(String::as_str);
     let properties = [protocol, mechanism, name, password, &authority()];
     assert_carries(Door::TlsAndPassword, &properties);
+}
+
+#[test]
+fn a_password_may_come_from_a_file_or_the_environment() {
+    let (kafka, server) = (Secured::shared(), ScriptedServer::start());
+    let topic = kafka.open_topic("password");
+    let folder = Folder::new("password");
+    let secret = folder.write("secret", format!("{PASSWORD}\n"));
+    let lines = with_password("sasl_plaintext", "PLAIN", PASSWORD).join("\n");
+    let file = folder.write("client.properties", format!("# Kafka\n\n{lines}\n"));
+    let command = through(Door::Password, server.port(), &topic, &[]);
+    let named = with_password("sasl_plaintext", "PLAIN", PASSWORD)[..3]
+        .iter()
+        .fold(command.clone(), Builder::kafka_property);
+    for command in [
+        named.clone().flag("kafka-secret", format!("sasl.password={}", secret.display())),
+        named.environment("HOST_KAFKA_CONFIG", &format!("sasl.password={PASSWORD}\n")),
+        command.clone().flag("kafka-config-file", file.display()),
+        command.environment("HOST_KAFKA_CONFIG", &lines),
+    ] {
+        let host = command.environment("RUST_LOG", "debug").launch();
+        let connection = server.accept_and_subscribe(false);
+        host.terminate();
+        connection.wait_for_end();
+        let ended = host.wait(SOON);
+        ended.assert_clean();
+        assert!(!ended.errors.contains("xyzzy"), "{}", ended.errors);
+    }
 }
 
 #[test]

@@ -85,7 +85,22 @@ fn kafka_settings_that_would_break_a_promise_are_refused() {
         let name = setting.split('=').next().unwrap();
         refused(&right().argument("-X").argument(setting), &[name]);
     }
-    refused(&right().argument("-X").argument("no.such.setting=1"), &["no.such.setting"]);
+    for (setting, words) in [
+        ("no.such.setting=1", ["no.such.setting", "No such"]),
+        ("sasl.jaas.config=xyzzy", ["sasl.jaas.config", "sasl.username"]),
+        ("ssl.ca.location=/no/such.pem", ["ssl.ca.location", "cannot be read"]),
+        ("security.protocol=sasl_ssl", ["GSSAPI", "sasl.mechanisms"]),
+    ] {
+        refused(&right().kafka_property(setting), &words);
+    }
+    let folder = Folder::new("properties");
+    let file = folder.write("client.properties", "linger.ms=1\nacks=1\n");
+    let command = right().flag("kafka-config-file", file.display());
+    refused(&command, &["client.properties:2:", "acks", "in-sync"]);
+    refused(
+        &right().flag("kafka-secret", "sasl.password=/no/such"),
+        &["/no/such", "cannot be read"],
+    );
 }
 
 #[test]

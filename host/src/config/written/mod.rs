@@ -268,6 +268,11 @@ pub fn from_environment(options: &[Arg], environment: &HashMap<OsString, OsStrin
         let Some((variable, text)) = set else { continue };
         let value = |text: OsString| Value { text, origin: Origin::Environment(variable.clone()) };
         let values = match text.to_str() {
+            // Items that hold commas can stand on lines of their own.
+            Some(list) if kind::repeatable(option) && list.contains('\n') => {
+                let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
+                lines.map(|line| value(line.into())).collect()
+            }
             Some(list) if kind::repeatable(option) => {
                 list.split(',').map(|item| value(item.trim().into())).collect()
             }

@@ -1,10 +1,16 @@
-//! What Kafka allows in names and addresses, and which properties of its client are not for the
-//! user to set, because a promise of this program rests on them.
+//! What Kafka allows in names and addresses, and the properties of its client: on the command line
+//! and in files.
 
+mod files;
+mod java;
+mod promises;
+
+use std::fs::File;
 use std::net::Ipv6Addr;
 
 use super::Secret;
 use crate::kafka_topic;
+pub use files::properties_with_files;
 
 /// Checks a topic's name by Kafka's own rules.
 pub fn check_topic(flag: &str, name: &str) -> Result<(), String> {
@@ -57,75 +63,39 @@ pub fn properties(given: &[Secret]) -> Result<Vec<(String, Secret)>, String> {
         if properties.iter().any(|(before, _)| before == name) {
             return Err(format!("-X {name} is given twice: keep one"));
         }
-        if let Some(reason) = refusal(name, value) {
-            return Err(format!("-X {name} is not yours to set this way: {reason}"));
-        }
+        check_property(name, value).map_err(|problem| format!("-X {name} {problem}"))?;
         properties.push((name.to_owned(), Secret::new(value)));
     }
     Ok(properties)
 }
 
-/// Why a property may not have a value, if it may not.
-fn refusal(name: &str, value: &str) -> Option<&'static str> {
-    let harmless: &[&str] = match name {
-        "acks" | "request.required.acks" => &["all", "-1"],
-        "enable.idempotence" => TRUE,
-        "delivery.report.only.error" | "enable.gapless.guarantee" => FALSE,
-        "max.in.flight" | "max.in.flight.requests.per.connection" => &["1", "2", "3", "4", "5"],
-        "message.timeout.ms" | "delivery.timeout.ms" => &["0"],
-        "queuing.strategy" => &["fifo"],
-        "retries" | "message.send.max.retries" => &["2147483647"],
-        _ => &[],
-    };
-    (!harmless.contains(&value)).then(|| reason(name)).flatten()
+/// What is wrong with a property, if it is one of Kafka's Java client or would break a promise.
+/// What librdkafka itself knows is for librdkafka to say.
+fn check_property(name: &str, value: &str) -> Result<(), String> {
+    if let Some(instead) = java::instead(name) {
+        return Err(format!("is a property of Kafka's Java client: {instead}"));
+    }
+    if let Some(reason) = promises::broken(name, value) {
+        return Err(format!("is not yours to set this way: {reason}"));
+    }
+    // librdkafka says of a file only that it does not like it.
+    if FILES.contains(&name)
+        && value != "probe"
+        && let Err(error) = File::open(value.trim_start())
+    {
+        return Err(format!("names a file that cannot be read: {error}"));
+    }
+    Ok(())
 }
 
-const TRUE: &[&str] = &["true", "t", "1"];
-const FALSE: &[&str] = &["false", "f", "0"];
-
-fn reason(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "bootstrap.servers" | "metadata.broker.list" => "use --broker-address",
-        "acks" | "request.required.acks" => {
-            "a message is acknowledged to MQTT once all in-sync replicas have its record, so this stays \"all\""
-        }
-        "enable.idempotence" => "without it a retry could write a record twice or out of order",
-        "message.timeout.ms" | "delivery.timeout.ms" => {
-            "records wait for Kafka as long as it takes; giving one up would lose it or break the order"
-        }
-        "retries" | "message.send.max.retries" => {
-            "records are tried again as long as it takes; giving one up would lose it or break the order"
-        }
-        "max.in.flight" | "max.in.flight.requests.per.connection" => {
-            "order and idempotence hold up to 5 requests in flight: give it 1 to 5"
-        }
-        "enable.gapless.guarantee" => {
-            "it makes every failed batch fatal, also where trying again is enough"
-        }
-        "transactional.id" => {
-            "records are not written in transactions, so none would ever be committed"
-        }
-        "queue.buffering.max.messages" | "queue.buffering.max.kbytes" => {
-            "the queue must hold all that is in flight: use --max-in-flight-bytes"
-        }
-        "queue.buffering.max.ms" => "it is the old name of linger.ms: use that",
-        "compression.codec" => "it is the old name of compression.type: use that",
-        "queuing.strategy" => {
-            "records leave in the order their messages came, so this stays \"fifo\""
-        }
-        "delivery.report.only.error" => {
-            "successes must be reported too, or nothing could be acknowledged"
-        }
-        "enabled_events" | "opaque" | "default_topic_conf" | "interceptors" => CALLBACK,
-        _ if name.ends_with("_cb") => CALLBACK,
-        _ if name.starts_with("test.mock.") => {
-            "records would go to a simulated Kafka and be lost: see `host demo`"
-        }
-        _ => return None,
-    })
-}
-
-const CALLBACK: &str = "it connects Kafka's client with this program, which does that itself";
+/// Properties that name a file, or for certificate authorities a folder or `probe`.
+const FILES: [&str; 5] = [
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
 
 #[cfg(test)]
 mod tests {
@@ -196,6 +166,11 @@ mod tests {
             "max.in.flight=1",
             "message.timeout.ms=0",
             "queuing.strategy=fifo",
+            "queuing.strategy=FIFO",
+            "acks=ALL",
+            "enable.idempotence=True",
+            "partitioner=consistent",
+            "message.max.bytes=1000000",
             "client.id=",
         ] {
             let (name, value) = given.split_once('=').expect("a name and a value");
@@ -229,12 +204,53 @@ mod tests {
             ("dr_cb=1", "does that itself"),
             ("opaque=1", "does that itself"),
             ("test.mock.num.brokers=3", "simulated"),
+            ("acks= 0", "in-sync replicas"),
+            ("acks=0x0", "in-sync replicas"),
+            ("acks=4294967296", "in-sync replicas"),
+            ("enable.idempotence=False", "twice or out of order"),
+            ("enable.idempotence=F", "twice or out of order"),
+            ("max.in.flight=010", "1 to 5"),
+            ("message.timeout.ms=0x10", "as long as it takes"),
+            ("queuing.strategy=LIFO", "order"),
+            ("partitioner=random", "one partition"),
+            ("partitioner= random", "one partition"),
+            ("message.max.bytes=1000", "dead letter"),
+            ("message.max.bytes=0x400", "dead letter"),
+            ("api.version.request=false", "headers"),
+            ("internal.termination.signal=15", "signals"),
+            ("plugin.library.paths=evil.so", "native code"),
+            ("statistics.interval.ms=0", "whether Kafka is there"),
         ] {
             let error = property(given).expect_err("a property that breaks a promise");
             let name = given.split('=').next().expect("a name");
             assert!(error.contains(reason) && error.contains(name), "{error}");
             assert!(!error.contains('\n'));
         }
+    }
+
+    #[test]
+    fn what_only_kafkas_java_client_knows_gets_what_to_write_instead() {
+        for (given, instead) in [
+            ("sasl.jaas.config=hunter2", "sasl.username and sasl.password"),
+            ("ssl.truststore.location=/a.jks", "ssl.ca.location"),
+            ("key.serializer=x", "drop it"),
+            ("buffer.memory=1", "--max-in-flight-bytes"),
+            ("max.request.size=1", "message.max.bytes"),
+        ] {
+            let error = property(given).expect_err("a property of the Java client");
+            assert!(error.contains("Java client") && error.contains(instead), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_refused() {
+        for name in FILES {
+            let error = property(&format!("{name}=/no/such/file")).expect_err("no file");
+            assert!(error.contains(name) && error.contains("cannot be read"), "{error}");
+        }
+        assert!(property("ssl.ca.location=probe").is_ok());
+        assert!(property("ssl.ca.location=/").is_ok());
     }
 
     #[test]
