@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tests::host::{Builder, Host};
 use tests::kafka::{Kafka, Record};
-use tests::load::messages;
+use tests::load::{Load, messages};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::relay::Relay;
@@ -89,6 +89,32 @@ fn what_was_given_to_each_of_the_sessions_arrives_after_a_restart() {
 }
 
 #[test]
+fn a_session_that_is_not_needed_any_more_leaves_the_group_and_hands_over_what_it_has() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("connections-fewer");
+    let three = host(3, mosquitto.port(), kafka, &topic).launch();
+    three.wait_until_ready_again(3);
+    three.stop().assert_clean();
+    let published = messages("plant", 10, 390, 1);
+    let (while_down, while_up) = published.split_at(90);
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    publisher.publish(while_down);
+
+    let two = host(2, mosquitto.port(), kafka, &topic).launch();
+    two.wait_until_ready_again(2);
+    let last = Host::between_ports(mosquitto.port(), "unused", kafka.address(), &topic)
+        .without("client-id")
+        .flag("client-id", format!("host-{topic}-3"))
+        .flag("unsubscribe", "$share/group/plant/#")
+        .start();
+    kafka.wait_for(&topic, while_down.len(), SOON);
+    publisher.publish(while_up);
+    assert_once(&published, &kafka.wait_for(&topic, published.len(), A_WHILE));
+    assert_eq!(two.stop().assert_clean().delivered, 360);
+    assert_eq!(last.stop().assert_clean().delivered, 30);
+}
+
+#[test]
 fn a_connection_that_breaks_loses_nothing_and_leaves_the_others_alone() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("connections-cut");
@@ -110,6 +136,29 @@ fn a_connection_that_breaks_loses_nothing_and_leaves_the_others_alone() {
     });
     let line = host.wait_for_line("which connection broke", |line| line.contains("trying again"));
     assert!(line.contains(&format!("host-{topic}-")), "{line}");
+    let ledger = host.stop().assert_clean();
+    assert_eq!(ledger.delivered, ledger.received);
+}
+
+#[test]
+fn connections_that_share_little_room_lose_nothing_when_the_host_is_killed_under_load() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("connections-killed");
+    let command = host(3, mosquitto.port(), kafka, &topic).flag("max-in-flight-bytes", "32KiB");
+    let killed = command.launch();
+    killed.wait_until_ready_again(3);
+    let load = Load::start(mosquitto.port(), "plant", 5_000);
+    load.wait_for_more(3_000);
+    killed.kill();
+    load.wait_for_more(1_000);
+    let host = command.launch();
+    host.wait_until_ready_again(3);
+    load.wait_for_more(3_000);
+    let published = load.stop();
+    eventually("every message is in Kafka", A_WHILE, || {
+        let records = kafka.read(&topic);
+        copies(&published, &records).iter().all(|&copies| copies > 0).then_some(())
+    });
     let ledger = host.stop().assert_clean();
     assert_eq!(ledger.delivered, ledger.received);
 }

@@ -153,6 +153,56 @@ fn a_message_is_acknowledged_only_when_its_records_on_all_routes_are_in_kafka() 
 }
 
 #[test]
+fn copies_that_are_refused_together_are_all_sent_again_in_order() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let (first, second) = (kafka.topic("refused-1"), kafka.topic("refused-2"));
+    let (command, _folder) = host(server.port(), kafka, &first, &both(&first, &second));
+    let host = command.flag("kafka-config", "topic.metadata.propagation.max.ms=1000").launch();
+    let mut connection = server.accept_and_subscribe(false);
+    for topic in [&first, &second] {
+        kafka.delete_topic(topic);
+    }
+    let all = messages("plant", 4, 20, 1);
+    for (id, message) in (1..).zip(&all) {
+        connection.publish(id, message);
+    }
+    host.wait_for_line("that a topic is missing", |line| line.contains("nothing is lost"));
+    for topic in [&first, &second] {
+        kafka.create_topic(topic, 3, &[]);
+    }
+    assert_eq!(connection.acknowledged(20), (1..=20).collect::<Vec<u16>>());
+    for topic in [&first, &second] {
+        assert_carried_once(&all, &kafka.wait_for(topic, 20, SOON));
+    }
+    host.terminate();
+    connection.wait_for_end();
+    assert_eq!(host.wait(SOON).assert_clean().delivered, 20);
+}
+
+#[test]
+fn a_message_with_a_copy_on_its_way_at_the_end_counts_once_as_in_flight() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let (first, second) = (kafka.topic("half-1"), kafka.topic("half-2"));
+    let (command, _folder) = host(server.port(), kafka, &first, &both(&first, &second));
+    let host = command.flag("shutdown-timeout", 1).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    connection.publish(1, &Publish::new("plant/a", "whole"));
+    assert_eq!(connection.acknowledged(1), [1]);
+    kafka.delete_topic(&second);
+    connection.publish(2, &Publish::new("plant/a", "half"));
+    // The other route does not take this one.
+    connection.publish(3, &Publish::new("plant/a/b", "whole"));
+    kafka.wait_for(&first, 3, SOON);
+    host.terminate();
+    let ended = host.wait(SOON);
+    ended.assert_failed(1, &["1 messages were not in Kafka"]);
+    let ledger = ended.ledger();
+    ledger.assert_balanced();
+    assert_eq!((ledger.received, ledger.delivered, ledger.in_flight), (3, 2, 1));
+    assert_eq!(connection.wait_for_end(), []);
+}
+
+#[test]
 fn a_message_that_one_of_its_routes_rejects_counts_as_dead_lettered() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let (first, second) = (kafka.topic("worst-1"), kafka.topic("worst-2"));
