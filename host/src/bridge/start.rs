@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
@@ -143,7 +143,7 @@ async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<La
 async fn reach(mut lanes: Vec<Lane>, topic: Option<&str>) -> Result<Vec<Lane>, String> {
     const ATTEMPT: Duration = Duration::from_secs(5);
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-    let mut attempts = 0;
+    let (start, mut attempts) = (Instant::now(), 0);
     loop {
         let topic = topic.map(str::to_owned);
         let probe = tokio::task::spawn_blocking(move || {
@@ -162,7 +162,11 @@ async fn reach(mut lanes: Vec<Lane>, topic: Option<&str>) -> Result<Vec<Lane>, S
             Err(ProbeError::NoTopic(_)) if attempts < 4 => sleep(backoff.next_pause()).await,
             Err(ProbeError::NoTopic(what) | ProbeError::Passing(what)) => {
                 let pause = backoff.next_pause();
-                tracing::warn!("{what}; trying again in {:.1} s", pause.as_secs_f32());
+                tracing::warn!(
+                    "{what}; waiting for {} s, trying again in {:.1} s",
+                    start.elapsed().as_secs(),
+                    pause.as_secs_f32()
+                );
                 sleep(pause).await;
             }
         }

@@ -159,13 +159,8 @@ impl Sink {
         record: &Record<'_>,
         headers: impl Iterator<Item = Header<'h>>,
     ) -> Failure {
-        let record = Parts {
-            topic: topic.to_owned(),
-            key: record.key.as_deref().map(<[u8]>::to_vec),
-            value: record.value.as_deref().map(<[u8]>::to_vec),
-            timestamp_ms: record.timestamp_ms,
-            headers: owned(headers),
-        };
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let record = Parts::new(topic, key, value, record.timestamp_ms, owned(headers));
         Failure { ticket, fault: Fault::HeldBack, record }
     }
 
@@ -220,13 +215,7 @@ impl Sink {
                     return Err(Box::new(Failure {
                         ticket,
                         fault: Fault::at_once(code),
-                        record: Parts {
-                            topic: topic.to_owned(),
-                            key: key.map(<[u8]>::to_vec),
-                            value: value.map(<[u8]>::to_vec),
-                            timestamp_ms,
-                            headers: refused.headers,
-                        },
+                        record: Parts::new(topic, key, value, timestamp_ms, refused.headers),
                     }));
                 }
             }

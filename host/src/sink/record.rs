@@ -73,13 +73,20 @@ impl Parts {
         self.headers = Some(headers.insert(header));
     }
 
+    pub(super) fn new(
+        topic: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp_ms: i64,
+        headers: Option<OwnedHeaders>,
+    ) -> Self {
+        let (topic, key) = (topic.to_owned(), key.map(<[u8]>::to_vec));
+        Self { topic, key, value: value.map(<[u8]>::to_vec), timestamp_ms, headers }
+    }
+
     pub(super) fn of(message: &BorrowedMessage<'_>) -> Self {
-        Self {
-            topic: message.topic().to_owned(),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-            headers: message.headers().map(BorrowedHeaders::detach),
-        }
+        let timestamp_ms = message.timestamp().to_millis().unwrap_or_default();
+        let headers = message.headers().map(BorrowedHeaders::detach);
+        Self::new(message.topic(), message.key(), message.payload(), timestamp_ms, headers)
     }
 }

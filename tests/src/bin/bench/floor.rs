@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use host::sink::Settings;
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,17 +17,6 @@ use tests::SOON;
 use tests::usage::Usage;
 
 use crate::messages::Messages;
-
-/// As in `host/src/sink/settings.rs`, as far as they cost or save time.
-const PRODUCER: [(&str, &str); 7] = [
-    ("enable.idempotence", "true"),
-    ("message.timeout.ms", "0"),
-    ("linger.ms", "1"),
-    ("batch.num.messages", "10000"),
-    ("compression.type", "lz4"),
-    ("partitioner", "murmur2_random"),
-    ("socket.nagle.disable", "true"),
-];
 
 /// Enough for full batches and no more: what waits longer only leaves the processor's caches.
 const QUEUE: usize = 20_000;
@@ -103,10 +93,10 @@ async fn subscribe(port: u16, qos: u8, messages: usize) -> Cost {
 /// librdkafka as `host` runs it, with nothing in front of it.
 pub fn librdkafka(brokers: &str, topic: &str, messages: usize, size: usize) -> Cost {
     let mut config = ClientConfig::new();
-    for (name, value) in PRODUCER {
+    let settings = Settings { brokers: brokers.to_owned(), ..Settings::default() };
+    for (name, value) in settings.properties() {
         config.set(name, value);
     }
-    config.set("bootstrap.servers", brokers);
     config.set("queue.buffering.max.messages", QUEUE.to_string());
     let delivered = Arc::<AtomicUsize>::default();
     let producer = config.create_with_context(Count(Arc::clone(&delivered)));
@@ -152,7 +142,9 @@ fn send(producer: &BaseProducer<Count>, mut record: BaseRecord<'_, str, [u8]>) {
 /// Counts what is delivered.
 struct Count(Arc<AtomicUsize>);
 
-impl ClientContext for Count {}
+impl ClientContext for Count {
+    fn stats_raw(&self, _statistics: &[u8]) {}
+}
 
 impl ProducerContext for Count {
     type DeliveryOpaque = ();
