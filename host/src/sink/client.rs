@@ -69,7 +69,7 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         match facility {
             // A property that has no effect, or not the one that it seems to have.
-            "CONFWARN" => tracing::warn!("{text}"),
+            "CONFWARN" => tracing::warn!("Kafka's client: {text}"),
             "FAIL" => self.health.failed(text),
             _ => {}
         }

@@ -100,6 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_says_what_is_set() {
+        let text = include_str!("../../../docs/kafka.md");
+        let (_, table) = text.split_once("## What is set, and why").expect("there is a table");
+        let (table, _) = table.split_once("What may be worth changing").expect("it ends");
+        for (name, value) in DEFAULTS {
+            let row = table.lines().find(|row| row.contains(&format!("`{name}`")));
+            let row = row.unwrap_or_else(|| panic!("{name} is not documented"));
+            // Where there is no value in the table, there are words.
+            let said = row.split('|').nth(2).filter(|said| said.trim().starts_with('`'));
+            assert!(said.is_none_or(|said| said.trim() == format!("`{value}`")), "{row}");
+        }
+    }
+
+    #[test]
     fn batches_are_no_larger_than_the_topic_takes() {
         let small = Settings { largest_batch: Some(2_000), ..Settings::default() };
         assert_eq!(value_of(&small, "batch.size").as_deref(), Some("2000"));

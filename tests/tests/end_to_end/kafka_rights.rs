@@ -1,7 +1,7 @@
 //! Topics that are missing or may not be written, at the start and later: said loudly, nothing is
 //! lost, and it goes on in order when the trouble is over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tests::host::{Builder, Host};
 use tests::kafka::{Door, Kafka, PASSWORD, Record, Secured, USER, dead_letters};
@@ -150,4 +150,43 @@ fn a_dead_letter_topic_that_may_not_be_written_is_waited_for() {
     assert_eq!(kafka.read_dead_letters(&topic).len(), 1);
     assert_eq!(values(&kafka.wait_for(&topic, 3, SOON)), ["2", "3", "4"]);
     assert_eq!(host.stop().assert_clean().dead_lettered, 1);
+}
+
+/// When new lines about a topic came, for a while.
+fn times_of_lines(hosts: [(&Host, &str); 2], time: Duration) -> [Vec<Instant>; 2] {
+    let start = Instant::now();
+    let mut times = [vec![start], vec![start]];
+    while start.elapsed() < time {
+        for ((host, topic), times) in hosts.iter().zip(&mut times) {
+            let errors = host.errors();
+            let lines = errors.lines().filter(|line| {
+                line.contains("WARN") && line.contains(topic) && line.contains("does not exist")
+            });
+            times.resize_with(times.len().max(1 + lines.count()), Instant::now);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    times.map(|times| times.into_iter().chain([Instant::now()]).collect())
+}
+
+#[test]
+fn what_is_waited_for_is_said_at_least_every_half_minute_with_the_reason() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let missing = Kafka::unused_topic("said-missing");
+    let waiting = Host::between_ports(1, "#", kafka.address(), &missing).launch();
+    let deleted = kafka.topic("said-deleted");
+    let running = Host::between_ports(server.port(), "#", kafka.address(), &deleted).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    kafka.delete_topic(&deleted);
+    publish(&mut connection, 1..5);
+    let hosts = [(&waiting, missing.as_str()), (&running, deleted.as_str())];
+    for times in times_of_lines(hosts, Duration::from_secs(75)) {
+        let silences: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let longest = silences.iter().max().expect("two moments");
+        assert!(*longest < Duration::from_secs(30), "{silences:?}");
+    }
+    kafka.create_topic(&deleted, 1, &[]);
+    assert_eq!(connection.acknowledged(4), [1, 2, 3, 4]);
+    running.stop().assert_clean();
+    waiting.kill();
 }
