@@ -82,7 +82,9 @@ pub(super) fn is_permanent(code: Code, reason: &str) -> bool {
 /// Whether the broker ended the TLS connection because of the client's certificate. In TLS 1.3 it
 /// does so after the handshake.
 fn refuses_certificate(reason: &str) -> bool {
-    reason.contains("SSL routines") && reason.contains("alert") && reason.contains("certificate")
+    reason.contains("SSL routines")
+        && reason.contains("alert")
+        && (reason.contains("certificate") || reason.contains("unknown ca"))
 }
 
 /// Whether the broker hung up before it had said anything of use. librdkafka means to say what this
@@ -182,6 +184,7 @@ mod tests {
                 "b: SSL routines::tlsv13 alert certificate required",
                 "ssl.certificate.location",
             ),
+            (transport, "b: SSL routines::tlsv1 alert unknown ca", "ssl.certificate.location"),
             (
                 transport,
                 "b: Disconnected: connecting to a PLAINTEXT broker listener?",

@@ -163,6 +163,25 @@ fn a_missing_certificate_of_the_client_is_named() {
 }
 
 #[test]
+fn a_certificate_of_the_client_that_kafka_does_not_trust_is_named() {
+    let stranger = Secured::shared().elsewhere();
+    let certificate = format!("ssl.certificate.location={}", stranger.server.display());
+    let key = format!("ssl.key.location={}", stranger.server_key.display());
+    let properties = ["security.protocol=ssl", &authority(), &certificate, &key];
+    assert_refused(Door::MutualTls, &properties, &["ssl.certificate.location"]);
+}
+
+#[test]
+fn a_key_that_does_not_match_the_certificate_is_refused_before_any_connection() {
+    let (ours, theirs) = (Secured::shared().certificates(), Secured::shared().elsewhere());
+    let certificate = format!("ssl.certificate.location={}", ours.server.display());
+    let key = format!("ssl.key.location={}", theirs.server_key.display());
+    let properties = ["security.protocol=ssl", &certificate, &key];
+    let ended = through(Door::MutualTls, 1, "open-refused", &properties).run();
+    ended.assert_failed(2, &["ssl.key.location"]);
+}
+
+#[test]
 fn tls_spoken_to_a_plain_text_port_is_named() {
     let host = through(Door::Password, 1, "open-refused", &["security.protocol=ssl"]).launch();
     host.wait_for_line("the property", |line| line.contains("security.protocol"));
