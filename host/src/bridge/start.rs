@@ -184,8 +184,8 @@ fn spawn_sources(sources: Vec<(String, Source<Intake>)>) -> Result<Sources, Stri
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let sender = sender.clone();
         let run = move || {
-            // Its lines in the log say whose they are, where there are several.
-            let span = (running > 1).then(|| tracing::info_span!("connection", %client));
+            // Its lines in the log say whose they are, where there are several, at any level.
+            let span = (running > 1).then(|| tracing::error_span!("connection", %client));
             let _entered = span.as_ref().map(tracing::Span::enter);
             let ended = runtime.block_on(source.run());
             let ended = ended.map_err(|what| match span {

@@ -228,7 +228,8 @@ fn parts(written: &str) -> Result<Vec<Part>, String> {
         let Some((level, behind)) = behind.split_once('}') else {
             return problem("has a '{' without a '}' behind it");
         };
-        let Ok(level) = level.parse() else {
+        let digits = level.bytes().all(|byte| byte.is_ascii_digit());
+        let Some(level) = level.parse().ok().filter(|_| digits) else {
             return problem(&format!("has {{{level}}}, which is no number"));
         };
         parts.extend((!text.is_empty()).then(|| Part::Text(text.to_owned())));
@@ -340,6 +341,7 @@ mod tests {
             ("plant.{}", &["*"][..], "{} , which is no number"),
             ("plant.{x}", &["*"], "{x}, which is no number"),
             ("plant.{-1}", &["*"], "{-1}, which is no number"),
+            ("plant.{+1}", &["*"], "{+1}, which is no number"),
             ("plant.{1", &["*"], "'{' without a '}'"),
             ("plant.1}", &["*"], "'}' without a '{'"),
             ("{{0}}", &["*"], "{{0}, which is no number"),
