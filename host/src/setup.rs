@@ -1,8 +1,10 @@
 //! From the checked configuration to the parts that work: the last step that can still say "wrong
 //! configuration", before the first connection.
 
+use std::collections::HashSet;
+
 use crate::config::{self, Config};
-use crate::plugin::{Limits, Plugins};
+use crate::plugin::{Ability, Hooks, Limits, Loader, Plugins, Spec};
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
 use crate::source::{Server, Tls};
 use crate::transform::Transform;
@@ -29,6 +31,7 @@ pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String>
         lanes: LANES,
         max_in_flight_bytes: config.max_in_flight_bytes,
         print: config.print,
+        hook: hook(&setters),
         shutdown_timeout: config.shutdown_timeout,
     };
     sink::check(&settings.sink)?;
@@ -40,32 +43,42 @@ pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String>
 /// The setters of each route, its plugins loaded. Routes with the same plugins share what is
 /// compiled.
 fn setters(config: &Config) -> Result<Vec<(Builtin, Plugins)>, String> {
-    let limits = Limits {
+    let mut loader = Loader::new(Limits {
         call: config.plugin_limits.time,
         memory: config.plugin_limits.memory,
         ..Limits::default()
-    };
-    let mut loaded: Vec<(&[config::Plugin], Plugins)> = Vec::new();
+    });
+    let mut told = HashSet::new();
     let mut setters = Vec::with_capacity(config.routes.len());
-    for config::Route { plugins: wanted, transform, .. } in &config.routes {
-        let known = loaded.iter().find(|(known, _)| known == wanted);
-        let plugins = match known {
-            Some((_, plugins)) => plugins.clone(),
-            None => load(wanted, &limits)?,
-        };
-        loaded.push((wanted, plugins.clone()));
-        setters.push((Builtin::new(transform.json), plugins));
+    for route in &config.routes {
+        let specs: Vec<_> = route.plugins.iter().map(spec).collect();
+        let plugins = loader.load(&specs).map_err(|error| error.to_string())?;
+        for line in plugins.describe().map(|plugin| plugin.to_string()) {
+            if told.insert(line.clone()) {
+                tracing::info!("{line}");
+            }
+        }
+        let json = route.transform.json;
+        if !json && let Some(file) = plugins.file_with(Ability::Json) {
+            return Err(format!(
+                "plugin {}: has a payload deserializer, which --payload-deserializer none rules \
+                 out; leave out one of the two",
+                file.display()
+            ));
+        }
+        setters.push((Builtin::new(json), plugins));
     }
     Ok(setters)
 }
 
-fn load(wanted: &[config::Plugin], limits: &Limits) -> Result<Plugins, String> {
-    let files: Vec<_> = wanted.iter().map(|plugin| plugin.file.clone()).collect();
-    let plugins = Plugins::load(&files, limits).map_err(|error| error.to_string())?;
-    for plugin in plugins.describe() {
-        tracing::info!("{plugin}");
-    }
-    Ok(plugins)
+fn spec(plugin: &config::Plugin) -> Spec {
+    Spec { file: plugin.file.clone(), sha256: plugin.sha256.clone(), config: plugin.config.clone() }
+}
+
+/// Tells the plugins of all routes about the connections, if one wants to know.
+fn hook(setters: &[(Builtin, Plugins)]) -> Option<bridge::Hook> {
+    let mut hooks = Hooks::new(setters.iter().map(|(_, plugins)| plugins));
+    (!hooks.is_empty()).then(|| Box::new(move |event: &_| hooks.call(event)) as bridge::Hook)
 }
 
 fn route(route: config::Route) -> bridge::Route {

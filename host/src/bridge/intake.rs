@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Stop;
 use super::accounts::Accounts;
 use super::credit::Credit;
+use super::hooks::News;
 use super::inbox::{Inbox, Parcel};
 use super::router::Router;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
@@ -30,6 +31,7 @@ pub struct Intake {
     /// Messages in all of them, each once.
     taken: u64,
     settled: Vec<Sequence>,
+    news: News,
 }
 
 impl Intake {
@@ -41,6 +43,7 @@ impl Intake {
         accounts: Arc<Accounts>,
         credit: Arc<Credit>,
         stop: Arc<Stop>,
+        news: News,
     ) -> Self {
         let lane = || (0..router.places()).map(|route| Parcel::new(route, source));
         let parcels = inboxes.iter().flat_map(|_| lane()).collect();
@@ -58,6 +61,7 @@ impl Intake {
             cut,
             taken,
             settled,
+            news,
         }
     }
 
@@ -152,5 +156,6 @@ impl Downstream for Intake {
         if event.reconnect && matches!(event.outcome, ConnectionOutcome::Connected { .. }) {
             self.accounts.ledger().reconnected();
         }
+        self.news.tell(event);
     }
 }

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod credit;
+mod hooks;
 mod in_flight;
 mod inbox;
 mod intake;
@@ -38,6 +39,8 @@ use crate::telemetry::Ledger;
 use crate::transform::Transform;
 use crate::transform::headers::HeaderPolicy;
 use accounts::Accounts;
+pub use hooks::Hook;
+use hooks::News;
 use inbox::Inbox;
 
 /// Everything that the path needs, already checked.
@@ -54,6 +57,8 @@ pub struct Settings {
     /// Bytes of messages that may be on their way at a time.
     pub max_in_flight_bytes: usize,
     pub print: bool,
+    /// Told of every connection and failure, and may end the program.
+    pub hook: Option<Hook>,
     /// How long to wait, when told to stop, for what is on its way.
     pub shutdown_timeout: Duration,
 }
@@ -89,6 +94,8 @@ pub type Stops = watch::Receiver<u32>;
 pub enum Ended {
     /// In one line, for the user.
     Failed(String),
+    /// A hook wants the program to end, in good order; in one line, for the user.
+    Asked(String),
     /// Told to give up.
     Abandoned,
 }
@@ -139,9 +146,15 @@ pub async fn run(
     let _ = control.send(Control::Drain);
     match failed {
         None => path.drain(&mut stops).await,
+        Some(Some(Ended::Asked(why))) => match path.drain(&mut stops).await {
+            Ok(()) => Err(why),
+            Err(more) => Err(format!("{why}; {more}")),
+        },
         Some(Some(Ended::Failed(what))) => {
+            path.news.settle().await;
+            let asked = path.asked();
             path.abandon();
-            Err(what)
+            Err(asked.map_or(what.clone(), |why| format!("{what}; {why}")))
         }
         Some(_) => {
             path.abandon();
@@ -157,6 +170,7 @@ struct Path {
     lanes: Vec<JoinHandle<()>>,
     stop: Arc<Stop>,
     ended: mpsc::UnboundedReceiver<Ended>,
+    news: News,
     sources: Sources,
     ledger: Arc<Ledger>,
     health: Vec<Arc<sink::Health>>,
@@ -183,6 +197,16 @@ impl Sources {
     }
 }
 
+/// Waits for a failure. What hooks ask for is done already.
+async fn failure(ended: &mut mpsc::UnboundedReceiver<Ended>) -> Option<Ended> {
+    loop {
+        match ended.recv().await {
+            Some(Ended::Asked(_)) => {}
+            failed => return failed,
+        }
+    }
+}
+
 impl Path {
     /// Waits until everything taken is in Kafka and acknowledged.
     async fn drain(mut self, stops: &mut Stops) -> Result<(), String> {
@@ -196,7 +220,7 @@ impl Path {
                 }
                 Err(_) => format!("time was up ({seconds} s, --shutdown-timeout)"),
             },
-            ended = self.ended.recv() => match ended {
+            ended = failure(&mut self.ended) => match ended {
                 Some(Ended::Failed(what)) => what,
                 _ => "a part of the path ended".to_owned(),
             },
@@ -209,6 +233,14 @@ impl Path {
              will send those at QoS 1 and 2 again",
             ledger.in_flight()
         ))
+    }
+
+    /// What a hook has said since, if one wants the program to end.
+    fn asked(&mut self) -> Option<String> {
+        std::iter::from_fn(|| self.ended.try_recv().ok()).find_map(|ended| match ended {
+            Ended::Asked(why) => Some(why),
+            Ended::Failed(_) | Ended::Abandoned => None,
+        })
     }
 
     /// Ends the lanes, which have nothing left to do.

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::accounts::Accounts;
 use super::credit::Credit;
+use super::hooks::News;
 use super::in_flight::InFlight;
 use super::inbox::Inbox;
 use super::intake::Intake;
@@ -29,7 +30,7 @@ use crate::transform::Transform;
 impl Path {
     /// `None` if told to stop before Kafka answered.
     pub(super) async fn start(
-        settings: Settings,
+        mut settings: Settings,
         transforms: impl FnMut() -> Vec<Transform>,
         ledger: Arc<Ledger>,
         control: watch::Receiver<Control>,
@@ -38,6 +39,7 @@ impl Path {
         let wakes: Arc<[Arc<Notify>]> = settings.sources.iter().map(|_| Arc::default()).collect();
         let (sender, ended) = mpsc::unbounded_channel();
         let stop = Arc::new(Stop { ended: sender, abandoned: Arc::new(AtomicBool::new(false)) });
+        let news = News::start(settings.hook.take(), &stop)?;
         let lanes = make_lanes(&settings, transforms, &ledger, &stop, &wakes)?;
         let lanes = tokio::select! {
             reached = reach_kafka(lanes, &settings) => reached?,
@@ -54,7 +56,7 @@ impl Path {
             let router = Router::new(&settings.routes);
             let accounts = Arc::clone(&accounts[number]);
             let (credit, stop) = (Arc::clone(&credit), Arc::clone(&stop));
-            Intake::new(number, router, inboxes.clone(), accounts, credit, stop)
+            Intake::new(number, router, inboxes.clone(), accounts, credit, stop, news.clone())
         };
         let sources = settings.sources.into_iter().enumerate().map(|(number, source)| {
             let wake = Arc::clone(&wakes[number]);
@@ -70,6 +72,7 @@ impl Path {
             lanes,
             stop,
             ended,
+            news,
             ledger,
             health,
             shutdown_timeout: settings.shutdown_timeout,

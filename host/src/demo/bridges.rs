@@ -147,6 +147,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
         lanes: 1,
         max_in_flight_bytes: 16 << 20,
         print: false,
+        hook: None,
         shutdown_timeout: Duration::from_secs(10),
     }
 }

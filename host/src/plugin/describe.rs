@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Ability;
 use super::text::size;
+use super::{Ability, Hook};
 use crate::message::PluginName;
 
 /// How an ability is called.
@@ -32,6 +32,7 @@ pub struct Description<'a> {
     pub file: &'a Path,
     pub name: &'a PluginName,
     pub abilities: Vec<(Ability, Calls)>,
+    pub hooks: Vec<Hook>,
     /// Bytes of the file.
     pub size: usize,
     /// How long it took to compile, or to find it compiled in the cache.
@@ -40,13 +41,14 @@ pub struct Description<'a> {
 
 impl fmt::Display for Description<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let abilities: Vec<_> =
-            self.abilities.iter().map(|(ability, calls)| format!("{ability} ({calls})")).collect();
+        let abilities =
+            self.abilities.iter().map(|(ability, calls)| format!("{ability} ({calls})"));
+        let offers: Vec<_> = abilities.chain(self.hooks.iter().map(Hook::to_string)).collect();
         write!(
             f,
             "{}: {}; {}, sha256 {}, compiled in {} ms",
             self.file.display(),
-            abilities.join(", "),
+            offers.join(", "),
             size(self.size),
             self.name.sha256,
             self.compile.as_millis(),

@@ -1,10 +1,12 @@
 //! What went wrong with an instance, in words for a dead letter.
 
+use std::fmt::Display;
+
 use wasmtime::{Trap, WasmBacktrace};
 
+use super::Limits;
 use super::state::State;
 use super::text::joined;
-use super::{Ability, Limits};
 use crate::message::Reason;
 
 /// Functions of a trap that are named.
@@ -21,8 +23,8 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub fn nonsense(ability: Ability, what: &str) -> Self {
-        let error = joined(&format!("the {ability} answered nonsense: {what}"));
+    pub fn nonsense(who: &dyn Display, what: &str) -> Self {
+        let error = joined(&format!("the {who} answered nonsense: {what}"));
         Self { reason: Reason::BadOutput, error, panicked: false }
     }
 
@@ -30,22 +32,22 @@ impl Failure {
     pub fn of_call(
         state: &State,
         limits: &Limits,
-        ability: Ability,
+        who: &dyn Display,
         error: &wasmtime::Error,
     ) -> Self {
         let told = |reason, error| Self { reason, error, panicked: false };
         let trap = error.downcast_ref::<Trap>();
         if trap == Some(&Trap::Interrupt) {
             let limit = limits.call.as_millis();
-            told(Reason::TimeOut, format!("the {ability} ran longer than {limit} ms"))
+            told(Reason::TimeOut, format!("the {who} ran longer than {limit} ms"))
         } else if state.memory.denied {
-            told(Reason::MemoryLimit, format!("the {ability} exceeded {}", state.memory))
+            told(Reason::MemoryLimit, format!("the {who} exceeded {}", state.memory))
         } else if let Some(panic) = &state.panic {
             Self { reason: Reason::Trap, error: panic.clone(), panicked: true }
         } else if let Some(trap) = trap {
             told(Reason::Trap, joined(&format!("{trap}{}", frames(error))))
         } else {
-            Self::nonsense(ability, &error.root_cause().to_string())
+            Self::nonsense(who, &error.root_cause().to_string())
         }
     }
 }
@@ -61,6 +63,15 @@ pub(super) enum Unstarted {
 }
 
 impl Unstarted {
+    /// Of a plugin that has started before.
+    pub fn into_text(self) -> String {
+        let error = match self {
+            Self::Failed(error) | Self::Refused(error) => error,
+            Self::WrongType(interface, error) => format!("{interface}: {error}"),
+        };
+        format!("it does not start any more: {error}")
+    }
+
     /// What the engine's error at the start means.
     pub fn failed(state: &State, limits: &Limits, error: &wasmtime::Error) -> Self {
         Self::Failed(if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {

@@ -3,18 +3,19 @@
 //! An instance has a `Store` of its own and is dropped with it: after a trap nothing in it can be
 //! trusted, and the engine frees memory only with the store.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use wasmtime::{Store, UpdateDeadline};
 
-use super::Ability;
-use super::bindings::mqtt_source::plugin::types;
+use super::bindings::mqtt_source::plugin::types::{self, HookOutcome};
 use super::failure::{Failure, Unstarted};
 use super::interfaces::{Exports, Typed};
 use super::load::Plugin;
 use super::state::{Memory, State};
 use super::text::one_line;
 use super::time::{Allowance, processor_time};
+use super::{Ability, Hook};
 
 pub(super) struct Instance {
     store: Store<State>,
@@ -86,7 +87,7 @@ impl Instance {
     ) -> Result<Vec<u8>, Failure> {
         self.begin();
         let called = self.exports.packed(&mut self.store, ability, messages);
-        self.end(plugin, ability, called)
+        self.end(plugin, &ability, called)
     }
 
     pub fn typed(
@@ -97,7 +98,18 @@ impl Instance {
     ) -> Result<Typed, Failure> {
         self.begin();
         let called = self.exports.typed(&mut self.store, ability, message);
-        self.end(plugin, ability, called)
+        self.end(plugin, &ability, called)
+    }
+
+    pub fn hook(
+        &mut self,
+        plugin: &Plugin,
+        hook: Hook,
+        call: impl FnOnce(&Exports, &mut Store<State>) -> Option<wasmtime::Result<HookOutcome>>,
+    ) -> Result<HookOutcome, Failure> {
+        self.begin();
+        let called = call(&self.exports, &mut self.store);
+        self.end(plugin, &hook, called)
     }
 
     fn begin(&mut self) {
@@ -111,7 +123,7 @@ impl Instance {
     fn end<A>(
         &mut self,
         plugin: &Plugin,
-        ability: Ability,
+        what: &dyn Display,
         called: Option<wasmtime::Result<A>>,
     ) -> Result<A, Failure> {
         let state = self.store.data_mut();
@@ -124,8 +136,8 @@ impl Instance {
                 }
                 Ok(answer)
             }
-            Some(Err(error)) => Err(Failure::of_call(state, &plugin.limits, ability, &error)),
-            None => Err(Failure::nonsense(ability, "it is not there")),
+            Some(Err(error)) => Err(Failure::of_call(state, &plugin.limits, what, &error)),
+            None => Err(Failure::nonsense(what, "it is not there")),
         }
     }
 }

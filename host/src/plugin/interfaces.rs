@@ -5,10 +5,11 @@ use wasmtime::{Result, Store};
 
 use super::bindings::exports::mqtt_source::plugin as exports;
 use super::bindings::mqtt_source::plugin::types::{
-    BytesOutcome, JsonOutcome, Message, PluginError, TimeOutcome,
+    BytesOutcome, ConnectFailure, Connection, HookOutcome, JsonOutcome, Message, PluginError,
+    TimeOutcome,
 };
 use super::contract::{self, PACKAGE};
-use super::{Ability, Calls};
+use super::{Ability, Calls, Hook};
 
 /// Makes the same three steps (probe, load, tell) for every interface of the table.
 macro_rules! interfaces {
@@ -77,6 +78,8 @@ interfaces! {
     value = value_setter "value-setter",
     timestamp = timestamp_setter "timestamp-setter",
     jsons = packed_payload_deserializer "packed-payload-deserializer",
+    connected = connect_success_hook "connect-success-hook",
+    failed = connect_failure_hook "connect-failure-hook",
     keys = packed_key_setter "packed-key-setter",
     values = packed_value_setter "packed-value-setter",
     timestamps = packed_timestamp_setter "packed-timestamp-setter",
@@ -86,6 +89,14 @@ interfaces! {
 pub(super) const LIFECYCLE: &str = "lifecycle";
 
 impl Indices {
+    /// Whether the plugin wants to be told of this.
+    pub fn has(&self, hook: Hook) -> bool {
+        match hook {
+            Hook::ConnectSuccess => self.connected.is_some(),
+            Hook::ConnectFailure => self.failed.is_some(),
+        }
+    }
+
     /// How an ability is called, if the plugin has it.
     pub fn calls(&self, ability: Ability) -> Option<Calls> {
         let (typed, packed) = match ability {
@@ -119,6 +130,25 @@ impl Exports {
         config: &str,
     ) -> Option<Result<std::result::Result<(), String>>> {
         Some(self.lifecycle.as_ref()?.call_init(store, config))
+    }
+
+    /// Tells of a connection; `None` if the plugin does not want to know.
+    pub fn connected<T>(
+        &self,
+        store: &mut Store<T>,
+        connection: Connection<'_>,
+    ) -> Option<Result<HookOutcome>> {
+        Some(self.connected.as_ref()?.call_on_client_connect_success(store, connection))
+    }
+
+    /// Tells why there is no connection; `None` if the plugin does not want to know.
+    pub fn failed<T>(
+        &self,
+        store: &mut Store<T>,
+        connection: Connection<'_>,
+        failure: ConnectFailure<'_>,
+    ) -> Option<Result<HookOutcome>> {
+        Some(self.failed.as_ref()?.call_on_client_connect_failure(store, connection, failure))
     }
 
     /// Calls a packed interface; `None` if the plugin does not have it.

@@ -16,7 +16,7 @@ use super::failure::Unstarted;
 use super::instance::Instance;
 use super::log::PluginLog;
 use super::text::joined;
-use super::{Ability, Calls, Description, Limits, Setters};
+use super::{Ability, Calls, Description, Hook, Limits, Setters};
 use crate::message::PluginName;
 
 /// A plugin as the user asks for it.
@@ -73,6 +73,7 @@ impl Plugins {
             file: &plugin.file,
             name: &plugin.name,
             abilities: plugin.abilities().collect(),
+            hooks: plugin.hooks().collect(),
             size: plugin.code.size,
             compile: plugin.code.compile,
         })
@@ -98,6 +99,10 @@ impl Plugins {
 }
 
 impl Plugin {
+    pub fn hooks(&self) -> impl Iterator<Item = Hook> {
+        Hook::ALL.into_iter().filter(|hook| self.code.indices.has(*hook))
+    }
+
     pub fn abilities(&self) -> impl Iterator<Item = (Ability, Calls)> {
         Ability::ALL
             .into_iter()

@@ -17,6 +17,7 @@ mod describe;
 mod engine;
 mod error;
 mod failure;
+mod hooks;
 mod instance;
 mod interfaces;
 mod load;
@@ -38,6 +39,7 @@ use std::time::Duration;
 pub use answers::{Answer, Answers};
 pub use describe::{Calls, Description};
 pub use error::{LoadError, Problem};
+pub use hooks::{Hook, Hooks};
 pub use load::{Loader, Plugins, Spec};
 pub use setters::Setters;
 

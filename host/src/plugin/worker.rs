@@ -133,7 +133,7 @@ impl Worker {
         if plugin.code.indices.calls(ability) == Some(Calls::Packed) {
             let answer = instance.packed(plugin, ability, batch.packed(run.clone()))?;
             packed::read(&judge, run.len(), &answer, answers)
-                .map_err(|error| Failure::nonsense(ability, &error))?;
+                .map_err(|error| Failure::nonsense(&ability, &error))?;
         } else {
             let message = batch.message(run.start);
             let answer = typed::lend(&message, |message| instance.typed(plugin, ability, message))?;
@@ -146,15 +146,7 @@ impl Worker {
 
 /// It started once, so what it lacks now is not the message's fault.
 fn unstarted(why: Unstarted) -> Failure {
-    let error = match why {
-        Unstarted::Failed(error) | Unstarted::Refused(error) => error,
-        Unstarted::WrongType(interface, error) => format!("{interface}: {error}"),
-    };
-    Failure {
-        reason: Reason::Fatal,
-        error: format!("it does not start any more: {error}"),
-        panicked: false,
-    }
+    Failure { reason: Reason::Fatal, error: why.into_text(), panicked: false }
 }
 
 /// Where a run of at most [`RUN_BYTES`] ends. It has at least one message.

@@ -121,6 +121,30 @@ fn two_plugins_for_the_same_job_are_both_named() {
 }
 
 #[test]
+fn two_payload_deserializers_are_both_named() {
+    refused(&right().plugin("cbor").plugin("sparkplug-b"), &["payload deserializer", "cbor.wasm"]);
+}
+
+#[test]
+fn a_payload_deserializer_does_not_go_with_none() {
+    let command = right().plugin("cbor").flag("payload-deserializer", "none");
+    refused(&command, &["cbor.wasm", "--payload-deserializer none", "leave out one"]);
+}
+
+#[test]
+fn what_a_plugin_says_of_its_configuration_is_shown() {
+    let key = right().plugin("json-key");
+    refused(&key, &["json_key.wasm", "does not start without", "missing field `pointer`"]);
+    let config = |config: &str| key.clone().flag("plugin-config", config);
+    let wrong = config(r#"{"json_key": {"pointer": "id"}}"#);
+    refused(&wrong, &["json_key.wasm: does not accept its configuration", "begins with a slash"]);
+    let unknown = config(r#"{"json_key": {"pointer": "/id", "ponter": 1}}"#);
+    refused(&unknown, &["json_key.wasm", "unknown field `ponter`"]);
+    let needless = right().plugin("cbor").flag("plugin-config", r#"{"cbor": {"strict": true}}"#);
+    refused(&needless, &["cbor.wasm", "takes none"]);
+}
+
+#[test]
 fn a_missing_certificate_file_is_named() {
     let command = right()
         .without("tls-enabled")

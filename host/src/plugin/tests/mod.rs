@@ -2,6 +2,7 @@
 
 mod calls;
 pub(crate) mod guests;
+mod hooks;
 mod limits;
 mod refusals;
 
