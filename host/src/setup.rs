@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use crate::config::{self, Config};
 use crate::plugin::{Ability, Hooks, Limits, Loader, Plugins, Spec};
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
-use crate::source::{Server, Tls};
+use crate::source::{ClientFiles, Server, Tls, TlsSettings, Websocket};
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
 use crate::{bridge, sink, source};
@@ -127,20 +127,14 @@ fn sources(config: config::Source) -> Result<Vec<source::Settings>, String> {
 }
 
 fn source_settings(config: config::Source) -> Result<source::Settings, String> {
-    let tls = match &config.tls {
-        None => None,
-        Some(tls) => {
-            let file = tls.ca_file.as_ref();
-            Some(Tls::new(file.map(|file| (file.path.as_path(), file.pem.as_slice())))?)
-        }
-    };
+    let server = server(&config)?;
     let (version, properties) = match config.protocol {
         config::Protocol::V31 => (Version::V3_1, ConnectProperties::default()),
         config::Protocol::V311 => (Version::V3_1_1, ConnectProperties::default()),
         config::Protocol::V5(properties) => (Version::V5, connect_properties(properties)),
     };
     Ok(source::Settings {
-        server: Server { host: config.server, port: config.port, tls },
+        server,
         hello: Hello {
             version,
             client_id: config.client_id,
@@ -174,4 +168,25 @@ fn connect_properties(given: config::ConnectProperties) -> ConnectProperties {
         authentication_method: given.authentication_method,
         authentication_data: given.authentication_data,
     }
+}
+
+/// Reads the certificates.
+fn server(config: &config::Source) -> Result<Server, String> {
+    let (host, port) = (config.server.as_str(), config.port);
+    let tls = config.tls.clone().map(|tls| {
+        let client =
+            tls.client.map(|files| ClientFiles { certificate: files.certificate, key: files.key });
+        let config::Tls { ca_file, server_name, alpn, .. } = tls;
+        TlsSettings { ca_file, client, server_name, alpn }
+    });
+    let websocket = match &config.transport {
+        config::Transport::Tcp => None,
+        config::Transport::Websocket { path } => {
+            let name = tls.as_ref().and_then(|tls| tls.server_name.as_deref()).unwrap_or(host);
+            let largest = config.max_packet_size as usize;
+            Some(Websocket::new(name, port, tls.is_some(), path, largest)?)
+        }
+    };
+    let tls = tls.map(|tls| Tls::new(tls, host)).transpose()?;
+    Ok(Server { host: host.to_owned(), port, tls, websocket })
 }

@@ -36,13 +36,14 @@ const USES: [(&str, &[&str]); 12] = [
 ];
 
 /// A library and the only modules that may name it. `demo` embeds brokers of its own.
-const NAMED_IN: [(&str, &[&str]); 11] = [
+const NAMED_IN: [(&str, &[&str]); 12] = [
     ("clap", &["config"]),
     ("rdkafka", &["sink", "demo"]),
     ("rumqttc", &["source", "demo"]),
     ("rumqttd", &["demo"]),
     ("strsim", &["config"]),
     ("tokio_rustls", &["source"]),
+    ("tokio_tungstenite", &["source"]),
     ("toml", &["config"]),
     ("wasmparser", &["plugin"]),
     ("wasmtime", &["plugin"]),

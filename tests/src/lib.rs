@@ -22,11 +22,14 @@ pub mod mosquitto;
 pub mod plugin;
 pub mod process;
 pub mod publisher;
+pub mod raw;
 pub mod relay;
 pub mod scratch;
 pub mod scripted;
 pub mod target;
+pub mod tls_front;
 pub mod usage;
+pub mod websocket;
 pub mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

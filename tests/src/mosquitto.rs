@@ -1,6 +1,7 @@
 //! A mosquitto of one's own: a real MQTT broker, with its own folder, port and settings.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::certificates::Certificates;
@@ -16,6 +17,10 @@ pub struct Builder {
     password: Option<(String, String)>,
     acl: Option<String>,
     certificates: Option<Certificates>,
+    /// Certificates that its clients need over TLS.
+    clients_of: Option<PathBuf>,
+    websockets: bool,
+    address: Option<&'static str>,
 }
 
 impl Builder {
@@ -54,6 +59,28 @@ impl Builder {
         self
     }
 
+    /// Lets in over TLS only who has a certificate of this authority; the certificate's name is the
+    /// user's.
+    #[must_use]
+    pub fn clients_of(mut self, authority: &Path) -> Self {
+        self.clients_of = Some(authority.to_owned());
+        self
+    }
+
+    /// Speaks websockets as well, on a port without TLS, and on one with it if it has certificates.
+    #[must_use]
+    pub fn websockets(mut self) -> Self {
+        self.websockets = true;
+        self
+    }
+
+    /// Listens at another address than 127.0.0.1.
+    #[must_use]
+    pub fn at(mut self, address: &'static str) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     pub fn start(self) -> Mosquitto {
         self.start_on(free_port())
     }
@@ -62,10 +89,11 @@ impl Builder {
     /// If mosquitto is missing, refuses its settings or does not answer.
     pub fn start_on(self, port: u16) -> Mosquitto {
         let folder = Folder::new("mosquitto");
+        let address = self.address.unwrap_or("127.0.0.1");
         // Root keeps being root, so that the folder can be written to.
         let mut lines = vec![
             "user root".to_owned(),
-            format!("listener {port} 127.0.0.1"),
+            format!("listener {port} {address}"),
             format!("persistence_location {}/", folder.path().display()),
             "log_dest stderr".to_owned(),
         ];
@@ -74,12 +102,21 @@ impl Builder {
         for (name, value) in &self.settings {
             lines.push(format!("{name} {value}"));
         }
-        let tls = self.certificates.map(|certificates| (free_port(), certificates));
-        if let Some((port, certificates)) = &tls {
-            lines.push(format!("listener {port} 127.0.0.1"));
-            lines.push(format!("certfile {}", certificates.server.display()));
-            lines.push(format!("keyfile {}", certificates.server_key.display()));
-        }
+        let mut listener = |more: &[String]| {
+            let port = free_port();
+            lines.push(format!("listener {port} {address}"));
+            lines.extend_from_slice(more);
+            port
+        };
+        let websockets = "protocol websockets".to_owned();
+        let secure = self.certificates.as_ref().map(|it| tls_lines(it, self.clients_of.as_deref()));
+        let ports = Ports {
+            tls: secure.as_ref().map(|secure| listener(secure)),
+            websocket: self.websockets.then(|| listener(std::slice::from_ref(&websockets))),
+            secure_websocket: secure
+                .filter(|_| self.websockets)
+                .map(|secure| listener(&[secure, vec![websockets]].concat())),
+        };
         if let Some((username, password)) = &self.password {
             let file = folder.path().join("passwords");
             let made = Command::new("mosquitto_passwd")
@@ -95,9 +132,32 @@ impl Builder {
             lines.push(format!("acl_file {}", folder.write("acl", acl).display()));
         }
         folder.write("mosquitto.conf", lines.join("\n"));
-        let process = launch(&folder, port);
-        Mosquitto { process, folder, port, tls }
+        let process = launch(&folder, address, port);
+        let certificates = self.certificates;
+        Mosquitto { process, folder, address, port, ports, certificates }
     }
+}
+
+/// The lines of a listener that speaks TLS.
+fn tls_lines(certificates: &Certificates, clients_of: Option<&Path>) -> Vec<String> {
+    let mut lines = vec![
+        format!("certfile {}", certificates.server.certificate.display()),
+        format!("keyfile {}", certificates.server.key.display()),
+    ];
+    if let Some(authority) = clients_of {
+        lines.push(format!("cafile {}", authority.display()));
+        lines.push("require_certificate true".to_owned());
+        lines.push("use_identity_as_username true".to_owned());
+    }
+    lines
+}
+
+/// Where else than on its first port it listens.
+#[derive(Debug)]
+struct Ports {
+    tls: Option<u16>,
+    websocket: Option<u16>,
+    secure_websocket: Option<u16>,
 }
 
 /// A running mosquitto.
@@ -105,8 +165,10 @@ impl Builder {
 pub struct Mosquitto {
     process: Process,
     folder: Folder,
+    address: &'static str,
     port: u16,
-    tls: Option<(u16, Certificates)>,
+    ports: Ports,
+    certificates: Option<Certificates>,
 }
 
 impl Mosquitto {
@@ -130,9 +192,24 @@ impl Mosquitto {
     /// # Panics
     /// If it was built without.
     pub fn tls(&self) -> (u16, &Certificates) {
-        let (port, certificates) =
-            self.tls.as_ref().expect("a mosquitto that was built with `tls`");
-        (*port, certificates)
+        let port = self.ports.tls.expect("a mosquitto that was built with `tls`");
+        (port, self.certificates.as_ref().expect("what speaks TLS has certificates"))
+    }
+
+    /// The port that speaks websockets without TLS.
+    ///
+    /// # Panics
+    /// If it was built without.
+    pub fn websocket(&self) -> u16 {
+        self.ports.websocket.expect("a mosquitto that was built with `websockets`")
+    }
+
+    /// The port that speaks websockets over TLS.
+    ///
+    /// # Panics
+    /// If it was built without.
+    pub fn secure_websocket(&self) -> u16 {
+        self.ports.secure_websocket.expect("a mosquitto that was built with `websockets` and `tls`")
     }
 
     /// Its log so far.
@@ -158,17 +235,17 @@ impl Mosquitto {
 
     /// Starts it again after a stop: same port, same settings, same folder.
     pub fn start_again(&mut self) {
-        self.process = launch(&self.folder, self.port);
+        self.process = launch(&self.folder, self.address, self.port);
     }
 }
 
-fn launch(folder: &Folder, port: u16) -> Process {
+fn launch(folder: &Folder, address: &str, port: u16) -> Process {
     let mut command = Command::new("mosquitto");
     command.arg("-c").arg(folder.path().join("mosquitto.conf"));
     let mut process = Process::start("mosquitto", &command);
     eventually("mosquitto answers (Debian: apt-get install mosquitto)", SOON, || {
         assert!(process.is_running(), "mosquitto does not start\n{}", process.tail());
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+        TcpStream::connect((address, port)).ok()
     });
     process
 }

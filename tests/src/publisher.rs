@@ -1,7 +1,8 @@
 //! A client that publishes over real MQTT and knows which messages the broker has confirmed.
 
+use std::fmt::Debug;
 use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpStream, ToSocketAddrs};
 
 use crate::wire::{self, Publish, Version};
 use crate::{A_WHILE, SOON};
@@ -28,16 +29,28 @@ impl Publisher {
         Self::connect_as(port, client_id, Version::V5, None)
     }
 
-    /// # Panics
-    /// If the broker does not let it in.
+    /// Connects to another address than 127.0.0.1, with MQTT 3.1.1 and no login.
+    pub fn connect_to(address: &str, port: u16, client_id: &str) -> Self {
+        Self::start(open((address, port)), client_id, Version::V311, None)
+    }
+
     pub fn connect_as(
         port: u16,
         client_id: &str,
         version: Version,
         login: Option<(&str, &str)>,
     ) -> Self {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .unwrap_or_else(|error| panic!("cannot connect to port {port}: {error}"));
+        Self::start(open((Ipv4Addr::LOCALHOST, port)), client_id, version, login)
+    }
+
+    /// # Panics
+    /// If the broker does not let it in.
+    fn start(
+        mut stream: TcpStream,
+        client_id: &str,
+        version: Version,
+        login: Option<(&str, &str)>,
+    ) -> Self {
         stream.set_nodelay(true).expect("a TCP option");
         stream.set_read_timeout(Some(SOON)).expect("a TCP option");
         stream.set_write_timeout(Some(A_WHILE)).expect("a TCP option");
@@ -96,4 +109,9 @@ impl Publisher {
         }
         Ok(confirmed.iter().take_while(|&&confirmed| confirmed).count())
     }
+}
+
+fn open(address: impl ToSocketAddrs + Debug + Copy) -> TcpStream {
+    TcpStream::connect(address)
+        .unwrap_or_else(|error| panic!("cannot connect to {address:?}: {error}"))
 }

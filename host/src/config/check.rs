@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cli::{Bridge, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options};
+use super::cli::{
+    Bridge, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, TransportKind,
+};
 use super::file::{File, PluginTable};
 use super::problem::Problem;
 use super::routes::Routes;
 use super::written::Written;
 use super::{
-    CaFile, Config, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret, Sink, Source, Tls,
-    Transform, Will, Wording, kafka, mqtt, routes,
+    ClientFiles, Config, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret, Sink, Source,
+    Tls, Transform, Transport, Will, Wording, kafka, mqtt, routes,
 };
 use crate::filter;
 use crate::kafka_topic::KafkaTopic;
@@ -109,6 +111,8 @@ fn source(mut written: Options, topics: Vec<String>) -> Checked<Source> {
     let protocol = protocol(&written)?;
     let will = will(&mut written)?;
     connections(written.connections, &written.topic)?;
+    let tls = tls(&mut written)?;
+    let transport = transport(written.transport, written.websocket_path.take())?;
     let client_id = required("--client-id", written.client_id)?;
     if client_id.is_empty() {
         return Err("--client-id is empty: its session in the MQTT server needs a name, e.g. --client-id plant-1".into());
@@ -131,7 +135,8 @@ fn source(mut written: Options, topics: Vec<String>) -> Checked<Source> {
         username: written.username,
         password,
         protocol,
-        tls: tls(written.tls_enabled, written.ca_file)?,
+        tls,
+        transport,
         unsubscribe: written.unsubscribe,
         will,
         qos: written.qos,
@@ -158,8 +163,8 @@ fn server(written: &str) -> Checked<String> {
         written.strip_prefix('[').and_then(|server| server.strip_suffix(']')).unwrap_or(written);
     let problem = match server {
         "" => "is empty",
-        _ if server.contains("://") => "has a protocol, which --tls-enabled says",
-        _ if server.parse::<Ipv6Addr>().is_ok() => return Ok(server.to_owned()),
+        _ if server.contains("://") => "has a protocol, which --tls-enabled and --transport say",
+        _ if is_ipv6(server) => return Ok(server.to_owned()),
         _ if server.contains(':') => "has a port, which --port says",
         _ if server.contains(char::is_whitespace) || server.contains(['/', '@', '[', ']']) => {
             "is neither a host name nor an address"
@@ -169,6 +174,12 @@ fn server(written: &str) -> Checked<String> {
     Err(format!(
         "--server {written:?} {problem}: give it a host name or address alone, e.g. 127.0.0.1"
     ))
+}
+
+/// With a zone, such as `fe80::1%eth0`, or without.
+fn is_ipv6(server: &str) -> bool {
+    let (address, zone) = server.split_once('%').unwrap_or((server, "none"));
+    address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty()
 }
 
 fn protocol(written: &Options) -> Checked<Protocol> {
@@ -239,28 +250,73 @@ fn read_password(path: &Path) -> Checked<Secret> {
     Ok(Secret::new(password))
 }
 
-fn tls(enabled: bool, ca_file: Option<PathBuf>) -> Checked<Option<Tls>> {
-    match (enabled, ca_file) {
-        (false, None) => Ok(None),
-        (false, Some(_)) => {
-            Err("--ca-file has no use with --tls-enabled=false: drop one of them".into())
-        }
-        (true, None) => Ok(Some(Tls { ca_file: None })),
-        (true, Some(path)) => Ok(Some(Tls { ca_file: Some(read_ca_file(path)?) })),
+fn tls(written: &mut Options) -> Checked<Option<Tls>> {
+    let (ca_file, cert_file) = (written.ca_file.take(), written.cert_file.take());
+    let (key_file, server_name) = (written.key_file.take(), written.tls_server_name.take());
+    let alpn = std::mem::take(&mut written.tls_alpn);
+    if !written.tls_enabled {
+        let given = [
+            ("--ca-file", ca_file.is_some()),
+            ("--cert-file", cert_file.is_some()),
+            ("--key-file", key_file.is_some()),
+            ("--tls-server-name", server_name.is_some()),
+            ("--tls-alpn", !alpn.is_empty()),
+        ];
+        return match given.iter().find(|(_, given)| *given) {
+            None => Ok(None),
+            Some((flag, _)) => {
+                Err(format!("{flag} has no use with --tls-enabled=false: drop one of them"))
+            }
+        };
     }
+    let client = match (cert_file, key_file) {
+        (Some(certificate), Some(key)) => Some(ClientFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(
+                "--cert-file needs its private key: add --key-file FILE (it may be the same file)"
+                    .into(),
+            );
+        }
+        (None, Some(_)) => {
+            return Err(
+                "--key-file needs its certificate: add --cert-file FILE (it may be the same file)"
+                    .into(),
+            );
+        }
+    };
+    if server_name.as_ref().is_some_and(String::is_empty) {
+        return Err("--tls-server-name is empty: give the name in the server's certificate".into());
+    }
+    for protocol in &alpn {
+        if protocol.is_empty() || protocol.len() > 255 {
+            return Err(format!(
+                "--tls-alpn {protocol:?} has {} bytes: a protocol's name has 1 to 255, e.g. mqtt",
+                protocol.len()
+            ));
+        }
+    }
+    Ok(Some(Tls { ca_file, client, server_name, alpn }))
 }
 
-fn read_ca_file(path: PathBuf) -> Checked<CaFile> {
-    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-    let problem = |problem: String| format!("--ca-file {}: {problem}", path.display());
-    let pem = fs::read(&path).map_err(|error| problem(format!("cannot be read: {error}")))?;
-    if !pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
-        return Err(problem(
-            "holds no certificate: it takes PEM, which begins with -----BEGIN CERTIFICATE-----"
-                .into(),
-        ));
+fn transport(kind: TransportKind, path: Option<String>) -> Checked<Transport> {
+    match (kind, path) {
+        (TransportKind::Tcp, None) => Ok(Transport::Tcp),
+        (TransportKind::Tcp, Some(_)) => {
+            Err("--websocket-path has a use only with --transport websocket: add that, or drop it"
+                .into())
+        }
+        (TransportKind::Websocket, None) => Ok(Transport::Websocket { path: "/mqtt".to_owned() }),
+        (TransportKind::Websocket, Some(path)) => {
+            let odd = |letter: char| !letter.is_ascii_graphic() || letter == '#';
+            if !path.starts_with('/') || path.contains(odd) {
+                return Err(format!(
+                    "--websocket-path {path:?} is no path: it begins with '/', and what is not ASCII, a space or '#' is written as %20 and the like, e.g. /mqtt"
+                ));
+            }
+            Ok(Transport::Websocket { path })
+        }
     }
-    Ok(CaFile { path, pem })
 }
 
 fn sink(written: &mut Options) -> Checked<Sink> {

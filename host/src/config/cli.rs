@@ -178,6 +178,33 @@ pub struct Options {
     #[arg(long, value_name = "FILE", help_heading = MQTT)]
     pub ca_file: Option<PathBuf>,
 
+    /// PEM file of this client's certificate, for a server that asks for one; needs --key-file.
+    ///
+    /// Certificates between it and its authority follow in the same file. This file, --key-file and
+    /// --ca-file are read again for each connection, so that renewed ones need no restart.
+    #[arg(long, value_name = "FILE", help_heading = MQTT)]
+    pub cert_file: Option<PathBuf>,
+
+    /// PEM file of the private key of --cert-file, not encrypted: PKCS#8, RSA (PKCS#1) or EC (SEC1).
+    #[arg(long, value_name = "FILE", help_heading = MQTT)]
+    pub key_file: Option<PathBuf>,
+
+    /// Name in the server's certificate, if it is not the one of --server; it is asked for, too (SNI).
+    #[arg(long, value_name = "NAME", help_heading = MQTT)]
+    pub tls_server_name: Option<String>,
+
+    /// Application protocol to offer (ALPN), e.g. mqtt or x-amzn-mqtt-ca; repeatable. By default none is.
+    #[arg(long, value_name = "PROTOCOL", help_heading = MQTT)]
+    pub tls_alpn: Vec<String>,
+
+    /// What carries MQTT: TCP, or a websocket over it. Either may have TLS.
+    #[arg(long, value_name = "tcp|websocket", default_value = "tcp", hide_possible_values = true, help_heading = MQTT)]
+    pub transport: TransportKind,
+
+    /// Path of the websocket, with its query if it has one [default: /mqtt].
+    #[arg(long, value_name = "PATH", help_heading = MQTT)]
+    pub websocket_path: Option<String>,
+
     /// Topic filter that an earlier run subscribed to and that is not wanted any more; repeatable.
     ///
     /// The MQTT server goes on collecting messages for it in the session until it is unsubscribed.
@@ -368,6 +395,12 @@ pub enum MqttVersion {
     V31,
     V311,
     V5,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TransportKind {
+    Tcp,
+    Websocket,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

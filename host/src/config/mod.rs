@@ -2,7 +2,7 @@
 //! that are already checked.
 //!
 //! Everything after this module takes a [`Config`] and trusts it: names are valid, numbers are in
-//! range, files named here were read, and nothing contradicts anything. No other module knows how
+//! range, and nothing contradicts anything. No other module knows how
 //! options are spelled, except where a message to the user names one as the cure.
 
 mod check;
@@ -88,7 +88,7 @@ pub struct Source {
     pub client_id: String,
     /// 1 to 64; more than one only where all topic filters are shared subscriptions.
     pub connections: u16,
-    /// A host name or an address, an IPv6 address without brackets.
+    /// A host name or an address, an IPv6 address without brackets and with its zone, if any.
     pub server: String,
     pub port: u16,
     pub username: Option<String>,
@@ -97,6 +97,7 @@ pub struct Source {
     pub protocol: Protocol,
     /// `None` is plain text.
     pub tls: Option<Tls>,
+    pub transport: Transport,
     /// Topic filters to end the session's subscriptions to; none of them is in `topics`.
     pub unsubscribe: Vec<String>,
     pub will: Option<Will>,
@@ -151,19 +152,36 @@ pub struct Will {
     pub retain: bool,
 }
 
-/// How the MQTT server is authenticated.
-#[derive(Debug)]
+/// How the MQTT server is authenticated, and how this client is. No file has been opened yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// What to trust instead of the system's certificate authorities.
-    pub ca_file: Option<CaFile>,
+    /// PEM file of what to trust instead of the system's certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// What the server may ask for.
+    pub client: Option<ClientFiles>,
+    /// The name to ask for and to verify instead of the server's; never empty.
+    pub server_name: Option<String>,
+    /// Application protocols to offer, 1 to 255 bytes each; may be empty.
+    pub alpn: Vec<String>,
 }
 
-/// A PEM file of certificate authorities, which holds at least one certificate.
-#[derive(Debug)]
-pub struct CaFile {
-    /// For messages to the user; it has been read.
-    pub path: PathBuf,
-    pub pem: Vec<u8>,
+/// PEM files of a client certificate and its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// What carries the bytes of MQTT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP, or TLS over it.
+    Tcp,
+    /// A websocket over that.
+    Websocket {
+        /// Begins with '/'; may have a query.
+        path: String,
+    },
 }
 
 /// Which messages go where, and what becomes of them on the way.

@@ -404,8 +404,11 @@ fn names_that_are_not_valid_are_refused() {
 #[test]
 fn an_ipv6_server_may_have_brackets() {
     let mut arguments = REQUIRED.to_vec();
-    arguments[5] = "[::1]";
-    assert_eq!(bridge_of(read_with(&arguments, &[]).expect("valid")).source.server, "::1");
+    for (written, server) in [("[::1]", "::1"), ("fe80::1%eth0", "fe80::1%eth0")] {
+        arguments[5] = written;
+        assert_eq!(bridge_of(read_with(&arguments, &[]).expect("valid")).source.server, server);
+    }
+    assert_says(&problem_with("--server", "fe80::1%"), &["--server"]);
 }
 
 #[test]
@@ -417,10 +420,6 @@ fn contradictions_are_refused() {
     assert_says(
         &problem(&["--dead-letter-topic", "x", "--on-error", "skip"]),
         &["--dead-letter-topic", "--on-error"],
-    );
-    assert_says(
-        &problem(&["--ca-file", "x", "--tls-enabled=false"]),
-        &["--ca-file", "--tls-enabled=false"],
     );
     assert_says(&problem(&["--password", "x"]), &["--username", "--mqtt-version 5"]);
     assert_says(
@@ -535,18 +534,55 @@ fn a_password_file_that_is_of_no_use_is_refused() {
 }
 
 #[test]
-fn a_ca_file_is_read_and_must_hold_a_certificate() {
-    let pem = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-    let file = TemporaryFile::new("ca", pem);
-    let config = config(&["--ca-file", file.path()]);
-    let ca_file = config.source.tls.and_then(|tls| tls.ca_file).expect("a CA file");
-    assert_eq!((ca_file.pem.as_slice(), ca_file.path.as_path()), (&pem[..], file.0.as_path()));
-    assert_says(
-        &problem(&["--ca-file", "/no/such/file"]),
-        &["--ca-file /no/such/file", "cannot be read"],
+fn tls_takes_files_a_name_and_protocols() {
+    let tls = |text: &str| config_of(text).source.tls.expect("TLS");
+    let plain = Tls { ca_file: None, client: None, server_name: None, alpn: Vec::new() };
+    assert_eq!(tls(""), plain);
+    let client = ClientFiles { certificate: "c".into(), key: "k".into() };
+    let expected = Tls {
+        ca_file: Some("a".into()),
+        client: Some(client),
+        server_name: Some("mqtt.example".into()),
+        alpn: vec!["x-amzn-mqtt-ca".into(), "mqtt".into()],
+    };
+    let given = "--ca-file a --cert-file c --key-file k --tls-server-name mqtt.example
+                 --tls-alpn x-amzn-mqtt-ca --tls-alpn mqtt";
+    assert_eq!(tls(given), expected);
+}
+
+#[test]
+fn a_websocket_has_a_path() {
+    let transport = |text: &str| config_of(text).source.transport;
+    assert_eq!(transport(""), Transport::Tcp);
+    assert_eq!(transport("--transport tcp --tls-enabled=false"), Transport::Tcp);
+    let path = "/mqtt".to_owned();
+    assert_eq!(transport("--transport websocket"), Transport::Websocket { path });
+    let path = "/a/b?token=x%20y".to_owned();
+    assert_eq!(
+        transport("--transport websocket --websocket-path /a/b?token=x%20y"),
+        Transport::Websocket { path }
     );
-    let key = TemporaryFile::new("key", b"-----BEGIN PRIVATE KEY-----\n");
-    assert_says(&problem(&["--ca-file", key.path()]), &["--ca-file", "no certificate"]);
+    for path in ["", "mqtt", "/a b", "/a#b", "/ä"] {
+        let problem = problem(&["--transport", "websocket", "--websocket-path", path]);
+        assert_says(&problem, &["--websocket-path", "/mqtt"]);
+    }
+    assert_says(&problem(&["--websocket-path", "/"]), &["--websocket-path", "--transport"]);
+    assert_says(&problem(&["--transport", "udp"]), &["--transport", "udp"]);
+}
+
+#[test]
+fn options_of_tls_that_make_no_sense_together_are_refused() {
+    for flag in ["--ca-file", "--cert-file", "--key-file", "--tls-server-name", "--tls-alpn"] {
+        let problem = problem(&["--tls-enabled=false", flag, "x"]);
+        assert_says(&problem, &[flag, "--tls-enabled=false"]);
+    }
+    assert_says(&problem(&["--cert-file", "c"]), &["--cert-file", "add --key-file"]);
+    assert_says(&problem(&["--key-file", "k"]), &["--key-file", "add --cert-file"]);
+    assert_says(&problem(&["--tls-server-name", ""]), &["--tls-server-name", "is empty"]);
+    for protocol in ["", &"x".repeat(256)] {
+        let size = format!("{} bytes", protocol.len());
+        assert_says(&problem(&["--tls-alpn", protocol]), &["--tls-alpn", &size, "1 to 255"]);
+    }
 }
 
 #[test]

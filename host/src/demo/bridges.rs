@@ -108,7 +108,12 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
     };
     bridge::Settings {
         sources: vec![source::Settings {
-            server: source::Server { host: "127.0.0.1".to_owned(), port, tls: None },
+            server: source::Server {
+                host: "127.0.0.1".to_owned(),
+                port,
+                tls: None,
+                websocket: None,
+            },
             hello: source::packet::Hello {
                 version,
                 client_id: client_id.clone(),

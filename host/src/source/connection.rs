@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::dial::Stream;
+use super::dial::{Server, Stream};
 use super::input::Input;
 use super::packet::{self, Incoming, Malformed, ServerLimits, Version};
 use super::{Broken, Control, Downstream, Settings, Source};
@@ -86,10 +86,8 @@ impl Connection {
             skip: 0,
         };
         packet::connect(&settings.hello, &mut connection.output)?;
-        let handshake = connection.handshake(settings.server.tls.is_some());
-        let limits = timeout(PATIENCE, handshake).await.map_err(|_| {
-            Broken::passing("it accepts the connection and does not answer CONNECT in 10 s")
-        })??;
+        let handshake = connection.handshake(&settings.server);
+        let limits = timeout(PATIENCE, handshake).await.map_err(|_| settings.server.silent())??;
         connection.subscribe(settings, &limits)?;
         Ok(connection)
     }
@@ -116,13 +114,13 @@ impl Connection {
     }
 
     /// Sends CONNECT and reads CONNACK.
-    async fn handshake(&mut self, tls: bool) -> Result<ServerLimits, Broken> {
-        let failed =
-            |error: std::io::Error| Broken::passing(format!("the connection failed: {error}"));
-        while !self.output.is_empty() {
-            self.write().await.map_err(failed)?;
-        }
+    async fn handshake(&mut self, server: &Server) -> Result<ServerLimits, Broken> {
+        // A server that has hung up may have said why: that is still to be read.
+        while !self.output.is_empty() && self.write().await.is_ok() {}
         loop {
+            if let Some(broken) = server.other_protocol(self.input.bytes()) {
+                return Err(broken);
+            }
             if let Ok(frame) = packet::frame(self.input.bytes(), self.max_packet_size)? {
                 let size = frame.whole.len();
                 let ack = match packet::incoming(self.version, &frame)? {
@@ -145,18 +143,11 @@ impl Connection {
                 }
                 return Ok(ack.limits);
             }
-            let read = self.stream.reader.read(self.input.space(2)).await.map_err(failed)?;
-            if read == 0 {
-                let cure = if tls {
-                    ""
-                } else {
-                    "; if this port speaks TLS, leave out --tls-enabled=false"
-                };
-                return Err(Broken::passing(format!(
-                    "it closed the connection instead of answering CONNECT{cure}"
-                )));
+            match self.stream.reader.read(self.input.space(2)).await {
+                Ok(0) => return Err(server.unanswered(None)),
+                Ok(read) => self.input.filled(read),
+                Err(error) => return Err(server.unanswered(Some(&error))),
             }
-            self.input.filled(read);
         }
     }
 
@@ -270,7 +261,7 @@ impl<D: Downstream> Source<D> {
                 written = stream.writer.write(output), if !output.is_empty() => match written {
                     Ok(0) => return Err(Broken::hung_up()),
                     Ok(written) => connection.sent(written),
-                    Err(error) => return Err(Broken::passing(format!("the connection failed: {error}"))),
+                    Err(error) => return Err(self.settings.server.trouble(&error)),
                 },
                 read = stream.reader.read(input.space(*needed)), if reading => match read {
                     Ok(0) => return Err(Broken::hung_up()),
@@ -278,7 +269,7 @@ impl<D: Downstream> Source<D> {
                         input.filled(read);
                         connection.ping_sent = None;
                     }
-                    Err(error) => return Err(Broken::passing(format!("the connection failed: {error}"))),
+                    Err(error) => return Err(self.settings.server.trouble(&error)),
                 },
                 _ = tick.tick() => connection.look_at_the_clock()?,
                 _ = self.control.changed(), if !draining => {}

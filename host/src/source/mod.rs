@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use crate::backoff::Backoff;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
 use connection::{Connection, End};
-pub use dial::{Server, Tls};
+pub use dial::{ClientFiles, Server, Tls, TlsSettings, Websocket};
 use outage::Outage;
 use packet::{Hello, Version};
 use ring::Ring;
@@ -88,7 +88,8 @@ pub struct Settings {
 }
 
 /// Why a connection is of no use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
 pub(crate) struct Broken {
     what: String,
     nature: Nature,

@@ -195,9 +195,10 @@ fn settings(certificates: &Certificates, elsewhere: &Certificates) -> String {
     let files = |of: &Certificates| {
         // Kafka wants the key and the certificate in one file.
         let read = |path| std::fs::read_to_string(path).expect("a certificate is readable");
-        let both = of.server.with_file_name("both.pem");
-        std::fs::write(&both, read(&of.server_key) + &read(&of.server)).expect("it can be written");
-        (both, of.authority.clone())
+        let both = of.server.certificate.with_extension("both.pem");
+        std::fs::write(&both, read(&of.server.key) + &read(&of.server.certificate))
+            .expect("it can be written");
+        (both, of.authority_file().to_owned())
     };
     let (ours, theirs) = (files(certificates), files(elsewhere));
     for (door, name, _) in DOORS {

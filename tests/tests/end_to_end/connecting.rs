@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tests::certificates::Certificates;
 use tests::host::{Builder, Host};
 use tests::kafka::Kafka;
-use tests::load::{assert_carried_once, messages, noise};
+use tests::load::{assert_carried_once, messages};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::scratch::{Folder, free_port};
@@ -64,56 +63,6 @@ fn every_flag_may_come_by_environment() {
     Publisher::connect(mosquitto.port(), "publisher").publish(&published);
     assert_carried_once(&published, &kafka.wait_for(&topic, 2, SOON));
     host.stop().assert_clean();
-}
-
-#[test]
-fn a_plain_text_server_gets_a_line_that_names_the_cure() {
-    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
-    let topic = kafka.topic("plain-text");
-    let command = Host::between(&mosquitto, "plant/#", kafka, &topic).without("tls-enabled");
-    command.run().assert_failed(1, &["--tls-enabled=false"]);
-}
-
-/// To the port that speaks TLS with a certificate that only its authority's file vouches for.
-fn over_tls(mosquitto: &Mosquitto, topic: &str) -> Builder {
-    let (port, _) = mosquitto.tls();
-    Host::between_ports(port, "plant/#", Kafka::shared().address(), topic).without("tls-enabled")
-}
-
-#[test]
-fn tls_works_with_the_file_of_the_authority() {
-    let mosquitto = Mosquitto::builder().tls(Certificates::make()).start();
-    for version in ["3.1.1", "5"] {
-        let kafka = Kafka::shared();
-        let topic = kafka.topic("tls");
-        let (_, certificates) = mosquitto.tls();
-        let host = over_tls(&mosquitto, &topic)
-            .flag("ca-file", certificates.authority.display())
-            .flag("mqtt-version", version)
-            .start();
-        let mut published = messages("plant", 3, 1_000, 1);
-        published.push(Publish::new("plant/large", noise(500_000)));
-        Publisher::connect(mosquitto.port(), "publisher").publish(&published);
-        assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
-        host.stop().assert_clean();
-    }
-}
-
-#[test]
-fn a_certificate_of_an_unknown_authority_is_refused() {
-    let mosquitto = Mosquitto::builder().tls(Certificates::make()).start();
-    let topic = Kafka::shared().topic("tls-unknown");
-    over_tls(&mosquitto, &topic).run().assert_failed(1, &["--ca-file"]);
-}
-
-#[test]
-fn a_certificate_for_another_name_is_refused() {
-    let elsewhere = Certificates::made_for("DNS:elsewhere.example");
-    let mosquitto = Mosquitto::builder().tls(elsewhere).start();
-    let topic = Kafka::shared().topic("tls-elsewhere");
-    let (_, certificates) = mosquitto.tls();
-    let command = over_tls(&mosquitto, &topic).flag("ca-file", certificates.authority.display());
-    command.run().assert_failed(1, &["certificate", "127.0.0.1"]);
 }
 
 #[test]

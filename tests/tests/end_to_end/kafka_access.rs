@@ -27,7 +27,7 @@ fn with_password(protocol: &str, mechanism: &str, password: &str) -> [String; 4]
 
 /// The broker's authority.
 fn authority() -> String {
-    format!("ssl.ca.location={}", Secured::shared().certificates().authority.display())
+    format!("ssl.ca.location={}", Secured::shared().certificates().authority_file().display())
 }
 
 /// A message comes through, and the password is not seen on the way, whatever is logged.
@@ -75,8 +75,9 @@ fn tls_lets_in_with_the_file_of_the_authority() {
 #[test]
 fn a_certificate_of_the_client_lets_in() {
     let certificates = Secured::shared().certificates();
-    let certificate = format!("ssl.certificate.location={}", certificates.server.display());
-    let key = format!("ssl.key.location={}", certificates.server_key.display());
+    let certificate =
+        format!("ssl.certificate.location={}", certificates.server.certificate.display());
+    let key = format!("ssl.key.location={}", certificates.server.key.display());
     let properties = ["security.protocol=ssl", &authority(), &certificate, &key];
     assert_carries(Door::MutualTls, &properties);
 }
@@ -142,7 +143,7 @@ fn a_mechanism_that_kafka_does_not_offer_is_named() {
 
 #[test]
 fn a_certificate_of_an_authority_that_is_not_trusted_is_refused() {
-    let stranger = Secured::shared().elsewhere().authority.display().to_string();
+    let stranger = Secured::shared().elsewhere().authority_file().display().to_string();
     let stranger = format!("ssl.ca.location={stranger}");
     for properties in [&["security.protocol=ssl"][..], &["security.protocol=ssl", &stranger]] {
         assert_refused(Door::Tls, properties, &["certificate", "-X ssl.ca.location"]);
@@ -151,7 +152,7 @@ fn a_certificate_of_an_authority_that_is_not_trusted_is_refused() {
 
 #[test]
 fn a_certificate_for_another_name_is_refused() {
-    let authority = Secured::shared().elsewhere().authority.display().to_string();
+    let authority = Secured::shared().elsewhere().authority_file().display().to_string();
     let properties = ["security.protocol=ssl", &format!("ssl.ca.location={authority}")];
     assert_refused(Door::Elsewhere, &properties, &["127.0.0.1", "certificate", "--broker-address"]);
 }
@@ -165,8 +166,8 @@ fn a_missing_certificate_of_the_client_is_named() {
 #[test]
 fn a_certificate_of_the_client_that_kafka_does_not_trust_is_named() {
     let stranger = Secured::shared().elsewhere();
-    let certificate = format!("ssl.certificate.location={}", stranger.server.display());
-    let key = format!("ssl.key.location={}", stranger.server_key.display());
+    let certificate = format!("ssl.certificate.location={}", stranger.server.certificate.display());
+    let key = format!("ssl.key.location={}", stranger.server.key.display());
     let properties = ["security.protocol=ssl", &authority(), &certificate, &key];
     assert_refused(Door::MutualTls, &properties, &["ssl.certificate.location"]);
 }
@@ -174,8 +175,8 @@ fn a_certificate_of_the_client_that_kafka_does_not_trust_is_named() {
 #[test]
 fn a_key_that_does_not_match_the_certificate_is_refused_before_any_connection() {
     let (ours, theirs) = (Secured::shared().certificates(), Secured::shared().elsewhere());
-    let certificate = format!("ssl.certificate.location={}", ours.server.display());
-    let key = format!("ssl.key.location={}", theirs.server_key.display());
+    let certificate = format!("ssl.certificate.location={}", ours.server.certificate.display());
+    let key = format!("ssl.key.location={}", theirs.server.key.display());
     let properties = ["security.protocol=ssl", &certificate, &key];
     let ended = through(Door::MutualTls, 1, "open-refused", &properties).run();
     ended.assert_failed(2, &["ssl.key.location"]);

@@ -145,15 +145,6 @@ fn what_a_plugin_says_of_its_configuration_is_shown() {
 }
 
 #[test]
-fn a_missing_certificate_file_is_named() {
-    let command = right()
-        .without("tls-enabled")
-        .flag("tls-enabled", true)
-        .flag("ca-file", "/no/such/authority.pem");
-    refused(&command, &["/no/such/authority.pem"]);
-}
-
-#[test]
 fn help_and_version_are_no_errors() {
     let help = Host::bare().argument("--help").run();
     assert_eq!(help.code, Some(0));
