@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::answers::Answers;
 use crate::{Error, IntoError};
 
-/// What an [`init`](crate::init) function may return: nothing, or a `Result` of nothing.
+/// What an [`init`](macro@crate::init) function may return: nothing, or a `Result` of nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that an init function can return",
     label = "neither `()` nor `Result<(), Error>`",
@@ -31,7 +31,7 @@ impl<E: IntoError> IntoInit for Result<(), E> {
     }
 }
 
-/// What an [`init`](crate::init) function may get: any type that serde can deserialize, and that
+/// What an [`init`](macro@crate::init) function may get: any type that serde can deserialize, and that
 /// borrows nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a configuration",

@@ -5,7 +5,7 @@
 //! [`#[timestamp_setter]`](timestamp_setter). It is compiled to WebAssembly and handed to `host`,
 //! which does what it always does for everything that no plugin decides. Payloads that are not JSON
 //! become JSON for all of this with [`#[payload_deserializer]`](payload_deserializer);
-//! [`#[init]`](init) takes a configuration, and
+//! [`#[init]`](macro@init) takes a configuration, and
 //! [`#[on_client_connect_success]`](on_client_connect_success) and
 //! [`#[on_client_connect_failure]`](on_client_connect_failure) are told of the connection.
 //!

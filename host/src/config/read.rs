@@ -17,7 +17,7 @@ use super::problem::Refusal;
 use super::written::{Layer, Written, from_environment, from_flags, lenient};
 use super::{Command, Config, Demo, check, kind, show};
 
-/// See [`super::read`].
+/// See [`super::read()`].
 pub fn read(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,

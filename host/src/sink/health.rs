@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_mins(1);
 /// How long a reason that trying again does not cure hides others, which follow from it.
 const DECISIVE: Duration = Duration::from_secs(10);
 
-/// See the [module's documentation](self).
+/// What is known now; the poll thread writes it, the others read it.
 pub struct Health {
     brokers: String,
     state: Mutex<State>,

@@ -54,7 +54,7 @@ const DOORS: [(Door, &str, &str); 5] = [
     (Door::Elsewhere, "ELSEWHERE", "SSL"),
 ];
 
-/// See the [module's documentation](self).
+/// The running broker, for all tests that need it.
 #[derive(Debug)]
 pub struct Secured {
     kafka: Kafka,
