@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::A_WHILE;
+use crate::{A_WHILE, SOON, eventually};
 
 /// How long one question to a healthy broker may take.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -103,7 +103,9 @@ pub(super) fn count(address: &str, topic: &str) -> usize {
 /// If the topic does not exist, or Kafka stops answering.
 pub fn read(address: &str, topic: &str) -> Vec<Record> {
     let consumer = consumer(address);
-    let ends = ends(&consumer, topic).unwrap_or_else(|| panic!("Kafka has no topic {topic}"));
+    // A broker that was stopped a moment ago may not know its own topics yet.
+    let known = || ends(&consumer, topic);
+    let ends = eventually(&format!("Kafka has a topic {topic}"), SOON, known);
     let mut wanted = TopicPartitionList::new();
     for partition in 0..ends.len() {
         let from = wanted.add_partition_offset(topic, partition as i32, Offset::Beginning);
