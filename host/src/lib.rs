@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod bridge;
+pub mod checkup;
 pub mod config;
 pub mod demo;
 pub mod filter;

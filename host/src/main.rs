@@ -1,13 +1,14 @@
 //! `host`: arguments, logging, run, exit code.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use host::bridge::{self, Stops};
-use host::config::{self, Command, Config};
+use host::checkup;
+use host::config::{self, Check, Command, Config};
 use host::demo;
-use host::setup;
+use host::setup::{self, Prepared};
 use host::telemetry::{self, Ledger};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -18,39 +19,50 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match config::read(std::env::args_os(), std::env::vars_os()) {
+    let done = match config::read(std::env::args_os(), std::env::vars_os()) {
         Err(refusal) => {
             refusal.print();
-            refusal.exit_code()
+            return refusal.exit_code();
         }
         Ok(Command::Demo(demo)) => show(demo),
         Ok(Command::Print(text)) => print(&text),
+        Ok(Command::Check(check)) => look_over(check),
         Ok(Command::Bridge(config)) => carry(*config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, problem }) => {
+            if let Some(problem) = problem {
+                eprintln!("host: {problem}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Why the program does not end with 0.
+struct Failure {
+    code: u8,
+    /// In one line, unless all has been said.
+    problem: Option<String>,
+}
+
+impl Failure {
+    fn new(code: u8, problem: impl Into<String>) -> Self {
+        Self { code, problem: Some(problem.into()) }
     }
 }
 
 /// Carries messages until told to stop.
-fn carry(config: Config) -> ExitCode {
-    if let Err(problem) = telemetry::init(&config.log) {
-        return fail(USAGE, &problem);
-    }
-    end_on_panic();
+fn carry(config: Config) -> Result<(), Failure> {
     let wording = config.wording.clone();
-    let (settings, transforms) = match setup::prepare(config) {
-        Ok(prepared) => prepared,
-        Err(problem) => return fail(USAGE, &wording.of(&problem)),
-    };
+    let Prepared { settings, transforms, plugins } = prepare(config)?;
+    for plugin in &plugins {
+        tracing::info!("{plugin}");
+    }
     let ledger = Arc::<Ledger>::default();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(FAILED, &format!("cannot start: {error}")),
-    };
-    let result = runtime.block_on(async {
-        let stops = stops().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        bridge::run(settings, transforms, Arc::clone(&ledger), stops).await
-    });
-    // What may still wait for Kafka's first answer is of no use any more.
-    runtime.shutdown_background();
+    let result =
+        run(async { bridge::run(settings, transforms, Arc::clone(&ledger), stops()?).await })?;
     let counts = ledger.counts();
     eprintln!("{counts}");
     if counts.timestamp_unusable > 0 {
@@ -59,53 +71,73 @@ fn carry(config: Config) -> ExitCode {
             counts.timestamp_unusable
         );
     }
-    if let Err(imbalance) = counts.balance() {
-        return fail(FAILED, &imbalance.to_string());
+    counts.balance().map_err(|imbalance| Failure::new(FAILED, imbalance.to_string()))?;
+    result.map_err(|problem| Failure::new(FAILED, wording.of(&problem)))
+}
+
+/// Says whether a configuration is right, and what is wrong with it.
+fn look_over(Check { name, config, connect }: Check) -> Result<(), Failure> {
+    let wording = config.wording.clone();
+    let Prepared { settings, plugins, .. } = prepare(*config)?;
+    plugins.iter().try_for_each(|plugin| print(&format!("plugin {plugin}\n")))?;
+    print(&format!("{name}: no mistakes found\n"))?;
+    if !connect {
+        return Ok(());
     }
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => fail(FAILED, &wording.of(&problem)),
+    let findings = run(checkup::connect(&settings))?;
+    findings.right.iter().try_for_each(|line| print(&format!("{line}\n")))?;
+    for problem in &findings.wrong {
+        eprintln!("host: {}", wording.of(problem));
     }
+    if findings.wrong.is_empty() { Ok(()) } else { Err(Failure { code: FAILED, problem: None }) }
+}
+
+/// Starts the log, and makes of the configuration what it takes to run.
+fn prepare(config: Config) -> Result<Prepared, Failure> {
+    telemetry::init(&config.log).map_err(|problem| Failure::new(USAGE, problem))?;
+    end_on_panic();
+    let wording = config.wording.clone();
+    setup::prepare(config).map_err(|problem| Failure::new(USAGE, wording.of(&problem)))
 }
 
 /// Writes to standard output. A reader that has seen enough is no failure.
-fn print(text: &str) -> ExitCode {
+fn print(text: &str) -> Result<(), Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            fail(FAILED, &format!("cannot write to standard output: {error}"))
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(FAILED, format!("cannot write to standard output: {error}")))
         }
-        _ => ExitCode::SUCCESS,
+        _ => Ok(()),
     }
 }
 
 /// Shows the whole path with embedded brokers.
-fn show(mut demo: config::Demo) -> ExitCode {
+fn show(mut demo: config::Demo) -> Result<(), Failure> {
     demo.log.filter.get_or_insert_with(|| demo::LOG_FILTER.to_owned());
-    if let Err(problem) = telemetry::init(&demo.log) {
-        return fail(USAGE, &problem);
-    }
+    telemetry::init(&demo.log).map_err(|problem| Failure::new(USAGE, problem))?;
     end_on_panic();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(FAILED, &format!("cannot start: {error}")),
-    };
     let options = demo::Options { time: demo.time, messages: demo.messages, plugins: demo.plugins };
-    let result = runtime.block_on(async {
-        let stops = stops().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        demo::run(options, stops).await
-    });
+    let result = run(async { demo::run(options, stops()?).await })?;
+    result.map_err(|problem| Failure::new(FAILED, problem))
+}
+
+/// Runs something to its end.
+fn run<F: Future>(something: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(FAILED, format!("cannot start: {error}")))?;
+    let output = runtime.block_on(something);
+    // What may still wait for Kafka's first answer is of no use any more.
     runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => fail(FAILED, &problem),
-    }
+    Ok(output)
 }
 
 /// Counts requests to stop: SIGTERM and SIGINT.
-fn stops() -> std::io::Result<Stops> {
+fn stops() -> Result<Stops, String> {
     let (sender, stops) = watch::channel(0);
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
     let (terminate, interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let count = |mut signal: Signal, sender: watch::Sender<u32>| async move {
         while signal.recv().await.is_some() {
             sender.send_modify(|stops| *stops += 1);
@@ -125,9 +157,4 @@ fn end_on_panic() {
         eprintln!("host: this is a bug in host; nothing acknowledged is lost, start it again");
         std::process::exit(i32::from(FAILED));
     }));
-}
-
-fn fail(code: u8, problem: &str) -> ExitCode {
-    eprintln!("host: {problem}");
-    ExitCode::from(code)
 }

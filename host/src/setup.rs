@@ -1,8 +1,6 @@
 //! From the checked configuration to the parts that work: the last step that can still say "wrong
 //! configuration", before the first connection.
 
-use std::collections::HashSet;
-
 use crate::config::{self, Config};
 use crate::plugin::{Ability, Hooks, Limits, Loader, Plugins, Spec};
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
@@ -17,12 +15,23 @@ const LANES: usize = 1;
 /// Makes the setters of one lane, one for each route.
 pub type Transforms = Box<dyn FnMut() -> Vec<Transform>>;
 
+/// The setters of each route.
+type Setters = Vec<(Builtin, Plugins)>;
+
+/// What is ready to run.
+pub struct Prepared {
+    pub settings: bridge::Settings,
+    pub transforms: Transforms,
+    /// A line about each plugin: what it offers.
+    pub plugins: Vec<String>,
+}
+
 /// Loads plugins and certificates, and describes the path.
 ///
 /// # Errors
 /// What of it cannot be used, in one line that names the cure.
-pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String> {
-    let setters = setters(&config)?;
+pub fn prepare(config: Config) -> Result<Prepared, String> {
+    let (setters, plugins) = setters(&config)?;
     let settings = bridge::Settings {
         sink: sink_settings(&config),
         routes: config.routes.into_iter().map(route).collect(),
@@ -37,25 +46,26 @@ pub fn prepare(config: Config) -> Result<(bridge::Settings, Transforms), String>
     sink::check(&settings.sink)?;
     let make =
         |(builtin, plugins): &(Builtin, Plugins)| Transform::new(*builtin, plugins.instantiate());
-    Ok((settings, Box::new(move || setters.iter().map(make).collect())))
+    let transforms = Box::new(move || setters.iter().map(make).collect());
+    Ok(Prepared { settings, transforms, plugins })
 }
 
-/// The setters of each route, its plugins loaded. Routes with the same plugins share what is
-/// compiled.
-fn setters(config: &Config) -> Result<Vec<(Builtin, Plugins)>, String> {
+/// The setters of each route, its plugins loaded, and a line about each plugin. Routes with the same
+/// plugins share what is compiled.
+fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
     let mut loader = Loader::new(Limits {
         call: config.plugin_limits.time,
         memory: config.plugin_limits.memory,
         ..Limits::default()
     });
-    let mut told = HashSet::new();
+    let mut lines: Vec<String> = Vec::new();
     let mut setters = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
         let specs: Vec<_> = route.plugins.iter().map(spec).collect();
         let plugins = loader.load(&specs).map_err(|error| error.to_string())?;
         for line in plugins.describe().map(|plugin| plugin.to_string()) {
-            if told.insert(line.clone()) {
-                tracing::info!("{line}");
+            if !lines.contains(&line) {
+                lines.push(line);
             }
         }
         let json = route.transform.json;
@@ -68,7 +78,7 @@ fn setters(config: &Config) -> Result<Vec<(Builtin, Plugins)>, String> {
         }
         setters.push((Builtin::new(json), plugins));
     }
-    Ok(setters)
+    Ok((setters, lines))
 }
 
 fn spec(plugin: &config::Plugin) -> Spec {

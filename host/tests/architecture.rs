@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module and what it may use of the others; `main`, `setup` and `demo` may use all.
+/// A module and what it may use of the others; `main`, `setup`, `checkup` and `demo` may use all.
 const USES: [(&str, &[&str]); 12] = [
     ("backoff", &[]),
     (
@@ -30,7 +30,7 @@ const USES: [(&str, &[&str]); 12] = [
     ("plugin", &["message"]),
     ("reject", &["message", "sink", "transform"]),
     ("sink", &["message", "telemetry"]),
-    ("source", &["backoff", "message", "telemetry"]),
+    ("source", &["backoff", "filter", "message", "telemetry"]),
     ("telemetry", &["config"]),
     ("transform", &["message", "plugin"]),
 ];

@@ -62,6 +62,13 @@ impl Builder {
         self.argument("-X").argument(property)
     }
 
+    /// The same arguments for a subcommand, such as `config check`.
+    #[must_use]
+    pub fn subcommand(mut self, words: &str) -> Self {
+        self.arguments.splice(0..0, words.split(' ').map(str::to_owned));
+        self
+    }
+
     /// Drops the flag of that name.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {

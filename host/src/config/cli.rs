@@ -47,7 +47,7 @@ const USAGE: &str = "\
 host --topic FILTER --client-id ID --server HOST --port PORT --broker-address HOST:PORT,...
             --kafka-topic TOPIC [OPTIONS]
        host --config FILE [OPTIONS]
-       host config show
+       host config show|check|schema
        host demo";
 
 const EXAMPLES: &str = "\
@@ -117,6 +117,24 @@ pub enum ConfigSub {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Say whether the configuration is right, plugins and certificates included.
+    ///
+    /// It takes all options of the bridge, and the environment counts, too. Nothing is connected to
+    /// without --connect.
+    Check {
+        /// The TOML file to check, as --config names it.
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+        /// Try the MQTT server and Kafka, too, in a session of its own that takes no message from anybody.
+        ///
+        /// The client id is the configured one and "-check". Nothing is written to Kafka.
+        #[arg(long)]
+        connect: bool,
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Write the JSON Schema of the file, which tells editors what may stand there.
+    Schema,
 }
 
 /// The options of the bridge. What is required is there once all layers are put together.

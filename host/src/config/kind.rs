@@ -26,8 +26,17 @@ pub enum Kind {
     Paths,
     /// `NAME=VALUE`s as a table of texts, numbers and booleans.
     Table,
+    /// `NAME=FILE`s as a table of paths.
+    PathTable,
     /// A table that becomes JSON.
     Json,
+}
+
+impl Kind {
+    /// Whether the values have names, by which layers are put together.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Table | Self::PathTable)
+    }
 }
 
 /// Every option of the bridge, in the order of the help.
@@ -65,6 +74,7 @@ pub fn of(option: &Arg) -> Kind {
     let is_path = holds(TypeId::of::<PathBuf>());
     match (value_name(option), repeatable(option)) {
         ("NAME=VALUE", true) => Kind::Table,
+        ("NAME=FILE", true) => Kind::PathTable,
         (_, true) => {
             if is_path {
                 Kind::Paths
@@ -98,7 +108,7 @@ pub fn repeatable(option: &Arg) -> bool {
 
 /// Whether no value of the option may be shown.
 pub fn is_secret(option: &Arg) -> bool {
-    of(option) != Kind::Table && option.get_value_parser().type_id() == TypeId::of::<Secret>()
+    !of(option).is_table() && option.get_value_parser().type_id() == TypeId::of::<Secret>()
 }
 
 /// Whether the value under this name is one that nobody should see, such as `sasl.password`.
@@ -141,6 +151,7 @@ mod tests {
             ("max-packet-size", Kind::Size),
             ("keep-alive", Kind::Number),
             ("kafka-config", Kind::Table),
+            ("kafka-secret", Kind::PathTable),
             ("headers", Kind::Choice),
             ("plugin", Kind::Paths),
             ("plugin-config", Kind::Json),

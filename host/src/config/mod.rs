@@ -15,6 +15,7 @@ mod plugin;
 mod problem;
 mod read;
 mod routes;
+mod schema;
 mod secret;
 mod show;
 mod size;
@@ -55,6 +56,18 @@ pub enum Command {
     Demo(Demo),
     /// Write this to standard output.
     Print(String),
+    /// Say whether the configuration is right.
+    Check(Check),
+}
+
+/// A configuration that is right as far as it says itself.
+#[derive(Debug)]
+pub struct Check {
+    /// What to call it: the file's name, if there is a file.
+    pub name: String,
+    pub config: Box<Config>,
+    /// Try both ends, too.
+    pub connect: bool,
 }
 
 /// All that the bridge needs to know.

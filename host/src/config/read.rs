@@ -14,8 +14,8 @@ use super::check::Wrong;
 use super::cli::{Bridge, Cli, ConfigSub, Sub};
 use super::file::{self, File};
 use super::problem::Refusal;
-use super::written::{Layer, Written, from_environment, from_flags, lenient};
-use super::{Command, Config, Demo, check, kind, show};
+use super::written::{Layer, Origin, Value, Written, from_environment, from_flags, lenient};
+use super::{Check, Command, Config, Demo, check, kind, schema, show};
 
 /// See [`super::read()`].
 pub fn read(
@@ -42,6 +42,19 @@ pub fn read(
         Some(Sub::Config { what: ConfigSub::Show { .. } }) => {
             let whole = given.put_together()?;
             Ok(Command::Print(show::text(&whole.config, &whole.written, whole.file.as_ref())))
+        }
+        Some(Sub::Config { what: ConfigSub::Check { file, connect, .. } }) => {
+            if let Some(file) = file {
+                let value = Value { text: file.into(), origin: Origin::Flag };
+                given.flags.insert("config".to_owned(), vec![value]);
+            }
+            let whole = given.put_together()?;
+            let name = whole.written.file().map(|file| file.display().to_string());
+            let name = name.unwrap_or_else(|| "the configuration".to_owned());
+            Ok(Command::Check(Check { name, config: Box::new(whole.config), connect }))
+        }
+        Some(Sub::Config { what: ConfigSub::Schema }) => {
+            Ok(Command::Print(schema::text(&given.options)))
         }
     }
 }

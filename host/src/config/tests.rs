@@ -2,6 +2,7 @@
 
 mod file;
 mod routes;
+mod schema;
 mod show;
 
 use std::fs;

@@ -11,6 +11,7 @@ mod poll;
 mod record;
 mod settings;
 mod topic;
+mod try_out;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ use poll::Poll;
 pub use record::{Delivered, Failure, Parts};
 pub use settings::Settings;
 pub use topic::largest_batch;
+pub use try_out::{Topic, try_out};
 
 use crate::message::{Header, Record};
 

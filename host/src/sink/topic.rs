@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 
 use super::Settings;
 
+/// How long the start may be held up.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The largest batch that all of these topics take, in bytes; `None` if the broker says it of none
@@ -20,18 +21,39 @@ pub async fn largest_batch<'a>(
     settings: &Settings,
     topics: impl IntoIterator<Item = &'a str>,
 ) -> Option<usize> {
+    let topics: Vec<_> = topics.into_iter().map(ResourceSpecifier::Topic).collect();
+    let described = describe(settings, &topics, PATIENCE).await?;
+    let limit = |described: ConfigResource| {
+        described.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    };
+    described.into_iter().filter_map(limit).min()
+}
+
+/// Whether a broker creates topics by itself; `None` if it does not say, which takes the
+/// `DescribeConfigs` right on the cluster.
+pub(super) async fn creates_topics(
+    settings: &Settings,
+    broker: i32,
+    wait: Duration,
+) -> Option<bool> {
+    let described = describe(settings, &[ResourceSpecifier::Broker(broker)], wait).await?;
+    described.first()?.get("auto.create.topics.enable")?.value.as_ref()?.parse().ok()
+}
+
+/// What the brokers say of those that this client may ask about.
+async fn describe(
+    settings: &Settings,
+    about: &[ResourceSpecifier<'_>],
+    wait: Duration,
+) -> Option<Vec<ConfigResource>> {
     let mut config = ClientConfig::new();
     for (name, value) in settings.connection() {
         config.set(name, value);
     }
     let client: AdminClient<Silent> = config.create_with_context(Silent).ok()?;
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let topics: Vec<_> = topics.into_iter().map(ResourceSpecifier::Topic).collect();
-    let answers = client.describe_configs(&topics, &options).await.ok()?;
-    let limit = |described: ConfigResource| {
-        described.get("max.message.bytes")?.value.as_ref()?.parse().ok()
-    };
-    answers.into_iter().filter_map(|answer| limit(answer.ok()?)).min()
+    let options = AdminOptions::new().request_timeout(Some(wait));
+    let answers = client.describe_configs(about, &options).await.ok()?;
+    Some(answers.into_iter().filter_map(Result::ok).collect())
 }
 
 /// For a client of which nobody wants to hear.

@@ -10,9 +10,10 @@ use super::dial::{Server, Stream};
 use super::input::Input;
 use super::packet::{self, Incoming, Malformed, ServerLimits, Version};
 use super::{Broken, Control, Downstream, Settings, Source};
+use crate::filter;
 
 /// How long CONNACK, SUBACK and the answer to a ping may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the server may take to hang up after DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How often time is looked at.
@@ -66,6 +67,14 @@ impl From<Malformed> for Broken {
 impl Connection {
     /// Connects, and sends the subscription.
     pub(super) async fn open(settings: &Settings) -> Result<Self, Broken> {
+        let (mut connection, limits) = Self::greet(settings).await?;
+        limits.check(&settings.filters)?;
+        connection.subscribe(settings, &limits)?;
+        Ok(connection)
+    }
+
+    /// Connects, and waits for what the server says to that.
+    pub(super) async fn greet(settings: &Settings) -> Result<(Self, ServerLimits), Broken> {
         let stream = settings.server.dial().await?;
         let now = Instant::now();
         let mut connection = Self {
@@ -88,14 +97,16 @@ impl Connection {
         packet::connect(&settings.hello, &mut connection.output)?;
         let handshake = connection.handshake(&settings.server);
         let limits = timeout(PATIENCE, handshake).await.map_err(|_| settings.server.silent())??;
-        connection.subscribe(settings, &limits)?;
-        Ok(connection)
+        Ok((connection, limits))
     }
 
     /// Sends the subscription, and takes back what is no longer wanted.
-    fn subscribe(&mut self, settings: &Settings, limits: &ServerLimits) -> Result<(), Broken> {
+    pub(super) fn subscribe(
+        &mut self,
+        settings: &Settings,
+        limits: &ServerLimits,
+    ) -> Result<(), Broken> {
         let Settings { hello, filters, unsubscribe, qos, .. } = settings;
-        limits.check(filters)?;
         limits.tell(hello.properties.session_expiry);
         let output = &mut self.output;
         // Before the new ones, so that a filter never counts twice.
@@ -159,7 +170,39 @@ impl Connection {
         self.skip == 0
     }
 
-    async fn write(&mut self) -> std::io::Result<()> {
+    /// Says goodbye, so that the server does not send a last will.
+    ///
+    /// Then reads on until the server hangs up: closing a connection with unread messages in it
+    /// would reset it, and the server might never see the last acknowledgements.
+    pub(super) async fn close(&mut self) {
+        let Self { stream, input, .. } = self;
+        let goodbye = async {
+            stream.writer.write_all(&packet::DISCONNECT).await?;
+            stream.writer.shutdown().await?;
+            loop {
+                input.consume(input.bytes().len());
+                if stream.reader.read(input.space(1)).await? == 0 {
+                    return std::io::Result::Ok(());
+                }
+            }
+        };
+        // What it does not get to know comes again, no more.
+        drop(timeout(GOODBYE, goodbye).await);
+    }
+
+    /// Reads what comes next.
+    pub(super) async fn read(&mut self, server: &Server) -> Result<(), Broken> {
+        match self.stream.reader.read(self.input.space(self.needed)).await {
+            Ok(0) => Err(Broken::hung_up()),
+            Ok(read) => {
+                self.input.filled(read);
+                Ok(())
+            }
+            Err(error) => Err(server.trouble(&error)),
+        }
+    }
+
+    pub(super) async fn write(&mut self) -> std::io::Result<()> {
         let written = self.stream.writer.write(&self.output).await?;
         self.sent(written);
         Ok(())
@@ -197,11 +240,11 @@ impl Connection {
 
 impl ServerLimits {
     /// Whether the server can do what the subscription needs.
-    fn check(&self, filters: &[String]) -> Result<(), Broken> {
+    pub(super) fn check(&self, filters: &[String]) -> Result<(), Broken> {
         let find = |unable: bool, asks: fn(&str) -> bool| {
             filters.iter().find(|filter| unable && asks(filter))
         };
-        let shared = find(self.no_shared_subscriptions, |filter| filter.starts_with("$share/"));
+        let shared = find(self.no_shared_subscriptions, filter::is_shared);
         let wildcard = find(self.no_wildcards, |filter| filter.contains(['+', '#']));
         match (shared, wildcard) {
             (Some(filter), _) => Err(Broken::permanent(format!(
@@ -247,7 +290,8 @@ impl<D: Downstream> Source<D> {
             self.acknowledge(connection);
             let draining = *self.control.borrow() == Control::Drain;
             if draining && self.ring.is_empty() && connection.output.is_empty() {
-                return self.disconnect(connection).await;
+                connection.close().await;
+                return Ok(());
             }
             self.take_in(connection, draining)?;
             if connection.subscribed && self.outage.is_some() {
@@ -292,26 +336,5 @@ impl<D: Downstream> Source<D> {
         if messages > 0 {
             self.downstream.acknowledged(messages);
         }
-    }
-
-    /// Everything is done: says goodbye, so that the server does not send a last will.
-    ///
-    /// Then reads on until the server hangs up: closing a connection with unread messages in it
-    /// would reset it, and the server might never see the last acknowledgements.
-    async fn disconnect(&mut self, connection: &mut Connection) -> Result<(), Broken> {
-        let Connection { stream, input, .. } = connection;
-        let goodbye = async {
-            stream.writer.write_all(&packet::DISCONNECT).await?;
-            stream.writer.shutdown().await?;
-            loop {
-                input.consume(input.bytes().len());
-                if stream.reader.read(input.space(1)).await? == 0 {
-                    return std::io::Result::Ok(());
-                }
-            }
-        };
-        // What it does not get to know comes again, no more.
-        drop(timeout(GOODBYE, goodbye).await);
-        Ok(())
     }
 }

@@ -17,6 +17,7 @@ pub mod packet;
 mod receive;
 mod ring;
 mod session;
+mod try_out;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ use outage::Outage;
 use packet::{Hello, Version};
 use ring::Ring;
 use session::Session;
+pub use try_out::{TriedOut, try_out};
 
 /// The longest pause between two attempts to connect. A connection that lasted longer makes the
 /// next pause a short one again; one that did not may be part of a quarrel over a client id.

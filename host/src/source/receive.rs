@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::connection::{Connection, SUBSCRIBE_ID, UNSUBSCRIBE_ID};
 use super::packet::{self, Frame, Incoming, Malformed, Version};
-use super::{Broken, Downstream, Nature, Source};
+use super::{Broken, Downstream, Nature, Settings, Source};
 use crate::message::{Cut, Publish, Qos};
 
 /// How long reading stops for the sake of messages at QoS 0, which the broker would not keep.
@@ -196,7 +196,8 @@ impl<D: Downstream> Source<D> {
     ) -> Result<(), Broken> {
         match packet::incoming(version, frame)? {
             Incoming::SubAck { packet_id: SUBSCRIBE_ID, granted } => {
-                self.check_subscription(&granted)?;
+                let Settings { filters, qos, .. } = &self.settings;
+                check_subscription(filters, *qos, &granted)?;
                 *subscribed = true;
             }
             Incoming::UnsubAck { packet_id: UNSUBSCRIBE_ID, ended } => {
@@ -222,23 +223,6 @@ impl<D: Downstream> Source<D> {
         Ok(())
     }
 
-    fn check_subscription(&self, granted: &[Result<Qos, String>]) -> Result<(), Broken> {
-        for (filter, granted) in self.settings.filters.iter().zip(granted) {
-            match granted {
-                Err(reason) => {
-                    return Err(Broken::permanent(format!(
-                        "the subscription to {filter:?} is refused: {reason}"
-                    )));
-                }
-                Ok(qos) if *qos < self.settings.qos => {
-                    tracing::warn!("the MQTT server grants only QoS {} for {filter:?}", *qos as u8);
-                }
-                Ok(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     fn check_unsubscription(&self, ended: &[Result<bool, String>]) {
         for (index, filter) in self.settings.unsubscribe.iter().enumerate() {
             match ended.get(index) {
@@ -256,4 +240,26 @@ impl<D: Downstream> Source<D> {
             }
         }
     }
+}
+
+/// Whether the server lets this client have what it has subscribed to.
+pub(super) fn check_subscription(
+    filters: &[String],
+    wanted: Qos,
+    granted: &[Result<Qos, String>],
+) -> Result<(), Broken> {
+    for (filter, granted) in filters.iter().zip(granted) {
+        match granted {
+            Err(reason) => {
+                return Err(Broken::permanent(format!(
+                    "the subscription to {filter:?} is refused: {reason}"
+                )));
+            }
+            Ok(qos) if *qos < wanted => {
+                tracing::warn!("the MQTT server grants only QoS {} for {filter:?}", *qos as u8);
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }

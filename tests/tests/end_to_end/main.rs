@@ -10,6 +10,7 @@
 
 mod acknowledgement;
 mod backlog;
+mod config;
 mod connecting;
 mod connections;
 mod delivery;

@@ -73,6 +73,13 @@ pub fn parse(path: &Path, text: &str, options: &[Arg]) -> Result<File, Vec<Probl
     Err(problems)
 }
 
+/// The whole file as JSON, for tests.
+#[cfg(test)]
+pub fn to_json(text: &str) -> serde_json::Value {
+    let table: toml::Table = toml::from_str(text).expect("TOML");
+    serde_json::to_value(table).expect("JSON")
+}
+
 /// Which part of the file a table is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Section {

@@ -15,9 +15,9 @@ impl Reader<'_> {
     pub(super) fn values(&mut self, option: &Arg, entry: &Entry<'_>) -> Option<Vec<Value>> {
         let kind = kind::of(option);
         match (kind, entry.value) {
-            (Kind::Table, DeValue::Table(table)) => {
+            (Kind::Table | Kind::PathTable, DeValue::Table(table)) => {
                 let mut values = Vec::new();
-                self.flatten(entry.key, "", table, &mut values);
+                self.flatten((entry.key, kind), "", table, &mut values);
                 Some(values)
             }
             (Kind::Texts | Kind::Paths, DeValue::Array(items)) => {
@@ -100,11 +100,12 @@ impl Reader<'_> {
             Kind::Path => ("a path in quotes".to_owned(), "\"FILE\"".to_owned()),
             Kind::Texts => ("a list of texts".to_owned(), quoted_list(written, option)),
             Kind::Paths => ("a list of paths".to_owned(), quoted_list(None, option)),
-            Kind::Table => {
+            kind @ (Kind::Table | Kind::PathTable) => {
                 let key = entry.key;
                 let found = type_name(entry.value);
+                let value = if kind == Kind::PathTable { "\"FILE\"" } else { "VALUE" };
                 let text = format!(
-                    "{key} takes a table, not {found}: write [{key}] and below it NAME = VALUE"
+                    "{key} takes a table, not {found}: write [{key}] and below it NAME = {value}"
                 );
                 self.problem(entry, text);
                 return;
@@ -119,7 +120,13 @@ impl Reader<'_> {
 
     /// The entries of a table of `NAME=VALUE`s. Names with dots need no quotes: `a.b = 1` is a table
     /// within a table for TOML, and the name `a.b` here.
-    fn flatten(&mut self, key: &str, prefix: &str, table: &DeTable<'_>, values: &mut Vec<Value>) {
+    fn flatten(
+        &mut self,
+        (key, kind): (&str, Kind),
+        prefix: &str,
+        table: &DeTable<'_>,
+        values: &mut Vec<Value>,
+    ) {
         for entry in entries(table) {
             let name = format!("{prefix}{}", entry.key);
             if prefix.is_empty() && self.option(entry.key, Section::Top).is_some() {
@@ -129,41 +136,37 @@ impl Reader<'_> {
                 self.problem_at_key(&entry, text);
                 continue;
             }
-            match entry.value {
-                DeValue::Table(inner) => self.flatten(key, &format!("{name}."), inner, values),
-                DeValue::Array(items) => {
-                    for item in items {
-                        self.named(key, &name, item.get_ref(), item.span().start, values);
-                    }
+            let mut add = |value: &DeValue<'_>, start: usize| match self.named(kind, value) {
+                Ok(text) => values.push(self.value(start, format!("{name}={text}"))),
+                Err(takes) => {
+                    let found = type_name(value);
+                    let text = format!("{name} in [{key}] takes {takes}, not {found}");
+                    self.problems.push(Problem::at(&self.document.position(start), text));
                 }
-                value => self.named(key, &name, value, entry.value_start, values),
+            };
+            match entry.value {
+                DeValue::Table(inner) => {
+                    self.flatten((key, kind), &format!("{name}."), inner, values);
+                }
+                DeValue::Array(items) if kind == Kind::Table => {
+                    items.iter().for_each(|item| add(item.get_ref(), item.span().start));
+                }
+                value => add(value, entry.value_start),
             }
         }
     }
 
-    fn named(
-        &mut self,
-        key: &str,
-        name: &str,
-        value: &DeValue<'_>,
-        start: usize,
-        values: &mut Vec<Value>,
-    ) {
-        let text = match value {
-            DeValue::String(text) => text.to_string(),
-            DeValue::Integer(number) => decimal(number),
-            DeValue::Float(number) => number.as_str().to_owned(),
-            DeValue::Boolean(value) => value.to_string(),
-            other => {
-                let text = format!(
-                    "{name} in [{key}] takes a text, a number, or true or false, not {}",
-                    type_name(other)
-                );
-                self.problems.push(Problem::at(&self.document.position(start), text));
-                return;
-            }
-        };
-        values.push(self.value(start, format!("{name}={text}")));
+    /// A value of a table as it would be on the command line, or what it should have been.
+    fn named(&self, kind: Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
+        match (kind, value) {
+            (Kind::PathTable, DeValue::String(path)) => Ok(self.path(path)),
+            (Kind::PathTable, _) => Err("a path in quotes"),
+            (_, DeValue::String(text)) => Ok(text.to_string()),
+            (_, DeValue::Integer(number)) => Ok(decimal(number)),
+            (_, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
+            (_, DeValue::Boolean(value)) => Ok(value.to_string()),
+            _ => Err("a text, a number, or true or false"),
+        }
     }
 }
 

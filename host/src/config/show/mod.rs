@@ -27,7 +27,7 @@ pub fn text(config: &Config, written: &Written, file: Option<&File>) -> String {
     let mut unset: Vec<String> = Vec::new();
     for option in written.options() {
         let (name, kind) = (kind::name(option), kind::of(option));
-        if name == "config" || kind == Kind::Table || kind == Kind::Json {
+        if name == "config" || kind.is_table() || kind == Kind::Json {
             continue;
         }
         if heading != option.get_help_heading() {
@@ -44,8 +44,8 @@ pub fn text(config: &Config, written: &Written, file: Option<&File>) -> String {
     page.not_set(&mut unset);
     for option in written.options() {
         let values = written.values(kind::name(option));
-        if kind::of(option) == Kind::Table && !values.is_empty() {
-            page.table(kind::name(option), values);
+        if kind::of(option).is_table() && !values.is_empty() {
+            page.table(option, values);
         }
     }
     for (table, route) in file.map_or(&[][..], |file| &file.routes).iter().zip(&config.routes) {
@@ -111,12 +111,17 @@ impl Page {
         self.commented(&format!("{key} = {written}"), &from);
     }
 
-    fn table(&mut self, name: &str, values: &[Value]) {
+    fn table(&mut self, option: &Arg, values: &[Value]) {
+        let (name, kind) = (kind::name(option), kind::of(option));
         self.line(&format!("\n[{}]", kind::key(name)));
         let split = |value: &Value| {
             let text = value.text.to_string_lossy();
             let (name, value) = text.split_once('=').unwrap_or((&text, ""));
-            (name.trim().to_owned(), value.to_owned())
+            let value = match kind {
+                Kind::PathTable => absolute(Path::new(value.trim())),
+                _ => value.to_owned(),
+            };
+            (name.trim().to_owned(), value)
         };
         let pairs: Vec<(String, String)> = values.iter().map(split).collect();
         for (number, (entry, _)) in pairs.iter().enumerate() {
@@ -126,7 +131,7 @@ impl Page {
             }
             let from = origin(&values[number], name);
             let key = if is_bare(entry) { entry.clone() } else { quoted(entry) };
-            if kind::looks_secret(entry) {
+            if kind == Kind::Table && kind::looks_secret(entry) {
                 self.commented(&format!("# {key} is hidden"), &from);
                 continue;
             }

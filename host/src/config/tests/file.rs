@@ -1,6 +1,8 @@
 //! The file: what it may say, how it stands between the environment and the defaults, and what is
 //! said about every way in which it can be wrong.
 
+use std::path::Path;
+
 use super::*;
 
 /// What every run needs.
@@ -99,6 +101,40 @@ fn a_file_may_say_everything_that_options_say() {
     assert_eq!((config.plugin_limits, config.max_in_flight_bytes), (limits, 65_536));
     assert_eq!(config.shutdown_timeout, Duration::ZERO);
     assert_eq!(config.log, Log { format: LogFormat::Json, filter: Some("debug".into()) });
+}
+
+#[test]
+fn secrets_in_files_are_a_table_of_paths_seen_from_the_file() {
+    let secret = TemporaryFile::unique(b"hunter2\n");
+    let name = Path::new(secret.path()).file_name().and_then(|name| name.to_str()).expect("a name");
+    let config = config_of_file(&format!(
+        "[kafka_secret]\nsasl.password = {name:?}\n\"ssl.key.password\" = {:?}\n",
+        secret.path()
+    ));
+    let properties = ["sasl.password", "ssl.key.password"];
+    assert_eq!(
+        config.sink.properties,
+        properties.map(|name| (name.to_owned(), Secret::new("hunter2")))
+    );
+    let arguments = ["--kafka-secret", "sasl.password=/no/such"];
+    let text = format!("{ENOUGH}[kafka_secret]\nsasl.password = {name:?}\n");
+    let problem = read_file(&text, &arguments, &[]).expect_err("the command line wins");
+    assert_says(&problem, &["--kafka-secret sasl.password (/no/such) cannot be read"]);
+    for (text, words) in [
+        (
+            "[kafka_secret]\nsasl.password = 1",
+            ["host.toml:2:17", "takes a path in quotes, not a number"],
+        ),
+        (
+            "kafka_secret = [\"sasl.password=x\"]",
+            [
+                "host.toml:1:16",
+                "takes a table, not a list: write [kafka_secret] and below it NAME = \"FILE\"",
+            ],
+        ),
+    ] {
+        assert_says(&problem_of(text), &words);
+    }
 }
 
 #[test]

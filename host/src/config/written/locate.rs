@@ -82,7 +82,7 @@ impl Written {
         let is_meant = |value: &&Value| {
             let text = value.text.to_string_lossy();
             let text = match kind::of(mention.option) {
-                Kind::Table => text.split('=').next().unwrap_or_default().to_owned(),
+                kind if kind.is_table() => text.split('=').next().unwrap_or_default().to_owned(),
                 _ => text.escape_debug().to_string(),
             };
             rest.strip_prefix(text.as_str()).is_some_and(|after| {
@@ -109,7 +109,7 @@ fn in_file(mention: &Mention<'_>, after: &str) -> (String, usize) {
     let ends = |letter: char| letter.is_whitespace() || ",:;)".contains(letter);
     let value = &value[..value.find(ends).unwrap_or(value.len())];
     match kind::of(mention.option) {
-        Kind::Table => (format!("[{key}]"), 0),
+        kind if kind.is_table() => (format!("[{key}]"), 0),
         Kind::Switch if matches!(value, "true" | "false") => {
             (format!("{key} = {value}"), value.len() + 1)
         }

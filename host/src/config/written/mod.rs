@@ -15,7 +15,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::cli::Bridge;
-use super::kind::{self, Kind};
+use super::kind;
 use super::problem::{Position, Problem, Refusal};
 
 /// Where a value comes from.
@@ -57,7 +57,7 @@ impl Written {
         for option in options.iter() {
             let name = kind::name(option);
             let mut written = layers.iter().filter_map(|layer| layer.get(name)).cloned();
-            let chosen = if kind::of(option) == Kind::Table {
+            let chosen = if kind::of(option).is_table() {
                 written.reduce(add_unnamed)
             } else {
                 written.next()

@@ -1,0 +1,76 @@
+//! Tries Kafka out without a trace: nothing is written, and no topic comes into being.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::topic::creates_topics;
+use super::{Delivered, Failure, Reports, Settings, Sink, Ticket, fault};
+
+/// What Kafka has of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    /// It is there, with so many partitions.
+    There(usize),
+    /// It is not, but the broker creates it when it is needed.
+    Created,
+    /// It is of no use: why, in one line that names the cure.
+    Missing(String),
+}
+
+/// Asks Kafka for these topics.
+///
+/// # Errors
+/// Why it does not answer within the time, in one line that names the cure.
+pub async fn try_out(
+    settings: &Settings,
+    topics: Vec<String>,
+    wait: Duration,
+) -> Result<Vec<(String, Topic)>, String> {
+    let sink = Sink::new(settings.clone(), Arc::new(Nobody), Arc::default())?;
+    let asked = tokio::task::spawn_blocking(move || sink.there(wait)).await;
+    let there = asked.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))??;
+    let creates = creates_topics(settings, there.broker, wait).await == Some(true);
+    let found = |topic: String| {
+        let state = match there.topics.iter().find(|(name, _)| *name == topic) {
+            Some((_, Ok(partitions))) => Topic::There(*partitions),
+            Some((_, Err(code))) => Topic::Missing(fault::explain_topic(&topic, *code)),
+            None if creates => Topic::Created,
+            None => Topic::Missing(format!(
+                "Kafka topic {topic:?} does not exist, or this client may not see it; create it, or give \
+                 this client the Describe and Write rights"
+            )),
+        };
+        (topic, state)
+    };
+    Ok(topics.into_iter().map(found).collect())
+}
+
+/// What a broker has said.
+struct There {
+    broker: i32,
+    /// All that this client may see, with how many partitions they have, or what is wrong.
+    topics: Vec<(String, Result<usize, RDKafkaErrorCode>)>,
+}
+
+impl Sink {
+    /// Asks for all topics: whoever asks for one makes the broker create it.
+    fn there(&self, wait: Duration) -> Result<There, String> {
+        let metadata = self.ask(None, wait).map_err(|error| error.to_string())?;
+        let topics = metadata.topics().iter().map(|topic| {
+            let state = topic.error().map(RDKafkaErrorCode::from);
+            let partitions = topic.partitions().len();
+            (topic.name().to_owned(), state.map_or(Ok(partitions), Err))
+        });
+        Ok(There { broker: metadata.orig_broker_id(), topics: topics.collect() })
+    }
+}
+
+/// Nothing is sent, so nothing is reported.
+struct Nobody;
+
+impl Reports for Nobody {
+    fn delivered(&self, _ticket: Ticket, _record: &Delivered<'_>) {}
+    fn failed(&self, _failure: Failure) {}
+}
