@@ -17,6 +17,7 @@
 pub mod certificates;
 pub mod host;
 pub mod kafka;
+pub mod listener;
 pub mod load;
 pub mod mosquitto;
 pub mod plugin;

@@ -4,30 +4,29 @@
 //! hang up, or send rubbish at any step.
 
 use std::io::{BufReader, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use crate::SOON;
+use crate::listener::Listener;
 use crate::wire::{self, Connect, Packet, Publish, Version};
-use crate::{SOON, eventually};
 
 /// The listening side.
 #[derive(Debug)]
 pub struct ScriptedServer {
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl ScriptedServer {
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listener.set_nonblocking(true).expect("a TCP option");
-        Self { listener }
+        Self { listener: Listener::start() }
     }
 
     pub fn port(&self) -> u16 {
-        self.listener.local_addr().expect("a listener has an address").port()
+        self.listener.port()
     }
 
     /// Waits for the next connection and reads its CONNECT packet, without an answer to it.
@@ -35,9 +34,7 @@ impl ScriptedServer {
     /// # Panics
     /// If no client connects.
     pub fn accept(&self) -> Connection {
-        let stream = eventually("a client connects", SOON, || self.listener.accept().ok()).0;
-        stream.set_nonblocking(false).expect("a TCP option");
-        stream.set_nodelay(true).expect("a TCP option");
+        let stream = self.listener.accept();
         let (sender, packets) = channel();
         let copy = stream.try_clone().expect("a descriptor is left");
         let pings = Arc::<AtomicUsize>::default();

@@ -1,6 +1,6 @@
 //! An MQTT server on websockets that does what a test tells it, frame by frame.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, StatusCode};
@@ -10,8 +10,9 @@ pub use tokio_tungstenite::tungstenite::{
 };
 use tokio_tungstenite::tungstenite::{WebSocket, accept_hdr};
 
+use crate::SOON;
+use crate::listener::Listener;
 use crate::wire::{self, Connect, Packet, Version};
-use crate::{SOON, eventually};
 
 /// How a server answers the request for a websocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,18 +28,16 @@ pub enum Answer {
 /// The listening side.
 #[derive(Debug)]
 pub struct WebsocketServer {
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl WebsocketServer {
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listener.set_nonblocking(true).expect("a TCP option");
-        Self { listener }
+        Self { listener: Listener::start() }
     }
 
     pub fn port(&self) -> u16 {
-        self.listener.local_addr().expect("a listener has an address").port()
+        self.listener.port()
     }
 
     /// Waits for the next client and answers its request; what it asked for comes back.
@@ -50,9 +49,7 @@ impl WebsocketServer {
         reason = "tungstenite says what the callback returns, and this is once for each test"
     )]
     pub fn answer(&self, answer: Answer) -> (Asked, Option<WebSocket<TcpStream>>) {
-        let stream = eventually("a client connects", SOON, || self.listener.accept().ok()).0;
-        stream.set_nonblocking(false).expect("a TCP option");
-        stream.set_nodelay(true).expect("a TCP option");
+        let stream = self.listener.accept();
         stream.set_read_timeout(Some(SOON)).expect("a TCP option");
         let mut asked = None;
         let respond = |request: &Request, mut response: Response| {

@@ -248,34 +248,38 @@ pub fn decode(version: Version, first: u8, body: &[u8]) -> Packet {
         5 => Packet::PubRec(u16::from_be_bytes([body[0], body[1]])),
         7 => Packet::PubComp(u16::from_be_bytes([body[0], body[1]])),
         8 => {
-            let mut rest = body;
-            let id = number(&mut rest);
-            if version == Version::V5 {
-                take_block(&mut rest);
-            }
-            let mut filters = Vec::new();
-            while !rest.is_empty() {
-                let filter = String::from_utf8(take(&mut rest)).expect("a filter is UTF-8");
-                filters.push((filter, byte(&mut rest)));
-            }
+            let (id, filters) = decode_filters(version, body, |rest| (filter(rest), byte(rest)));
             Packet::Subscribe { id, filters }
         }
         10 => {
-            let mut rest = body;
-            let id = number(&mut rest);
-            if version == Version::V5 {
-                take_block(&mut rest);
-            }
-            let mut filters = Vec::new();
-            while !rest.is_empty() {
-                filters.push(String::from_utf8(take(&mut rest)).expect("a filter is UTF-8"));
-            }
+            let (id, filters) = decode_filters(version, body, filter);
             Packet::Unsubscribe { id, filters }
         }
         12 => Packet::PingReq,
         14 => Packet::Disconnect,
         _ => Packet::Other(first),
     }
+}
+
+/// The packet id, and what SUBSCRIBE and UNSUBSCRIBE say of each filter.
+fn decode_filters<T>(
+    version: Version,
+    mut rest: &[u8],
+    next: impl Fn(&mut &[u8]) -> T,
+) -> (u16, Vec<T>) {
+    let id = number(&mut rest);
+    if version == Version::V5 {
+        take_block(&mut rest);
+    }
+    let mut filters = Vec::new();
+    while !rest.is_empty() {
+        filters.push(next(&mut rest));
+    }
+    (id, filters)
+}
+
+fn filter(rest: &mut &[u8]) -> String {
+    String::from_utf8(take(rest)).expect("a filter is UTF-8")
 }
 
 fn decode_connect(body: &[u8]) -> Connect {

@@ -44,8 +44,12 @@ impl Accounts {
         &self.ledger
     }
 
-    /// A message will travel as so many copies. To be said before they are on their way.
-    pub fn copied(&self, sequence: Sequence, copies: usize) {
+    /// A message will travel as so many copies, which only counts if it is more than one. To be said
+    /// before they are on their way.
+    pub fn travels_as(&self, sequence: Sequence, copies: usize) {
+        if copies == 1 {
+            return;
+        }
         let copies = Copies { left: copies, worst: Fate::Skipped };
         self.open.lock().unwrap_or_else(PoisonError::into_inner).copied.insert(sequence, copies);
     }
@@ -193,7 +197,7 @@ mod tests {
         ] {
             let bench = Bench::new();
             bench.ledger.received(1);
-            bench.accounts[0].copied(5, 2);
+            bench.accounts[0].travels_as(5, 2);
             bench.confirm(0, 0, 5, fates[0]);
             assert_eq!((bench.settled(0), bench.counts()), (vec![], [0, 0, 0, 1]));
             bench.confirm(1, 0, 5, fates[1]);
@@ -205,7 +209,7 @@ mod tests {
     fn messages_with_one_copy_are_settled_beside_those_with_several() {
         let bench = Bench::new();
         bench.ledger.received(2);
-        bench.accounts[0].copied(5, 2);
+        bench.accounts[0].travels_as(5, 2);
         bench.confirm(0, 0, 5, Fate::Delivered);
         bench.confirm(0, 0, 6, Fate::Delivered);
         assert_eq!((bench.settled(0), bench.counts()), (vec![6], [1, 0, 0, 1]));

@@ -2,11 +2,11 @@
 //! must act on.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::credit::Permit;
-use crate::message::{Batch, Cut};
+use super::credit::{Credit, Permit};
+use crate::message::{Batch, Cut, Publish, Sequence};
 use crate::sink::Failure;
 
 /// Messages of one source on their way by one route, with the credit that they hold.
@@ -26,6 +26,18 @@ impl Parcel {
     /// An empty one.
     pub fn new(route: usize, source: usize) -> Self {
         Self { batch: Batch::default(), permit: Permit::default(), route, source, cut: None }
+    }
+
+    /// Puts a message in, which takes credit.
+    pub fn push(
+        &mut self,
+        credit: &Arc<Credit>,
+        sequence: Sequence,
+        received_at_ms: i64,
+        publish: &Publish<'_>,
+    ) {
+        credit.take(&mut self.permit, publish.packed_size(), publish.qos);
+        self.batch.push(sequence, received_at_ms, publish);
     }
 
     /// Takes out what is in it.

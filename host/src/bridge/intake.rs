@@ -85,16 +85,13 @@ impl Downstream for Intake {
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
         let first = self.lane_of(publish.topic) * self.router.places();
         let routes = self.router.routes_of(publish.topic);
-        if routes.len() > 1 {
-            self.accounts.copied(sequence, routes.len());
-        }
+        self.accounts.travels_as(sequence, routes.len());
         for route in routes {
             let parcel = &mut self.parcels[first + route];
             if parcel.batch.is_empty() {
                 self.filled.push(first + route);
             }
-            self.credit.take(&mut parcel.permit, publish.packed_size(), publish.qos);
-            parcel.batch.push(sequence, received_at_ms, publish);
+            parcel.push(&self.credit, sequence, received_at_ms, publish);
         }
         self.taken += 1;
     }
@@ -108,13 +105,10 @@ impl Downstream for Intake {
     ) {
         let lane = self.lane_of(publish.topic);
         let routes = self.router.routes_of(publish.topic);
-        if routes.len() > 1 {
-            self.accounts.copied(sequence, routes.len());
-        }
+        self.accounts.travels_as(sequence, routes.len());
         for route in routes {
             let mut parcel = Parcel { cut: Some(cut), ..Parcel::new(*route, self.source) };
-            self.credit.take(&mut parcel.permit, publish.packed_size(), publish.qos);
-            parcel.batch.push(sequence, received_at_ms, publish);
+            parcel.push(&self.credit, sequence, received_at_ms, publish);
             self.cut.push((lane, parcel));
         }
         self.taken += 1;
