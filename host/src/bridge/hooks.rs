@@ -71,3 +71,111 @@ fn tell_all(mut hook: Hook, items: &mpsc::Receiver<Item>, stop: &Stop) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::sync::mpsc::error::TryRecvError;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::message::ConnectionOutcome;
+
+    /// Longer than any of this takes.
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn start(hook: Option<Hook>) -> (News, UnboundedReceiver<Ended>) {
+        let (sender, ended) = unbounded_channel();
+        let stop = Arc::new(Stop { ended: sender, abandoned: Arc::new(AtomicBool::new(false)) });
+        (News::start(hook, &stop).expect("a thread starts"), ended)
+    }
+
+    fn event(attempt: u32) -> ConnectionEvent {
+        ConnectionEvent {
+            server: "a:1".to_owned(),
+            client_id: "me".to_owned(),
+            attempt,
+            reconnect: false,
+            outcome: ConnectionOutcome::Connected { session_present: false },
+        }
+    }
+
+    fn settle(news: &News) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(news.settle());
+    }
+
+    #[test]
+    fn a_hook_is_told_everything_in_order_before_it_counts_as_settled() {
+        let (tell, told) = mpsc::channel();
+        let (news, mut ended) = start(Some(Box::new(move |event| {
+            tell.send(event.attempt).expect("the test listens");
+            None
+        })));
+        let other = news.clone();
+        for attempt in 0..100 {
+            if attempt % 2 == 0 { &news } else { &other }.tell(event(attempt));
+        }
+        settle(&news);
+        assert!(told.try_iter().eq(0..100));
+        assert!(ended.try_recv().is_err(), "nobody wants the end");
+    }
+
+    #[test]
+    fn an_answer_asks_for_the_end_and_what_comes_after_it_is_told_all_the_same() {
+        let (news, mut ended) = start(Some(Box::new(|event: &ConnectionEvent| {
+            (event.attempt != 1).then(|| format!("enough of {}", event.attempt))
+        })));
+        (0..3).for_each(|attempt| news.tell(event(attempt)));
+        settle(&news);
+        for said in ["enough of 0", "enough of 2"] {
+            assert_eq!(ended.try_recv(), Ok(Ended::Asked(said.to_owned())));
+        }
+        assert!(ended.try_recv().is_err());
+    }
+
+    #[test]
+    fn the_end_waits_for_a_slow_hook_but_not_for_ever_and_nobody_else_waits_for_it() {
+        let (go_on, held) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let held = std::sync::Mutex::new(held);
+        let (news, _ended) = start(Some(Box::new(move |event| {
+            // It comes back when the test lets it.
+            drop(held.lock().map(|held| held.recv()));
+            tell.send(event.attempt).expect("the test listens");
+            None
+        })));
+        (0..2).for_each(|attempt| news.tell(event(attempt)));
+        settle(&news);
+        assert!(told.try_recv().is_err(), "the hook is at work still");
+        drop(go_on);
+        assert_eq!(told.recv_timeout(SOON), Ok(0));
+        assert_eq!(told.recv_timeout(SOON), Ok(1));
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_last_who_could_tell_it_something() {
+        let (alive, gone) = mpsc::channel::<()>();
+        let alive = std::sync::Mutex::new(alive);
+        let (news, _ended) = start(Some(Box::new(move |_| {
+            let _kept = &alive;
+            None
+        })));
+        let last = news.clone();
+        drop(news);
+        last.tell(event(1));
+        settle(&last);
+        assert_eq!(gone.try_recv(), Err(mpsc::TryRecvError::Empty));
+        drop(last);
+        assert_eq!(gone.recv_timeout(SOON), Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn without_a_hook_there_is_nothing_to_wait_for() {
+        let (news, mut ended) = start(None);
+        news.tell(event(1));
+        settle(&news);
+        assert_eq!(ended.try_recv(), Err(TryRecvError::Disconnected), "no thread holds on to it");
+    }
+}
