@@ -1,6 +1,8 @@
 //! CBOR payloads as JSON, by the rules of RFC 8949, section 6.1: `_key` and `_timestamp` of a CBOR
 //! map are found as if it were JSON, and other plugins read it as JSON. The record's value is still
-//! the CBOR. A payload that is not one CBOR item is a bad message.
+//! the CBOR. NaN, the infinities and everything else that JSON does not have become `null`: a `_key`
+//! of NaN is a null key, and a `_timestamp` of NaN gives way to the time of arrival. A payload that
+//! is not one CBOR item is a bad message.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -82,6 +82,38 @@ fn cbor_payloads_work_with_the_built_in_setters() {
     host.stop().assert_clean();
 }
 
+/// `{"_key": "a", "t": [NaN, Infinity, -Infinity]}`, in half, single and double precision
+const NO_NUMBERS: &[u8] = b"\xa2\x64_key\x61a\x61t\x83\xf9\x7e\x00\xfa\x7f\x80\x00\x00\xfb\xff\xf0\x00\x00\x00\x00\x00\x00";
+
+/// `{"_key": NaN, "_timestamp": Infinity}`
+const NO_KEY: &[u8] = b"\xa2\x64_key\xf9\x7e\x00\x6a_timestamp\xf9\x7c\x00";
+
+#[test]
+fn cbor_numbers_that_json_does_not_have_are_null_and_spoil_neither_message_nor_neighbours() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = Kafka::unused_topic("cbor-nan");
+    let host = through(&mosquitto, &topic).plugin("cbor").plugin("topic-in-value").start();
+    let messages = [CBOR, NO_NUMBERS, NO_KEY, CBOR].map(|payload| Publish::new("p", payload));
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
+
+    let records = kafka.wait_for(&topic, 4, SOON);
+    let keys: Vec<_> = records.iter().map(|record| record.key_text()).collect();
+    assert_eq!(keys, [Some("dev42"), Some("a"), None, Some("dev42")]);
+    let values: Vec<_> = records.iter().filter_map(|record| record.value_text()).collect();
+    let neighbour = r#"{"_key":"dev42","_timestamp":1700000000001,"t":"_w","topic":"p"}"#;
+    assert_eq!(
+        values,
+        [
+            neighbour,
+            r#"{"_key":"a","t":[null,null,null],"topic":"p"}"#,
+            r#"{"_key":null,"_timestamp":null,"topic":"p"}"#,
+            neighbour
+        ]
+    );
+    assert!(records[2].timestamp > 1_700_000_000_001, "the time of arrival");
+    assert_eq!(host.stop().assert_clean().delivered, 4);
+}
+
 #[test]
 fn a_value_setter_may_write_the_json_of_a_deserializer() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
