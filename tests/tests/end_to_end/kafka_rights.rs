@@ -152,6 +152,48 @@ fn a_dead_letter_topic_that_may_not_be_written_is_waited_for() {
     assert_eq!(host.stop().assert_clean().dead_lettered, 1);
 }
 
+#[test]
+fn a_topic_that_only_a_message_has_named_is_that_messages_fault_if_it_may_not_be_written() {
+    let (kafka, server) = (Secured::shared(), ScriptedServer::start());
+    let base = kafka.topic("template");
+    let to = |level: &str| format!("{base}.is-{level}");
+    for level in ["open", "seen", "closed"] {
+        kafka.create_topic(&to(level), 1, &[]);
+    }
+    kafka.grant(&dead_letters(&base));
+    kafka.grant(&to("open"));
+    kafka.grant_sight(&to("seen"));
+    let host = as_user(server.port(), &to("{1}"))
+        .flag("kafka-topics-allowed", to("*"))
+        .flag("dead-letter-topic", dead_letters(&base))
+        .launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let level = |id: u16| match id % 10 {
+        3 => "seen",
+        7 => "closed",
+        _ => "open",
+    };
+    for id in 1..=100 {
+        let topic = format!("plant/{}", level(id));
+        connection.publish(id, &Publish::new(topic, id.to_string()));
+    }
+    assert_eq!(connection.acknowledged(100), (1..=100).collect::<Vec<u16>>());
+
+    let open = (1..=100).filter(|&id| level(id) == "open").map(|id| id.to_string());
+    assert_eq!(values(&kafka.read(&to("open"))), open.collect::<Vec<_>>());
+    let dead = kafka.read_dead_letters(&base);
+    assert_eq!(dead.len(), 20);
+    for record in &dead {
+        let id = record.value_text().and_then(|id| id.parse().ok()).expect("the payload");
+        assert_eq!(record.header("reject.reason"), Some("bad-topic"));
+        assert_eq!(record.header("reject.kafka-topic"), Some(to(level(id)).as_str()));
+        let error = record.header("reject.error").expect("an error");
+        assert!(error.contains("not authorised") && error.contains("Write"), "{error}");
+    }
+    let ledger = host.stop().assert_clean();
+    assert_eq!((ledger.delivered, ledger.dead_lettered), (80, 20));
+}
+
 /// When new lines about a topic came, for a while.
 fn times_of_lines(hosts: [(&Host, &str); 2], time: Duration) -> [Vec<Instant>; 2] {
     let start = Instant::now();
