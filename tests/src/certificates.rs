@@ -131,6 +131,17 @@ impl Signed {
             std::fs::copy(from, to).expect("the files of the harness can be written");
         }
     }
+
+    /// The key again, encrypted with a password that has no spaces; gone with the authority, too.
+    pub fn encrypted_key(&self, password: &str) -> PathBuf {
+        let encrypted = self.key.with_extension(format!("{}.pem", unique()));
+        openssl(&format!(
+            "pkcs8 -topk8 -in {} -passout pass:{password} -out {}",
+            self.key.display(),
+            encrypted.display()
+        ));
+        encrypted
+    }
 }
 
 /// A server's certificate with the authority that signed it.

@@ -1,6 +1,6 @@
 //! What a running process has cost so far.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Processor time and memory of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,20 @@ impl Usage {
     pub fn own() -> Self {
         Self::of(std::process::id())
     }
+}
+
+/// How much of one processor each of these processes uses, measured over the same time.
+///
+/// # Panics
+/// If one of them has ended.
+pub fn shares(ids: &[u32], time: Duration) -> Vec<f64> {
+    let spent = || ids.iter().map(|id| Usage::of(*id).cpu);
+    let (start, before) = (Instant::now(), spent().collect::<Vec<_>>());
+    std::thread::sleep(time);
+    let elapsed = start.elapsed().as_secs_f64();
+    let share =
+        |(after, before): (Duration, _)| after.saturating_sub(before).as_secs_f64() / elapsed;
+    spent().zip(before).map(share).collect()
 }
 
 /// Fields 14 and 15; the second one is a name in brackets, which may hold spaces.

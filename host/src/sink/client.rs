@@ -1,5 +1,6 @@
 //! librdkafka's producer: how it is made, and whom it tells what happened.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rdkafka::client::ClientContext;
@@ -19,7 +20,42 @@ use super::{Delivered, Failure, Fault, Health, Parts, Reports, Settings, Ticket}
 pub fn check(settings: &Settings) -> Result<(), String> {
     let nowhere = Settings { brokers: String::new(), ..settings.clone() };
     let producer: Result<BaseProducer<Silent>, _> = configure(&nowhere).create_with_context(Silent);
-    producer.map(drop).map_err(|error| refused(&error))
+    producer.map(drop).map_err(|error| match &error {
+        KafkaError::ClientCreation(problem) => {
+            undecipherable(settings, problem).unwrap_or_else(|| refused(&error))
+        }
+        _ => refused(&error),
+    })
+}
+
+/// What is wrong with the password of the client's key, if that is it: librdkafka passes on less
+/// than OpenSSL knows. It never asks on a terminal.
+fn undecipherable(settings: &Settings, problem: &str) -> Option<String> {
+    let value = |wanted: &str| {
+        let mut user = settings.properties.iter();
+        user.find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    };
+    let at = ["ssl.key.location", "ssl.key.pem"]
+        .into_iter()
+        .find(|name| problem.contains(&format!("{name} failed")))?;
+    let key = match at {
+        "ssl.key.pem" => Cow::Borrowed(value(at)?),
+        _ => Cow::Owned(std::fs::read_to_string(value(at)?).ok()?),
+    };
+    // As PKCS#8 and the older formats say it.
+    if !key.contains("BEGIN ENCRYPTED PRIVATE KEY") && !key.contains("Proc-Type: 4,ENCRYPTED") {
+        return None;
+    }
+    Some(match value("ssl.key.password") {
+        None => format!(
+            "-X {at}: the key is encrypted; give its password with --kafka-secret ssl.key.password=FILE"
+        ),
+        Some(_) => format!(
+            "-X {at}: the key cannot be decrypted, so ssl.key.password is not the one that it was \
+             encrypted with ({})",
+            problem.trim()
+        ),
+    })
 }
 
 fn configure(settings: &Settings) -> ClientConfig {
@@ -146,5 +182,18 @@ mod tests {
             assert!(!problem.contains("hunter2") && !problem.contains('\n'), "{problem:?}");
         }
         assert_eq!(problem(&[("security.protocol", "ssl")]), "");
+    }
+
+    #[test]
+    fn a_key_that_is_encrypted_wants_its_password_and_another_one_is_not_shown() {
+        // What is encrypted does not matter: nothing fits it.
+        let key =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let properties = [("security.protocol", "ssl"), ("ssl.key.pem", key)];
+        let missing = problem(&properties);
+        assert!(missing.contains("is encrypted; give its password"), "{missing}");
+        let wrong = problem(&[&properties[..], &[("ssl.key.password", "hunter2")]].concat());
+        assert!(wrong.contains("ssl.key.password is not the one"), "{wrong}");
+        assert!(!wrong.contains("hunter2") && !wrong.contains("MAAA"), "{wrong}");
     }
 }

@@ -104,6 +104,11 @@ fn without_state(text: &str) -> &str {
     text.split_once(" (after ").map_or(text, |(reason, _)| reason)
 }
 
+/// librdkafka goes on with one of the cures for a certificate that does not verify.
+fn without_advice(reason: &str) -> &str {
+    reason.split_once(": broker certificate could not be verified").map_or(reason, |(what, _)| what)
+}
+
 /// Why no broker answers, in one line that names the cure.
 pub(super) fn explain(brokers: &str, code: Code, text: &str) -> String {
     let reason = without_state(text);
@@ -122,9 +127,12 @@ pub(super) fn explain(brokers: &str, code: Code, text: &str) -> String {
             "Kafka at {brokers} wants a certificate of this client, or does not trust the one it has: {reason}; \
              see -X ssl.certificate.location and -X ssl.key.location"
         ),
+        // OpenSSL tells librdkafka no more than that it does not verify.
         Code::SSL if reason.contains("certificate") => format!(
-            "the certificate of Kafka at {brokers} is not to be trusted: {reason}; give the file of its authority \
-             with -X ssl.ca.location, and in --broker-address the name that the certificate is for"
+            "the certificate of Kafka at {brokers} is not to be trusted: {}; either it has expired (renew it at the \
+             broker), or its authority is not known (give that one's file with -X ssl.ca.location), or it is for \
+             another name (give that one in --broker-address)",
+            without_advice(reason)
         ),
         Code::SSL => format!(
             "TLS with Kafka at {brokers} failed: {reason}; see -X security.protocol and -X ssl.ca.location"
@@ -178,6 +186,8 @@ mod tests {
                 "sasl.mechanisms",
             ),
             (Code::SSL, "b: certificate verify failed", "ssl.ca.location"),
+            (Code::SSL, "b: certificate verify failed", "expired (renew it at the broker)"),
+            (Code::SSL, "b: certificate verify failed", "--broker-address"),
             (Code::SSL, "b: wrong version number", "security.protocol"),
             (
                 transport,

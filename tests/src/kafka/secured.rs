@@ -5,10 +5,11 @@
 
 use std::fmt::Write as _;
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::{Kafka, SETTINGS, java, launch, run};
-use crate::certificates::Certificates;
+use crate::certificates::{Authority, Certificates, Signed, Wish};
 use crate::scratch::free_port;
 
 /// Who may come in with a password, whatever the mechanism.
@@ -44,23 +45,55 @@ pub enum Door {
     TlsAndPassword,
     /// TLS, with a certificate for another name.
     Elsewhere,
+    /// TLS, with a certificate that has expired.
+    Expired,
 }
 
-const DOORS: [(Door, &str, &str); 5] = [
+const DOORS: [(Door, &str, &str); 6] = [
     (Door::Password, "PASSWORD", "SASL_PLAINTEXT"),
     (Door::Tls, "TLS", "SSL"),
     (Door::MutualTls, "MUTUAL", "SSL"),
     (Door::TlsAndPassword, "BOTH", "SASL_SSL"),
     (Door::Elsewhere, "ELSEWHERE", "SSL"),
+    (Door::Expired, "EXPIRED", "SSL"),
 ];
+
+/// What the broker shows at its doors.
+#[derive(Debug)]
+struct Papers {
+    ours: Certificates,
+    elsewhere: Certificates,
+    /// Of our authority.
+    expired: Signed,
+}
+
+impl Papers {
+    fn make() -> Self {
+        let ours = Certificates::make();
+        let expired = ours.authority.sign(&Wish {
+            names: "IP:127.0.0.1",
+            valid: ("20200101000000Z", "20200201000000Z"),
+            ..Wish::default()
+        });
+        Self { ours, elsewhere: Certificates::made_for("DNS:elsewhere.example"), expired }
+    }
+
+    /// Certificate and authority for a door with TLS.
+    fn at(&self, door: Door) -> (&Signed, &Authority) {
+        match door {
+            Door::Elsewhere => (&self.elsewhere.server, &self.elsewhere.authority),
+            Door::Expired => (&self.expired, &self.ours.authority),
+            _ => (&self.ours.server, &self.ours.authority),
+        }
+    }
+}
 
 /// The running broker, for all tests that need it.
 #[derive(Debug)]
 pub struct Secured {
     kafka: Kafka,
     ports: Vec<u16>,
-    certificates: Certificates,
-    elsewhere: Certificates,
+    papers: Papers,
     /// As it was started first.
     settings: String,
 }
@@ -77,8 +110,7 @@ impl Secured {
     /// # Panics
     /// If it does not start.
     pub fn start() -> Self {
-        let (certificates, elsewhere) =
-            (Certificates::make(), Certificates::made_for("DNS:elsewhere.example"));
+        let papers = Papers::make();
         let ports: Vec<_> = DOORS.iter().map(|_| free_port()).collect();
         let listeners: Vec<_> = DOORS
             .iter()
@@ -91,12 +123,12 @@ impl Secured {
         let kafka = Kafka::start_listening(
             free_port(),
             &listeners,
-            &settings(&certificates, &elsewhere),
+            &settings(&papers),
             &["--add-scram", &scram_256, "--add-scram", &scram_512],
         );
         let settings = std::fs::read_to_string(kafka.folder.path().join(SETTINGS));
         let settings = settings.expect("the settings are readable");
-        let secured = Self { kafka, ports, certificates, elsewhere, settings };
+        let secured = Self { kafka, ports, papers, settings };
         let prefixed = ["--add", "--resource-pattern-type", "prefixed"];
         secured.change_rights(&prefixed, "*", OPEN, &WRITE);
         secured
@@ -110,12 +142,12 @@ impl Secured {
 
     /// Those that the brokers' certificates are signed with, and a client's may be.
     pub fn certificates(&self) -> &Certificates {
-        &self.certificates
+        &self.papers.ours
     }
 
     /// Those of [`Door::Elsewhere`].
     pub fn elsewhere(&self) -> &Certificates {
-        &self.elsewhere
+        &self.papers.elsewhere
     }
 
     /// A new topic that anybody who is let in may write, with its dead-letter topic.
@@ -184,7 +216,16 @@ fn plain_user(password: &str) -> String {
     )
 }
 
-fn settings(certificates: &Certificates, elsewhere: &Certificates) -> String {
+/// Key and certificate in one file, as Kafka wants them.
+fn in_one_file(signed: &Signed) -> PathBuf {
+    let read = |path: &Path| std::fs::read_to_string(path).expect("a certificate is readable");
+    let both = signed.certificate.with_extension("both.pem");
+    std::fs::write(&both, read(&signed.key) + &read(&signed.certificate))
+        .expect("it can be written");
+    both
+}
+
+fn settings(papers: &Papers) -> String {
     const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
     let mut settings = String::from(
         "auto.create.topics.enable=false\n\
@@ -192,15 +233,6 @@ fn settings(certificates: &Certificates, elsewhere: &Certificates) -> String {
          super.users=User:ANONYMOUS\nssl.keystore.type=PEM\nssl.truststore.type=PEM\n",
     );
     let mut line = |text: String| writeln!(settings, "{text}").expect("text takes text");
-    let files = |of: &Certificates| {
-        // Kafka wants the key and the certificate in one file.
-        let read = |path| std::fs::read_to_string(path).expect("a certificate is readable");
-        let both = of.server.certificate.with_extension("both.pem");
-        std::fs::write(&both, read(&of.server.key) + &read(&of.server.certificate))
-            .expect("it can be written");
-        (both, of.authority_file().to_owned())
-    };
-    let (ours, theirs) = (files(certificates), files(elsewhere));
     for (door, name, _) in DOORS {
         let prefix = format!("listener.name.{}", name.to_lowercase());
         if matches!(door, Door::Password | Door::TlsAndPassword) {
@@ -210,9 +242,9 @@ fn settings(certificates: &Certificates, elsewhere: &Certificates) -> String {
             line(format!("{prefix}.scram-sha-512.sasl.jaas.config={SCRAM}"));
         }
         if door != Door::Password {
-            let (both, authority) = if door == Door::Elsewhere { &theirs } else { &ours };
-            line(format!("{prefix}.ssl.keystore.location={}", both.display()));
-            line(format!("{prefix}.ssl.truststore.location={}", authority.display()));
+            let (signed, authority) = papers.at(door);
+            line(format!("{prefix}.ssl.keystore.location={}", in_one_file(signed).display()));
+            line(format!("{prefix}.ssl.truststore.location={}", authority.file.display()));
         }
     }
     line("listener.name.mutual.ssl.client.auth=required".to_owned());

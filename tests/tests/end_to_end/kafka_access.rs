@@ -7,8 +7,12 @@ use tests::host::{Builder, Ended, Host};
 use tests::kafka::{Door, PASSWORD, Secured, USER, password};
 use tests::scratch::Folder;
 use tests::scripted::ScriptedServer;
+use tests::usage::shares;
 use tests::wire::Publish;
 use tests::{A_WHILE, SOON};
+
+/// Of a client's key.
+const KEY_PASSWORD: &str = "xyzzy-key,=";
 
 /// Through a door, to a topic, with properties of Kafka's client.
 fn through(door: Door, mqtt: u16, topic: &str, properties: &[&str]) -> Builder {
@@ -158,6 +162,12 @@ fn a_certificate_for_another_name_is_refused() {
 }
 
 #[test]
+fn a_certificate_that_has_expired_is_refused_and_is_to_be_renewed_at_the_broker() {
+    let properties = ["security.protocol=ssl", &authority()];
+    assert_refused(Door::Expired, &properties, &["certificate", "expired", "renew it"]);
+}
+
+#[test]
 fn a_missing_certificate_of_the_client_is_named() {
     let properties = ["security.protocol=ssl", &authority()];
     assert_refused(Door::MutualTls, &properties, &["ssl.certificate.location"]);
@@ -180,6 +190,65 @@ fn a_key_that_does_not_match_the_certificate_is_refused_before_any_connection() 
     let properties = ["security.protocol=ssl", &certificate, &key];
     let ended = through(Door::MutualTls, 1, "open-refused", &properties).run();
     ended.assert_failed(2, &["ssl.key.location"]);
+}
+
+/// The client's certificate with its key encrypted.
+fn with_encrypted_key() -> [String; 4] {
+    let certificates = Secured::shared().certificates();
+    let key = certificates.server.encrypted_key(KEY_PASSWORD);
+    [
+        "security.protocol=ssl".to_owned(),
+        authority(),
+        format!("ssl.certificate.location={}", certificates.server.certificate.display()),
+        format!("ssl.key.location={}", key.display()),
+    ]
+}
+
+#[test]
+fn an_encrypted_key_lets_in_with_its_password_from_an_option_or_a_file() {
+    let files = with_encrypted_key();
+    let mut properties = files.each_ref().map(String::as_str).to_vec();
+    let password = format!("ssl.key.password={KEY_PASSWORD}");
+    properties.push(&password);
+    assert_carries(Door::MutualTls, &properties);
+
+    let (kafka, server) = (Secured::shared(), ScriptedServer::start());
+    let folder = Folder::new("key-password");
+    let secret = folder.write("secret", format!("{KEY_PASSWORD}\n"));
+    let files = files.each_ref().map(String::as_str);
+    let host = through(Door::MutualTls, server.port(), &kafka.open_topic("key"), &files)
+        .flag("kafka-secret", format!("ssl.key.password={}", secret.display()))
+        .launch();
+    let connection = server.accept_and_subscribe(false);
+    host.terminate();
+    connection.wait_for_end();
+    let ended = host.wait(SOON);
+    ended.assert_clean();
+    assert!(!ended.errors.contains("xyzzy"), "{}", ended.errors);
+}
+
+#[test]
+fn an_encrypted_key_with_another_password_or_none_is_refused_before_any_connection() {
+    let files = with_encrypted_key();
+    let files = files.each_ref().map(String::as_str);
+    let folder = Folder::new("key-password");
+    let secret = folder.write("secret", "xyzzy-wrong\n");
+    let none = through(Door::MutualTls, 1, "open-refused", &files);
+    for (command, words) in [
+        (none.clone(), ["-X ssl.key.location", "is encrypted", "ssl.key.password"]),
+        (
+            none.clone().kafka_property("ssl.key.password=xyzzy-wrong"),
+            ["-X ssl.key.location", "not the one", "ssl.key.password"],
+        ),
+        (
+            none.flag("kafka-secret", format!("ssl.key.password={}", secret.display())),
+            ["-X ssl.key.location", "not the one", "ssl.key.password"],
+        ),
+    ] {
+        let ended = command.run();
+        ended.assert_failed(2, &words);
+        assert_calm(&ended);
+    }
 }
 
 #[test]
@@ -224,6 +293,8 @@ fn a_password_that_is_changed_while_it_runs_is_said_and_nothing_is_lost() {
         line.contains("WARN") && line.contains("sasl.password") && line.contains("nothing is lost")
     });
     connection.assert_silent(Duration::from_secs(1));
+    let share = shares(&[host.id()], Duration::from_secs(8))[0];
+    assert!(share < 0.005, "it does not spin: {share} of a processor");
     kafka.start_again_with_password(PASSWORD);
     assert_eq!(connection.acknowledged(1), [2]);
     let records = kafka.wait_for(&topic, 2, A_WHILE);
