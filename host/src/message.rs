@@ -153,6 +153,22 @@ impl Batch {
         self.entries.push(entry);
     }
 
+    /// Copies a message of another batch to the end, with another payload and no JSON beside it. The
+    /// payload has at most 4 GiB.
+    pub fn push_changed(&mut self, message: &Message<'_>, payload: &[u8]) {
+        let at = self.bytes.len();
+        let old = message.entry;
+        let entry = Entry { at, json: 0, payload: payload.len() as u32, ..old };
+        let (head, rest) = message.packed.split_at(HEADER + old.topic as usize);
+        let properties = &rest[old.payload as usize..][..old.properties as usize];
+        self.bytes.extend_from_slice(head);
+        self.bytes[at..at + 4].copy_from_slice(&entry.payload.to_le_bytes());
+        self.bytes[at + 24..at + HEADER].copy_from_slice(&entry.json.to_le_bytes());
+        self.bytes.extend_from_slice(payload);
+        self.bytes.extend_from_slice(properties);
+        self.entries.push(entry);
+    }
+
     /// Forgets all messages and keeps the room for as many bytes at most.
     pub fn clear(&mut self, kept: usize) {
         self.entries.clear();
@@ -378,7 +394,8 @@ fn next_property<'a>(rest: &mut &'a [u8]) -> Result<Option<Property<'a>>, &'stat
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header<'a> {
     pub name: Cow<'a, str>,
-    pub value: Cow<'a, [u8]>,
+    /// `None` is Kafka's null.
+    pub value: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> Header<'a> {
@@ -388,7 +405,7 @@ impl<'a> Header<'a> {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         };
-        Self { name: Cow::Borrowed(name), value }
+        Self { name: Cow::Borrowed(name), value: Some(value) }
     }
 }
 
@@ -397,6 +414,8 @@ impl<'a> Header<'a> {
 pub enum Verdict<'a> {
     /// Becomes this record.
     Record(Record<'a>),
+    /// Becomes these records, in this order; a plugin made them.
+    Records(Vec<Record<'a>>),
     /// Becomes no record; a plugin said why.
     Skip(Cow<'a, str>),
     /// Cannot be carried as it is.
@@ -414,6 +433,19 @@ pub struct Record<'a> {
     pub value: Option<Cow<'a, [u8]>>,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
+    /// What a plugin has chosen beside that.
+    pub choice: Choice<'a>,
+}
+
+/// What only a plugin chooses of a record; by default it is as for any other message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice<'a> {
+    /// A Kafka topic, not checked yet.
+    pub topic: Option<Cow<'a, str>>,
+    /// At most `i32::MAX`. Otherwise the key decides.
+    pub partition: Option<i32>,
+    /// All headers.
+    pub headers: Option<Vec<Header<'a>>>,
 }
 
 /// News of the connection to the MQTT server.

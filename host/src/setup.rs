@@ -56,6 +56,9 @@ fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
     let mut loader = Loader::new(Limits {
         call: config.plugin_limits.time,
         memory: config.plugin_limits.memory,
+        output: config.plugin_limits.output,
+        records: config.plugin_limits.records,
+        log_lines_per_second: config.plugin_limits.log_lines_per_second,
         ..Limits::default()
     });
     let mut lines: Vec<String> = Vec::new();

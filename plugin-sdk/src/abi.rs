@@ -12,7 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::answers::Answers;
 use crate::connection::{Connection, Failure};
 use crate::message::{Message, MessageBuf, Qos};
-use crate::packed::answer_all;
+use crate::packed::{answer_all, transform_all};
+use crate::record::PackedRecord;
 use crate::typed::{RawList, RawMessage, RawOption, RawPair, RawProperties, RawResult};
 use crate::{logging, typed};
 
@@ -47,13 +48,26 @@ fn call(
 pub unsafe fn packed(at: u32, len: u32, setter: impl Fn(&Message, &mut Answers)) -> *const Area {
     // SAFETY: as the caller says.
     let messages = unsafe { take(RawList { at, len }) };
-    call(
-        |answers| answer_all(&messages, answers, setter),
-        |answers| {
-            let packed = answers.as_bytes();
-            [packed.as_ptr() as u32, packed.len() as u32, 0, 0, 0, 0]
-        },
-    )
+    call(|answers| answer_all(&messages, answers, setter), packed_result)
+}
+
+/// A call of `transform-all`.
+///
+/// # Safety
+/// The bytes are the host's, made with `cabi_realloc`.
+pub unsafe fn packed_records(
+    at: u32,
+    len: u32,
+    transformer: impl Fn(&Message, &PackedRecord<'_>, &mut Answers),
+) -> *const Area {
+    // SAFETY: as the caller says.
+    let messages = unsafe { take(RawList { at, len }) };
+    call(|answers| transform_all(&messages, answers, transformer), packed_result)
+}
+
+fn packed_result(answers: &Answers) -> RawResult {
+    let packed = answers.as_bytes();
+    [packed.as_ptr() as u32, packed.len() as u32, 0, 0, 0, 0]
 }
 
 /// A call of `key` or `value`.

@@ -1,6 +1,7 @@
-//! [`Answers`]: what setters answered, in the packed form that the host reads (`wit/plugin.wit`).
+//! [`Answers`]: what setters and transformers answered, in the packed form that the host reads
+//! (`wit/plugin.wit`).
 
-use crate::Error;
+use crate::{Error, Record};
 
 /// Which answer a packed one is, and an exported setter's result too.
 pub mod tag {
@@ -11,6 +12,7 @@ pub mod tag {
     pub const BAD_MESSAGE: u8 = 4;
     pub const FATAL: u8 = 5;
     pub const EPOCH_MS: u8 = 6;
+    pub const RECORDS: u8 = 7;
 }
 
 /// Answers to the messages of one call, packed (`wit/plugin.wit`) one after the other.
@@ -65,13 +67,30 @@ impl Answers {
         self.packed.extend_from_slice(&milliseconds.to_le_bytes());
     }
 
+    pub fn records(&mut self, records: &[Record]) {
+        self.packed.push(tag::RECORDS);
+        push_size(&mut self.packed, records.len());
+        for record in records {
+            record.pack(&mut self.packed);
+        }
+    }
+
     fn sized(&mut self, tag: u8, bytes: &[u8]) {
         self.packed.reserve(5 + bytes.len());
         self.packed.push(tag);
-        // A plugin's whole memory has at most 4 GiB.
-        self.packed.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.packed.extend_from_slice(bytes);
+        push_sized(&mut self.packed, bytes);
     }
+}
+
+/// Appends bytes behind their size.
+pub fn push_sized(packed: &mut Vec<u8>, bytes: &[u8]) {
+    push_size(packed, bytes.len());
+    packed.extend_from_slice(bytes);
+}
+
+pub fn push_size(packed: &mut Vec<u8>, size: usize) {
+    // A plugin's whole memory has at most 4 GiB.
+    packed.extend_from_slice(&(size as u32).to_le_bytes());
 }
 
 #[cfg(test)]
@@ -84,7 +103,11 @@ mod tests {
         answers.bytes(b"a");
         answers.use_default();
         answers.null();
-        assert_eq!(answers.as_bytes(), [2, 1, 0, 0, 0, b'a', 0, 1]);
+        answers.records(&[Record::new(), Record::new().key("b")]);
+        assert_eq!(
+            answers.as_bytes(),
+            [2, 1, 0, 0, 0, b'a', 0, 1, 7, 2, 0, 0, 0, 0, 2, 1, 0, 0, 0, b'b']
+        );
         answers.clear();
         assert!(answers.as_bytes().is_empty());
     }

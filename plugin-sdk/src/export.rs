@@ -39,6 +39,18 @@ macro_rules! __export {
             "component-type:mqtt-source:plugin@0.1.0:sdk-deserializer-plugin"
         }
     };
+    (transformer, $answer:path, $about:literal) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            #[unsafe(export_name = "mqtt-source:plugin/packed-transformer@0.1.0#transform-all")]
+            unsafe extern "C" fn packed(at: u32, len: u32) -> *const $crate::__private::Area {
+                unsafe { $crate::__private::packed_records(at, len, $answer) }
+            }
+        };
+        $crate::__export! {
+            $about, TRANSFORMER, "component-type:mqtt-source:plugin@0.1.0:sdk-transformer-plugin"
+        }
+    };
     (init, $answer:path, $about:literal) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
@@ -151,6 +163,7 @@ worlds! {
     VALUE = "../wit/sdk-value-plugin.bin",
     TIMESTAMP = "../wit/sdk-timestamp-plugin.bin",
     DESERIALIZER = "../wit/sdk-deserializer-plugin.bin",
+    TRANSFORMER = "../wit/sdk-transformer-plugin.bin",
     CONFIGURABLE = "../wit/configurable.bin",
     CONNECT_SUCCESS = "../wit/connect-success-plugin.bin",
     CONNECT_FAILURE = "../wit/connect-failure-plugin.bin",

@@ -1,10 +1,12 @@
-//! Decide the key, value and timestamp of the Kafka records that `host` makes of MQTT messages.
+//! Decide the key, value and timestamp of the Kafka records that `host` makes of MQTT messages, and
+//! how many records it makes.
 //!
 //! A plugin is a library with one function per thing that it decides, marked with
 //! [`#[key_setter]`](key_setter), [`#[value_setter]`](value_setter) or
 //! [`#[timestamp_setter]`](timestamp_setter). It is compiled to WebAssembly and handed to `host`,
 //! which does what it always does for everything that no plugin decides. Payloads that are not JSON
-//! become JSON for all of this with [`#[payload_deserializer]`](payload_deserializer);
+//! become JSON for all of this with [`#[payload_deserializer]`](payload_deserializer); what comes of
+//! it is dropped, expanded or sent elsewhere with [`#[transformer]`](transformer);
 //! [`#[init]`](macro@init) takes a configuration, and
 //! [`#[on_client_connect_success]`](on_client_connect_success) and
 //! [`#[on_client_connect_failure]`](on_client_connect_failure) are told of the connection.
@@ -88,7 +90,18 @@
 //!
 //! A payload deserializer returns `serde_json::Value`, JSON text or [`Json`], with the same meaning of
 //! `None` and `Err`. It comes first; then all setters see the message as it was published, and that
-//! JSON, in no certain order.
+//! JSON, in no certain order. Transformers come last, in the order in which the host has them, and
+//! each gets the records of the one before it, one by one:
+//!
+//! | | transformer |
+//! |---|---|
+//! | this record | [`Record`] |
+//! | these records, in this order | `Vec<Record>`, `[Record; N]`, [`Transformed::Records`] |
+//! | the record as it came | `true`, [`Transformed::Default`]; of a part, what a [`Record`] leaves out |
+//! | a Kafka null | [`Record::null_key`], [`Record::null_value`] |
+//! | no record | `false`, an empty `Vec`, [`Transformed::Skip`] |
+//! | this message is bad | `Err` of any error, [`Error::bad_message`] |
+//! | the plugin cannot work at all | `Err` of [`Error::fatal`] |
 //!
 //! # What to rely on
 //!
@@ -121,6 +134,8 @@ mod logging;
 mod message;
 mod packed;
 mod properties;
+mod record;
+mod transformed;
 mod typed;
 
 pub use log;
@@ -286,6 +301,72 @@ pub use plugin_sdk_macros::on_client_connect_failure;
 /// ```
 pub use plugin_sdk_macros::payload_deserializer;
 
+/// Makes a function turn each record into any number of records: `fn transform(message: &Message) ->
+/// Vec<Record>`, or whatever else is [`IntoRecords`]. A plugin may have one.
+///
+/// It is called after all setters, once per record that the transformer before it made, or once per
+/// message if it is the first. [`Message::payload`] is the value of the record so far, and
+/// [`Message::deserialized`] is gone where that is not what was published; all else in the message is
+/// as it was received. What a [`Record`] leaves out is as it came.
+///
+/// One record for each element of a list:
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// /// `{"device": "dev42", "celsius": [21.5, 22]}`
+/// #[derive(serde::Deserialize)]
+/// struct Readings {
+///     device: String,
+///     celsius: Vec<f64>,
+/// }
+///
+/// #[transformer]
+/// fn expand(message: &Message) -> Result<Vec<Record>, Error> {
+///     let readings: Readings = message.json()?;
+///     let one = |celsius: &f64| Record::new().key(&*readings.device).value(celsius.to_string());
+///     Ok(readings.celsius.iter().map(one).collect())
+/// }
+///
+/// let message = Message::new("plant", r#"{"device": "dev42", "celsius": [21.5, 22]}"#);
+/// let record = Record::new().key("dev42");
+/// assert_eq!(expand(&message), Ok(vec![record.clone().value("21.5"), record.value("22")]));
+/// ```
+///
+/// A filter, which says whether there is to be a record:
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// #[transformer]
+/// fn is_published_now(message: &Message) -> bool {
+///     !message.retain()
+/// }
+///
+/// assert!(is_published_now(&Message::new("plant", "21.5")));
+/// assert!(!is_published_now(&Message::new("plant", "21.5").with_retain(true)));
+/// ```
+///
+/// What setters and earlier transformers have decided comes with a second argument:
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// /// Records without a key are spread over the partitions of a topic of their own.
+/// #[transformer]
+/// fn route(_: &Message, record: &Record) -> Transformed {
+///     match record.key_so_far() {
+///         Content::Null => Record::new().topic("keyless").into(),
+///         Content::Default | Content::Bytes(_) => Transformed::Default,
+///     }
+/// }
+///
+/// let message = Message::new("plant", "21.5");
+/// assert_eq!(route(&message, &Record::new()), Transformed::Default);
+/// assert_eq!(route(&message, &Record::new().null_key()), Record::new().topic("keyless").into());
+/// ```
+pub use plugin_sdk_macros::transformer;
+
 pub use answer::{IntoKey, IntoTimestamp, IntoValue, Key, Timestamp, Value};
 pub use connection::{Connection, Failure, Hook, IntoHook};
 pub use error::{Error, IntoError};
@@ -293,14 +374,19 @@ pub use init::{Configuration, IntoInit};
 pub use json::{IntoJson, Json};
 pub use message::{Message, MessageBuf, Qos};
 pub use properties::Properties;
+pub use record::{Content, Record};
+pub use transformed::{IntoRecords, Transformed};
 
 /// Everything that a plugin usually needs: `use plugin_sdk::prelude::*;`
 pub mod prelude {
     pub use log::{self, debug, error, info, trace, warn};
 
     pub use crate::{Connection, Error, Failure, Hook, Json, Key, Message, Qos, Timestamp, Value};
+    pub use crate::{Content, Record, Transformed};
     pub use crate::{init, on_client_connect_failure, on_client_connect_success};
-    pub use crate::{key_setter, payload_deserializer, timestamp_setter, value_setter};
+    pub use crate::{
+        key_setter, payload_deserializer, timestamp_setter, transformer, value_setter,
+    };
 }
 
 /// For the attributes and for tests of the SDK. It changes without notice.
@@ -308,12 +394,14 @@ pub mod prelude {
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::abi::{
-        Area, connection, failure, hook, init, packed, typed_bytes, typed_json, typed_time,
+        Area, connection, failure, hook, init, packed, packed_records, typed_bytes, typed_json,
+        typed_time,
     };
     pub use crate::answers::Answers;
     pub use crate::export::worlds;
     pub use crate::init::configuration;
-    pub use crate::packed::answer_all;
+    pub use crate::packed::{answer_all, transform_all};
+    pub use crate::record::PackedRecord;
     pub use crate::typed::{RawList, RawMessage, RawPair, bytes_result, json_result, time_result};
     pub use crate::typed::{hook_outcome, init_result};
 }

@@ -2,29 +2,57 @@
 
 use crate::answers::Answers;
 use crate::message::Message;
+use crate::record::PackedRecord;
 
 /// Writes one answer for each of the packed messages.
 ///
 /// # Panics
 /// If the bytes are not packed messages. The host makes them, so nothing else could be done.
-#[expect(clippy::panic, reason = "documented")]
 pub fn answer_all(
-    mut messages: &[u8],
+    messages: &[u8],
     answers: &mut Answers,
     mut setter: impl FnMut(&Message, &mut Answers),
 ) {
-    while !messages.is_empty() {
-        let Some(message) = Message::take(&mut messages) else {
+    for_each(messages, Message::take, |message| setter(message, answers));
+}
+
+/// Writes one answer for each of the packed messages, each of which has its record so far behind
+/// it.
+///
+/// # Panics
+/// As [`answer_all`] does.
+pub fn transform_all(
+    messages: &[u8],
+    answers: &mut Answers,
+    mut transformer: impl FnMut(&Message, &PackedRecord<'_>, &mut Answers),
+) {
+    for_each(messages, take_with_record, |(message, record)| {
+        transformer(message, &record, answers);
+    });
+}
+
+fn take_with_record<'a>(packed: &mut &'a [u8]) -> Option<(&'a Message, PackedRecord<'a>)> {
+    Some((Message::take(packed)?, PackedRecord::take(packed)?))
+}
+
+#[expect(clippy::panic, reason = "documented where it is called")]
+fn for_each<'a, T>(
+    mut packed: &'a [u8],
+    take: impl Fn(&mut &'a [u8]) -> Option<T>,
+    mut answer: impl FnMut(T),
+) {
+    while !packed.is_empty() {
+        let Some(taken) = take(&mut packed) else {
             panic!("the host's packed messages end in the middle of one");
         };
-        setter(message, answers);
+        answer(taken);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::IntoKey;
+    use crate::{IntoKey, IntoRecords, Record};
 
     /// Two messages as the contract lays them out.
     const MESSAGES: &[u8] =
@@ -58,10 +86,41 @@ mod tests {
         );
     }
 
+    /// A message with a record of which the key is decided, and one with a record as it came.
+    fn with_records() -> Vec<u8> {
+        let (first, second) = MESSAGES.split_at(MESSAGES.len() - 29);
+        [first, b"\x02\x03\0\0\0key", second, b"\0"].concat()
+    }
+
+    #[test]
+    fn a_transformer_gets_each_message_with_the_record_behind_it() {
+        let mut answers = Answers::new();
+        let mut seen = Vec::new();
+        transform_all(&with_records(), &mut answers, |message, record, answers| {
+            seen.push((message.topic().to_owned(), record.unpack()));
+            (message.topic() == "t").write(answers);
+        });
+        let expected = [("a/b", Record::new().key("key")), ("t", Record::new())];
+        assert_eq!(seen, expected.map(|(topic, record)| (topic.to_owned(), record)));
+        assert_eq!(answers.as_bytes(), [7, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_message_without_its_record_is_noticed() {
+        let whole = with_records();
+        for size in [MESSAGES.len() - 29, MESSAGES.len() - 29 + 7, whole.len() - 1] {
+            let cut = std::panic::catch_unwind(|| {
+                transform_all(&whole[..size], &mut Answers::new(), |_, _, _| {});
+            });
+            assert!(cut.is_err(), "{size} bytes");
+        }
+    }
+
     #[test]
     fn no_messages_get_no_answers() {
         let mut answers = Answers::new();
         answer_all(&[], &mut answers, |_, answers| "x".write(answers));
+        transform_all(&[], &mut answers, |_, _, answers| true.write(answers));
         assert!(answers.as_bytes().is_empty());
     }
 

@@ -17,8 +17,15 @@ fn answers(message: &Message) -> i64 {
     message.received_at_ms()
 }
 
+#[transformer]
+fn record(message: &Message, record: &Record) -> bool {
+    record.topic_so_far() != Some(message.topic())
+}
+
 #[test]
 fn a_setter_may_have_any_name() {
     let given = Message::new("a/b", "payload").with_received_at_ms(7);
     assert_eq!((answer(&given), message(&given), answers(&given)), (Some("a"), &b"payload"[..], 7));
+    assert!(record(&given, &Record::new()));
+    assert!(!record(&given, &Record::new().topic("a/b")));
 }

@@ -95,6 +95,13 @@ fn functions_besides_setters_export_their_interfaces() {
 }
 
 #[test]
+fn a_transformer_exports_the_packed_interface_alone() {
+    let (imports, exports) = interfaces(&build("split-array"));
+    assert_eq!(imports, [HOST]);
+    assert_eq!(exports, ["mqtt-source:plugin/packed-transformer@0.1.0"]);
+}
+
+#[test]
 fn a_module_is_small_and_says_what_it_was_made_of() {
     let module = build("topic-level-key");
     assert!(module.len() < 60_000, "{} bytes", module.len());

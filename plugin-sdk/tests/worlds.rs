@@ -8,11 +8,12 @@ use wit_parser::Resolve;
 const UPDATE: &str = "UPDATE_WORLDS";
 
 /// A world per attribute.
-const WORLDS: [&str; 7] = [
+const WORLDS: [&str; 8] = [
     "sdk-key-plugin",
     "sdk-value-plugin",
     "sdk-timestamp-plugin",
     "sdk-deserializer-plugin",
+    "sdk-transformer-plugin",
     "configurable",
     "connect-success-plugin",
     "connect-failure-plugin",

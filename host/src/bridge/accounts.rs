@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::in_flight::{Confirmed, Fate, InFlight};
+use super::in_flight::{Confirmed, Fate, InFlight, Parts};
 use crate::message::Sequence;
 use crate::telemetry::Ledger;
 
@@ -24,15 +24,9 @@ pub struct Accounts {
 #[derive(Default)]
 struct Open {
     /// Messages that travel as several copies.
-    copied: HashMap<Sequence, Copies>,
+    copied: HashMap<Sequence, Parts>,
     /// Kept for its memory.
     confirmed: Confirmed,
-}
-
-struct Copies {
-    /// How many are on their way.
-    left: usize,
-    worst: Fate,
 }
 
 impl Accounts {
@@ -50,7 +44,7 @@ impl Accounts {
         if copies == 1 {
             return;
         }
-        let copies = Copies { left: copies, worst: Fate::Skipped };
+        let copies = Parts::new(copies);
         self.open.lock().unwrap_or_else(PoisonError::into_inner).copied.insert(sequence, copies);
     }
 
@@ -87,19 +81,16 @@ impl Accounts {
 
 /// What became of the message, if that was its last copy.
 fn settle_copy(
-    copied: &mut HashMap<Sequence, Copies>,
+    copied: &mut HashMap<Sequence, Parts>,
     sequence: Sequence,
     fate: Fate,
 ) -> Option<Fate> {
     let Some(copies) = copied.get_mut(&sequence) else {
         return Some(fate);
     };
-    copies.left -= 1;
-    copies.worst = copies.worst.max(fate);
-    if copies.left > 0 {
-        return None;
-    }
-    copied.remove(&sequence).map(|copies| copies.worst)
+    let fate = copies.done(fate)?;
+    copied.remove(&sequence);
+    Some(fate)
 }
 
 #[cfg(test)]

@@ -2,52 +2,47 @@
 //!
 //! The lane puts parcels in; delivery reports, which come on the producer's thread, take messages
 //! out; the source collects what is confirmed. A ticket travels through Kafka's client with each
-//! record and says which message of which parcel it was.
+//! record and says which record of which message it was.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::inbox::{Inbox, Parcel};
 use super::print::Printer;
+use super::record_id::RecordId;
 use crate::message::{Message, Sequence};
 use crate::sink::{Delivered, Failure, Reports, Ticket};
-
-/// What a record is to its message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    Record = 0,
-    DeadLetter = 1,
-    /// A dead letter with only the start of the payload.
-    CutDeadLetter = 2,
-}
-
-const ROLE_BITS: u32 = 2;
-const INDEX_BITS: u32 = 30;
-const _: () = assert!(Ticket::BITS == 64, "a ticket has room for a parcel, a message and a role");
-
-/// Names a record in flight: which parcel, which message of it, and the record's role.
-pub fn ticket(slot: usize, index: usize, role: Role) -> Ticket {
-    slot << (INDEX_BITS + ROLE_BITS) | index << ROLE_BITS | role as usize
-}
-
-/// The reverse of [`ticket`].
-pub fn read_ticket(ticket: Ticket) -> (usize, usize, Role) {
-    let role = match ticket & ((1 << ROLE_BITS) - 1) {
-        0 => Role::Record,
-        1 => Role::DeadLetter,
-        _ => Role::CutDeadLetter,
-    };
-    let index = ticket >> ROLE_BITS & ((1 << INDEX_BITS) - 1);
-    (ticket >> (INDEX_BITS + ROLE_BITS), index, role)
-}
 
 #[derive(Debug)]
 struct Entry {
     parcel: Arc<Parcel>,
     /// Messages of the parcel that are not confirmed.
     left: usize,
+    /// Those of them that become several records.
+    several: HashMap<usize, Parts>,
+}
+
+/// The parts of a message that travel by themselves: it is done when all of them are.
+#[derive(Debug)]
+pub struct Parts {
+    /// How many are on their way.
+    left: usize,
+    worst: Fate,
+}
+
+impl Parts {
+    pub fn new(parts: usize) -> Self {
+        Self { left: parts, worst: Fate::Skipped }
+    }
+
+    /// One of them is done; what became of the message, if it was the last one.
+    pub fn done(&mut self, fate: Fate) -> Option<Fate> {
+        self.left -= 1;
+        self.worst = self.worst.max(fate);
+        (self.left == 0).then_some(self.worst)
+    }
 }
 
 /// What became of a message; a later one is worse.
@@ -121,7 +116,8 @@ impl InFlight {
 
     /// Takes in a parcel whose messages are all unconfirmed, and gives its place.
     pub fn insert(&self, parcel: &Arc<Parcel>) -> usize {
-        let entry = Some(Entry { parcel: Arc::clone(parcel), left: parcel.batch.len() });
+        let left = parcel.batch.len();
+        let entry = Some(Entry { parcel: Arc::clone(parcel), left, several: HashMap::new() });
         let mut table = self.lock();
         if let Some(slot) = table.free.pop() {
             table.entries[slot] = entry;
@@ -129,6 +125,13 @@ impl InFlight {
         }
         table.entries.push(entry);
         table.entries.len() - 1
+    }
+
+    /// A message becomes so many records, at least one. To be said before they are on their way.
+    pub fn split(&self, slot: usize, index: usize, records: usize) {
+        if let Some(Some(entry)) = self.lock().entries.get_mut(slot) {
+            entry.several.insert(index, Parts::new(records));
+        }
     }
 
     /// The parcel in a place, unless all of it is confirmed.
@@ -194,6 +197,10 @@ struct Step {
 impl Table {
     fn confirm(&mut self, slot: usize, index: usize, fate: Fate) -> Option<Step> {
         let entry = self.entries.get_mut(slot)?.as_mut()?;
+        let fate = match entry.several.get_mut(&index) {
+            None => fate,
+            Some(parts) => parts.done(fate)?,
+        };
         let source = entry.parcel.source;
         let confirmed = &mut self.confirmed[source];
         let first = confirmed.is_empty();
@@ -210,17 +217,14 @@ impl Table {
 
 impl Reports for InFlight {
     fn delivered(&self, ticket: Ticket, record: &Delivered<'_>) {
-        let (slot, index, role) = read_ticket(ticket);
+        let RecordId { slot, index, role, .. } = RecordId::of(ticket);
         if let Some(printer) = &self.printer
             && let Some(parcel) = self.parcel(slot)
         {
             let message: Message<'_> = parcel.batch.message(index);
             printer.print(record, message);
         }
-        let fate = match role {
-            Role::Record => Fate::Delivered,
-            Role::DeadLetter | Role::CutDeadLetter => Fate::DeadLettered,
-        };
+        let fate = if role.is_record() { Fate::Delivered } else { Fate::DeadLettered };
         let mut table = self.lock();
         table.reported += 1;
         let confirmed = table.confirm(slot, index, fate);

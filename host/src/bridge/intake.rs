@@ -9,6 +9,7 @@ use super::accounts::Accounts;
 use super::credit::Credit;
 use super::hooks::News;
 use super::inbox::{Inbox, Parcel};
+use super::record_id::MESSAGES;
 use super::router::Router;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
 use crate::source::Downstream;
@@ -83,7 +84,8 @@ impl Downstream for Intake {
     }
 
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
-        let first = self.lane_of(publish.topic) * self.router.places();
+        let lane = self.lane_of(publish.topic);
+        let first = lane * self.router.places();
         let routes = self.router.routes_of(publish.topic);
         self.accounts.travels_as(sequence, routes.len());
         for route in routes {
@@ -92,6 +94,9 @@ impl Downstream for Intake {
                 self.filled.push(first + route);
             }
             parcel.push(&self.credit, sequence, received_at_ms, publish);
+            if parcel.batch.len() == MESSAGES {
+                self.inboxes[lane].deliver(parcel.take());
+            }
         }
         self.taken += 1;
     }
@@ -121,7 +126,11 @@ impl Downstream for Intake {
             self.inboxes[lane].deliver(parcel);
         }
         for place in self.filled.drain(..) {
-            self.inboxes[place / width].deliver(self.parcels[place].take());
+            let parcel = self.parcels[place].take();
+            // A full one has gone before.
+            if !parcel.batch.is_empty() {
+                self.inboxes[place / width].deliver(parcel);
+            }
         }
     }
 

@@ -7,15 +7,18 @@
 
 use std::sync::Arc;
 
-use super::in_flight::{InFlight, Role, ticket};
+use super::in_flight::InFlight;
 use super::inbox::{Inbox, Mail, Parcel};
+use super::record_id::{RECORDS, RecordId, Role};
 use super::{Ended, OnError, Route, Stop};
-use crate::message::{Cut, Reason, Rejection, Verdict};
+use crate::message::{Cut, Header, Message, Reason, Record, Rejection, Verdict};
 use crate::reject;
 use crate::sink::{Failure, Fault, Sink};
 use crate::telemetry::{Ledger, RateLimited};
-use crate::transform::Transform;
 use crate::transform::headers::headers;
+use crate::transform::{MOST_RECORDS, Transform};
+
+const _: () = assert!(MOST_RECORDS <= RECORDS, "a ticket has room for each record of a message");
 
 /// See the [module's documentation](self).
 pub struct Lane {
@@ -58,52 +61,22 @@ impl Lane {
         let parcel = Arc::new(parcel);
         let slot = self.in_flight.insert(&parcel);
         let mut outcome = Outcome::default();
-        let Self { routes, sink, sent, ledger, .. } = self;
         if let Some(cut) = parcel.cut {
             outcome.rejected = vec![(0, too_large(cut))];
             return self.settle(slot, &parcel, outcome);
         }
+        let Self { routes, sink, in_flight, sent, ledger, .. } = self;
         let Some((route, transform)) = routes.get_mut(parcel.route) else {
             outcome.rejected = parcel.batch.messages().map(|_| no_route()).enumerate().collect();
             return self.settle(slot, &parcel, outcome);
         };
-        // A name that follows from the topic is written here.
-        let mut name = String::new();
+        let name = String::new();
+        let mut sender = Sender { route, sink, in_flight, slot, name, outcome, sent: 0 };
         transform.each(&parcel.batch, |index, verdict| {
-            let message = parcel.batch.message(index);
-            match verdict {
-                Verdict::Record(record) => {
-                    let topic = match route.kafka_topic.name(message.topic(), &mut name) {
-                        Ok(topic) => topic,
-                        Err(error) => {
-                            let (reason, plugin) = (Reason::BadTopic, None);
-                            outcome.rejected.push((index, Rejection { reason, error, plugin }));
-                            return;
-                        }
-                    };
-                    let ticket = ticket(slot, index, Role::Record);
-                    let headers = headers(route.headers, &message);
-                    if outcome.holds_back() {
-                        outcome.refused.push(Sink::hold_back(ticket, topic, &record, headers));
-                        return;
-                    }
-                    match sink.send(ticket, topic, &record, headers) {
-                        Ok(()) => *sent += 1,
-                        Err(failure) => {
-                            outcome.refused.push(failure.blamed(Some(&route.kafka_topic)));
-                        }
-                    }
-                }
-                Verdict::Skip(reason) => {
-                    tracing::debug!(topic = message.topic(), "skipped: {reason}");
-                    outcome.skipped.push(index);
-                }
-                Verdict::Reject(rejection) => outcome.rejected.push((index, rejection)),
-                Verdict::Fatal(rejection) => {
-                    outcome.fatal = outcome.fatal.take().or(Some(rejection));
-                }
-            }
+            sender.carry_out(index, &parcel.batch.message(index), verdict);
         });
+        *sent += sender.sent;
+        outcome = sender.outcome;
         let unusable = transform.take_unusable_timestamps();
         if unusable > 0 {
             ledger.timestamp_unusable(unusable);
@@ -128,16 +101,15 @@ impl Lane {
             failures.extend(self.judge(failure)?);
         }
         for (index, rejection) in outcome.rejected {
-            failures.extend(self.reject(slot, index, parcel, &rejection)?);
+            failures.extend(self.reject((slot, index, 0), parcel, &rejection)?);
         }
         if failures.is_empty() { Ok(()) } else { self.recover(failures) }
     }
 
-    /// Does with a guilty message what its route says.
+    /// Does with a guilty message what its route says, on behalf of one of its records if it has several.
     pub(super) fn reject(
         &mut self,
-        slot: usize,
-        index: usize,
+        (slot, index, number): (usize, usize, usize),
         parcel: &Parcel,
         rejection: &Rejection,
     ) -> Result<Option<Failure>, Ended> {
@@ -155,8 +127,8 @@ impl Lane {
                 let meant = route.map(|route| route.kafka_topic.name_or_written(message.topic()));
                 let payload = parcel.cut.map(|cut| cut.payload);
                 let headers = reject::record_headers(message, rejection, meant.as_deref(), payload);
-                let ticket = ticket(slot, index, Role::DeadLetter);
-                let sent = self.sink.send(ticket, topic, &reject::record(message), headers);
+                let id = RecordId { slot, index, number, role: Role::DeadLetter };
+                let sent = self.sink.send(id.ticket(), topic, &reject::record(message), headers);
                 self.sent += u64::from(sent.is_ok());
                 sent.map_or_else(|failure| self.judge(*failure), |()| Ok(None))
             }
@@ -168,6 +140,105 @@ impl Lane {
             OnError::Stop => Err(Ended::Failed(format!("{text} (--on-error stop)"))),
         }
     }
+}
+
+/// Sends what the setters make of the messages of one parcel.
+struct Sender<'a> {
+    route: &'a Route,
+    sink: &'a Sink,
+    in_flight: &'a InFlight,
+    slot: usize,
+    /// A name that follows from the topic is written here.
+    name: String,
+    outcome: Outcome,
+    /// Records handed to Kafka's client.
+    sent: u64,
+}
+
+impl Sender<'_> {
+    fn carry_out(&mut self, index: usize, message: &Message<'_>, verdict: Verdict<'_>) {
+        match verdict {
+            Verdict::Record(record) => {
+                if let Err(rejection) = self.send((index, 0), message, &record) {
+                    self.outcome.rejected.push((index, rejection));
+                }
+            }
+            Verdict::Records(records) => self.send_all(index, message, &records),
+            Verdict::Skip(reason) => {
+                tracing::debug!(topic = message.topic(), "skipped: {reason}");
+                self.outcome.skipped.push(index);
+            }
+            Verdict::Reject(rejection) => self.outcome.rejected.push((index, rejection)),
+            Verdict::Fatal(rejection) => {
+                self.outcome.fatal = self.outcome.fatal.take().or(Some(rejection));
+            }
+        }
+    }
+
+    /// Sends all records of a message, or none.
+    fn send_all(&mut self, index: usize, message: &Message<'_>, records: &[Record<'_>]) {
+        let wrong = records.iter().find_map(|record| self.topic(message, record).err());
+        if let Some(rejection) = wrong {
+            self.outcome.rejected.push((index, rejection));
+            return;
+        }
+        self.in_flight.split(self.slot, index, records.len());
+        for (number, record) in records.iter().enumerate() {
+            // All of their topics are right.
+            drop(self.send((index, number), message, record));
+        }
+    }
+
+    /// Sends a record, if it may go where it is to go.
+    fn send(
+        &mut self,
+        (index, number): (usize, usize),
+        message: &Message<'_>,
+        record: &Record<'_>,
+    ) -> Result<(), Rejection> {
+        let mut name = std::mem::take(&mut self.name);
+        let topic = topic(self.route, message, record, &mut name)?;
+        let role = match record.choice.partition {
+            Some(_) => Role::PlacedRecord,
+            None => Role::Record,
+        };
+        let ticket = RecordId { slot: self.slot, index, number, role }.ticket();
+        let chosen = record.choice.headers.as_ref();
+        let own = chosen.is_none().then(|| headers(self.route.headers, message));
+        let headers =
+            own.into_iter().flatten().chain(chosen.into_iter().flatten().map(Header::clone));
+        if self.outcome.holds_back() {
+            self.outcome.refused.push(Sink::hold_back(ticket, topic, record, headers));
+        } else {
+            match self.sink.send(ticket, topic, record, headers) {
+                Ok(()) => self.sent += 1,
+                Err(failure) => {
+                    self.outcome.refused.push(failure.blamed(Some(&self.route.kafka_topic)));
+                }
+            }
+        }
+        self.name = name;
+        Ok(())
+    }
+
+    fn topic(&self, message: &Message<'_>, record: &Record<'_>) -> Result<(), Rejection> {
+        topic(self.route, message, record, &mut String::new()).map(drop)
+    }
+}
+
+/// Where a record goes: a topic that a plugin has chosen, or the route's, whose name may be written into
+/// `name`.
+fn topic<'a>(
+    route: &'a Route,
+    message: &Message<'_>,
+    record: &'a Record<'_>,
+    name: &'a mut String,
+) -> Result<&'a str, Rejection> {
+    let topic = match record.choice.topic.as_deref() {
+        Some(chosen) => route.kafka_topic.check_choice(chosen).map(|()| chosen),
+        None => route.kafka_topic.name(message.topic(), name),
+    };
+    topic.map_err(|error| Rejection { reason: Reason::BadTopic, error, plugin: None })
 }
 
 /// Why messages are rejected that no route takes.

@@ -20,6 +20,7 @@ mod intake;
 mod lane;
 mod print;
 mod progress;
+mod record_id;
 mod recovery;
 mod router;
 mod start;

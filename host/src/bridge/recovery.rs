@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Ended;
-use super::in_flight::{Role, read_ticket, ticket};
 use super::lane::Lane;
+use super::record_id::{RecordId, Role};
 use crate::backoff::Backoff;
 use crate::kafka_topic::KafkaTopic;
 use crate::message::{Reason, Rejection, Sequence};
@@ -30,9 +30,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Records to be sent again, in the order in which their messages were received.
 type Waiting = BTreeMap<Place, Failure>;
 
-/// Where a record stands: its message's sequence number and source, and its route, since one
-/// message may have a record on each.
-type Place = (Sequence, usize, usize);
+/// Where a record stands: its message's sequence number and source, its route, since one message may
+/// have records on each, and its number among those.
+type Place = (Sequence, usize, usize, usize);
 
 impl Lane {
     /// Returns when everything that was ever sent is in Kafka.
@@ -93,7 +93,8 @@ impl Lane {
             && let Some((_, failure)) = waiting.pop_first()
         {
             tried += 1;
-            match self.sink.resend(failure.ticket, &failure.record) {
+            let chosen = RecordId::of(failure.ticket).role == Role::PlacedRecord;
+            match self.sink.resend(failure.ticket, &failure.record, chosen) {
                 Ok(()) => self.sent += 1,
                 Err(failure) => {
                     if let Some(failure) = self.judge(*failure)? {
@@ -117,8 +118,8 @@ impl Lane {
 
     /// As [`Self::judge_all`], for one.
     pub(super) fn judge(&mut self, failure: Failure) -> Result<Option<Failure>, Ended> {
-        let (slot, _, role) = read_ticket(failure.ticket);
-        let parcel = self.in_flight.parcel(slot).filter(|_| role == Role::Record);
+        let RecordId { slot, role, .. } = RecordId::of(failure.ticket);
+        let parcel = self.in_flight.parcel(slot).filter(|_| role.is_record());
         let route = parcel.and_then(|parcel| self.routes.get(parcel.route));
         let failure = failure.blamed(route.map(|(route, _)| &route.kafka_topic));
         if matches!(failure.fault, Fault::Guilty(..)) {
@@ -134,19 +135,20 @@ impl Lane {
         let (Fault::Guilty(reason, error) | Fault::Suspect(reason, error)) = &failure.fault else {
             return Ok(Some(failure));
         };
-        let (slot, index, role) = read_ticket(failure.ticket);
+        let id @ RecordId { slot, index, number, role } = RecordId::of(failure.ticket);
         match role {
-            Role::Record => {
+            Role::Record | Role::PlacedRecord => {
                 let Some(parcel) = self.in_flight.parcel(slot) else {
                     return Ok(None);
                 };
                 let rejection = Rejection { reason: *reason, error: error.clone(), plugin: None };
-                self.reject(slot, index, &parcel, &rejection)
+                self.reject((slot, index, number), &parcel, &rejection)
             }
             Role::DeadLetter => {
                 let mut record = failure.record;
                 record.cut(CUT_PAYLOAD);
-                let again = self.sink.resend(ticket(slot, index, Role::CutDeadLetter), &record);
+                let id = RecordId { role: Role::CutDeadLetter, ..id };
+                let again = self.sink.resend(id.ticket(), &record, false);
                 self.sent += u64::from(again.is_ok());
                 Ok(again.err().map(|failure| failure.into_trouble()))
             }
@@ -200,9 +202,9 @@ impl Lane {
     }
 
     fn place(&self, failure: &Failure) -> Option<Place> {
-        let (slot, index, _) = read_ticket(failure.ticket);
+        let RecordId { slot, index, number, .. } = RecordId::of(failure.ticket);
         let parcel = self.in_flight.parcel(slot)?;
-        Some((parcel.batch.message(index).sequence(), parcel.source, parcel.route))
+        Some((parcel.batch.message(index).sequence(), parcel.source, parcel.route, number))
     }
 }
 
@@ -214,14 +216,32 @@ impl Failure {
             Fault::Trouble(what) => {
                 Some((format!("cannot write to Kafka topic {topic:?}: {what}"), topic.clone()))
             }
-            Fault::Guilty(..) | Fault::Suspect(..) | Fault::NoTopic(_) | Fault::HeldBack => None,
+            Fault::Guilty(..)
+            | Fault::Suspect(..)
+            | Fault::NoTopic(_)
+            | Fault::NoPartition(_)
+            | Fault::HeldBack => None,
         }
     }
 
-    /// A topic that only the message has named, by way of its route's, is the message's own fault
-    /// if it is not there; one that the user has named is trouble.
+    /// A topic that only the message has named, by way of its route's or of a plugin, is the message's
+    /// own fault if it is not there; one that the user has named is trouble. So it is with a partition
+    /// that a plugin has chosen.
     pub(super) fn blamed(mut self, routed: Option<&KafkaTopic>) -> Self {
         let topic = &self.record.topic;
+        if let Fault::NoPartition(what) = &self.fault {
+            let partition = self.record.partition.unwrap_or_default();
+            let chosen = RecordId::of(self.ticket).role == Role::PlacedRecord;
+            self.fault = if chosen {
+                let what = format!(
+                    "a plugin has chosen partition {partition} of Kafka topic {topic:?}: {what}"
+                );
+                Fault::Guilty(Reason::BadOutput, what)
+            } else {
+                Fault::Trouble(what.clone())
+            };
+            return self;
+        }
         if let Fault::NoTopic(what) = &self.fault {
             self.fault = if routed.is_none_or(|routed| routed.names(topic)) {
                 Fault::Trouble(what.clone())

@@ -96,7 +96,7 @@ mod tests {
         Route {
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
             proceed,
-            kafka_topic: KafkaTopic::Fixed("k".to_owned()),
+            kafka_topic: KafkaTopic::named("k".to_owned()),
             headers: HeaderPolicy::None,
             on_error: OnError::Stop,
         }

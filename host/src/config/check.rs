@@ -54,6 +54,9 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
         plugin_limits: PluginLimits {
             time: Duration::from_millis(written.plugin_time_limit),
             memory: written.plugin_memory_limit as usize,
+            output: written.plugin_output_limit as usize,
+            records: written.plugin_records_limit as usize,
+            log_lines_per_second: written.plugin_log_limit,
         },
         max_in_flight_bytes: written.max_in_flight_bytes as usize,
         print: written.print,
@@ -69,11 +72,12 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
 pub fn route(written: &Options, tables: &[PluginTable]) -> Checked<Route> {
     let topic = written.kafka_topic.as_deref().ok_or("--kafka-topic is missing")?;
     let kafka_topic =
-        KafkaTopic::parse(topic, &written.kafka_topics_allowed).map_err(|problem| {
-            let about_topic = problem.starts_with(&format!("{topic:?}"));
-            let flag = if about_topic { "--kafka-topic" } else { "--kafka-topics-allowed" };
-            format!("{flag} {problem}")
-        })?;
+        KafkaTopic::parse(topic, &written.kafka_topics_allowed, !written.plugin.is_empty())
+            .map_err(|problem| {
+                let about_topic = problem.starts_with(&format!("{topic:?}"));
+                let flag = if about_topic { "--kafka-topic" } else { "--kafka-topics-allowed" };
+                format!("{flag} {problem}")
+            })?;
     let plugin = |(number, file): (usize, &PathBuf)| {
         let table = tables.get(number);
         Plugin {
@@ -334,7 +338,7 @@ fn on_error(written: &Options, kafka_topic: &KafkaTopic) -> Checked<OnError> {
     match (written.on_error, &written.dead_letter_topic) {
         (OnErrorKind::DeadLetter, Some(topic)) => {
             kafka::check_topic("--dead-letter-topic", topic)?;
-            if *kafka_topic == KafkaTopic::Fixed(topic.clone()) {
+            if kafka_topic.fixed() == Some(topic) {
                 return Err(format!(
                     "--dead-letter-topic {topic:?} is the Kafka topic itself: give rejected messages a topic of their own"
                 ));
@@ -342,7 +346,7 @@ fn on_error(written: &Options, kafka_topic: &KafkaTopic) -> Checked<OnError> {
             Ok(OnError::DeadLetter { topic: topic.clone() })
         }
         (OnErrorKind::DeadLetter, None) => {
-            let KafkaTopic::Fixed(kafka_topic) = kafka_topic else {
+            let Some(kafka_topic) = kafka_topic.fixed() else {
                 return Err(format!(
                     "--kafka-topic {:?} leads to many topics, so --dead-letter-topic has no default: give it a name",
                     kafka_topic.to_string()

@@ -301,7 +301,7 @@ pub struct Options {
     #[arg(long, required = true, value_name = "TOPIC", help_heading = KAFKA)]
     pub kafka_topic: Option<String>,
 
-    /// Kafka topic that a template may lead to, by name or by a pattern such as 'plant.*'; repeatable.
+    /// Kafka topic that a template may lead to or a plugin may choose, by name or by a pattern such as 'plant.*'; repeatable.
     ///
     /// A message that leads to another topic is rejected.
     #[arg(long, value_name = "TOPIC", help_heading = KAFKA)]
@@ -340,7 +340,9 @@ pub struct Options {
     #[arg(action = clap::ArgAction::Set)]
     pub print: bool,
 
-    /// WebAssembly plugin that decides keys, values or timestamps; repeatable.
+    /// WebAssembly plugin that decides keys, values or timestamps, or makes records; repeatable.
+    ///
+    /// Transformers work one after the other, in the order given.
     #[arg(long, value_name = "FILE", help_heading = PLUGINS)]
     pub plugin: Vec<PathBuf>,
 
@@ -357,6 +359,18 @@ pub struct Options {
     /// Most memory that a plugin may have, in bytes or with KiB, MiB, GiB; 1MiB to 4GiB.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = plugin_memory, help_heading = PLUGINS)]
     pub plugin_memory_limit: u64,
+
+    /// Most bytes that a plugin may answer for one message, in bytes or with KiB, MiB; 1KiB to 256MiB.
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = plugin_output, help_heading = PLUGINS)]
+    pub plugin_output_limit: u64,
+
+    /// Most records that a transformer may make of one, 1 to 65536.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = value_parser!(u32).range(1..=65_536), help_heading = PLUGINS)]
+    pub plugin_records_limit: u32,
+
+    /// Most lines that a plugin may log in a second; more are counted and dropped.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u32), help_heading = PLUGINS)]
+    pub plugin_log_limit: u32,
 
     /// What to do with a message that a plugin or Kafka refuses for good.
     #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]
@@ -490,6 +504,10 @@ fn packet_size(text: &str) -> Result<u64, String> {
 
 fn plugin_memory(text: &str) -> Result<u64, String> {
     sized(text, 1 << 20, 4 << 30, "1MiB to 4GiB")
+}
+
+fn plugin_output(text: &str) -> Result<u64, String> {
+    sized(text, 1 << 10, 256 << 20, "1KiB to 256MiB")
 }
 
 fn in_flight_size(text: &str) -> Result<u64, String> {

@@ -237,6 +237,12 @@ pub struct PluginLimits {
     pub time: Duration,
     /// Memory of one instance, in bytes.
     pub memory: usize,
+    /// Bytes of the answer for one message.
+    pub output: usize,
+    /// Records that a transformer may make of one; at most 65,536.
+    pub records: usize,
+    /// Lines of its log per second.
+    pub log_lines_per_second: u32,
 }
 
 /// Where records go.

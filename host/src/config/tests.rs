@@ -121,13 +121,19 @@ fn what_is_required_is_enough() {
     let route = Route {
         topics: Vec::new(),
         proceed: false,
-        kafka_topic: KafkaTopic::Fixed("plant".into()),
+        kafka_topic: KafkaTopic::named("plant"),
         transform: Transform { json: true, headers: HeaderPolicy::Properties },
         plugins: Vec::new(),
         on_error: on_error.clone(),
     };
     assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
-    let limits = PluginLimits { time: Duration::from_millis(50), memory: 64 << 20 };
+    let limits = PluginLimits {
+        time: Duration::from_millis(50),
+        memory: 64 << 20,
+        output: 16 << 20,
+        records: 1_000,
+        log_lines_per_second: 100,
+    };
     assert_eq!(config.plugin_limits, limits);
     assert_eq!(config.sink.brokers, "127.0.0.1:9092");
     assert!(config.sink.properties.is_empty());
@@ -190,7 +196,8 @@ fn every_option_of_the_source_is_taken() {
 fn every_other_option_is_taken() {
     let config = config_of(
         "--payload-deserializer none --headers all --plugin a.wasm --plugin b.wasm
-         --plugin-time-limit 7 --plugin-memory-limit 1GiB --max-in-flight-bytes 64KiB
+         --plugin-time-limit 7 --plugin-memory-limit 1GiB --plugin-output-limit 2KiB
+         --plugin-records-limit 3 --plugin-log-limit 4 --max-in-flight-bytes 64KiB
          -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
          --log-format json --log debug --shutdown-timeout 0",
     );
@@ -199,13 +206,19 @@ fn every_other_option_is_taken() {
     let route = Route {
         topics: Vec::new(),
         proceed: false,
-        kafka_topic: KafkaTopic::Fixed("plant".into()),
+        kafka_topic: KafkaTopic::named("plant"),
         transform: Transform { json: false, headers: HeaderPolicy::All },
         plugins: vec![plugin("a.wasm"), plugin("b.wasm")],
         on_error: on_error.clone(),
     };
     assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
-    let limits = PluginLimits { time: Duration::from_millis(7), memory: 1 << 30 };
+    let limits = PluginLimits {
+        time: Duration::from_millis(7),
+        memory: 1 << 30,
+        output: 2048,
+        records: 3,
+        log_lines_per_second: 4,
+    };
     assert_eq!(config.plugin_limits, limits);
     assert_eq!(config.max_in_flight_bytes, 64 << 10);
     let properties = [("linger.ms", "1"), ("sasl.password", "x")];
@@ -246,7 +259,7 @@ fn the_environment_stands_in_for_any_option() {
     assert!(config.source.tls.is_none() && config.print);
     assert_eq!(config.source.qos, Qos::AtLeastOnce);
     assert_eq!((config.sink.brokers.as_str(), config.sink.properties.len()), ("a:1,b:2", 2));
-    assert_eq!(config.routes[0].kafka_topic, KafkaTopic::Fixed("k".into()));
+    assert_eq!(config.routes[0].kafka_topic, KafkaTopic::named("k"));
     assert_eq!(config.routes[0].on_error, OnError::Stop);
     assert_eq!(config.log.filter.as_deref(), Some("warn"));
 }
@@ -347,6 +360,9 @@ fn numbers_out_of_range_are_refused() {
         ("--max-in-flight-bytes", "2GiB", "1KiB to 1GiB"),
         ("--plugin-memory-limit", "1KiB", "1MiB to 4GiB"),
         ("--plugin-memory-limit", "5GiB", "1MiB to 4GiB"),
+        ("--plugin-output-limit", "1", "1KiB to 256MiB"),
+        ("--plugin-records-limit", "0", "1..=65536"),
+        ("--plugin-records-limit", "65537", "1..=65536"),
         ("--plugin-time-limit", "0", "1..=60000"),
         ("--plugin-time-limit", "60001", "1..=60000"),
         ("--shutdown-timeout", "86401", "0..=86400"),

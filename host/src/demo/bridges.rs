@@ -144,7 +144,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
         routes: vec![Route {
             topics: Vec::new(),
             proceed: false,
-            kafka_topic: KafkaTopic::Fixed(fleet.kafka_topic().to_owned()),
+            kafka_topic: KafkaTopic::named(fleet.kafka_topic().to_owned()),
             headers: HeaderPolicy::Properties,
             on_error: OnError::DeadLetter { topic: fleet.dead_letter_topic() },
         }],

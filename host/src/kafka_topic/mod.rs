@@ -35,18 +35,14 @@ fn is_legal(byte: u8) -> bool {
 
 /// See the [module's documentation](self).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KafkaTopic {
-    /// A valid name.
-    Fixed(String),
-    Template(Template),
-}
-
-/// A name with levels of the MQTT topic in it, and what it may become.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
+pub struct KafkaTopic {
     written: String,
-    parts: Vec<Part>,
+    /// Absent for a name that is always the same.
+    template: Option<Vec<Part>>,
+    /// What a template, or a plugin, may lead to.
     allowed: Vec<String>,
+    /// A plugin may choose among the allowed ones.
+    free: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,42 +52,52 @@ enum Part {
 }
 
 impl KafkaTopic {
-    /// Reads a name or a template; `allowed` are the names and patterns that a template may lead to.
+    /// Always the same topic, whose name must be valid.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { written: name.into(), template: None, allowed: Vec::new(), free: false }
+    }
+
+    /// Reads a name or a template; `allowed` are the names and patterns that a template may lead to,
+    /// and that a plugin may choose if there is one that is `free` to.
     ///
     /// # Errors
     /// What is wrong, in one line with the cure, without saying where it was written.
-    pub fn parse(written: &str, allowed: &[String]) -> Result<Self, String> {
-        if !written.contains(['{', '}']) {
-            return match check_name(written) {
-                Ok(()) if allowed.is_empty() => Ok(Self::Fixed(written.to_owned())),
-                Ok(()) => Err(format!(
-                    "{written:?} is always the same topic, so the list of allowed topics has no \
-                     use: leave it out, or take levels of the MQTT topic as in plant.{{1}}"
-                )),
-                Err(problem) => {
-                    Err(format!("{written:?} {problem}: give it the name of a Kafka topic"))
+    pub fn parse(written: &str, allowed: &[String], free: bool) -> Result<Self, String> {
+        let template = if written.contains(['{', '}']) { Some(parts(written)?) } else { None };
+        match &template {
+            None => {
+                if let Err(problem) = check_name(written) {
+                    return Err(format!(
+                        "{written:?} {problem}: give it the name of a Kafka topic"
+                    ));
                 }
-            };
-        }
-        let parts = parts(written)?;
-        if allowed.is_empty() {
-            return Err(format!(
-                "{written:?} takes its name from messages: list the Kafka topics that it may lead \
-                 to, by name or by patterns as in plant.*"
-            ));
+                if !allowed.is_empty() && !free {
+                    return Err(format!(
+                        "{written:?} is always the same topic, so the list of allowed topics has no \
+                         use: leave it out, or take levels of the MQTT topic as in plant.{{1}}"
+                    ));
+                }
+            }
+            Some(_) if allowed.is_empty() => {
+                return Err(format!(
+                    "{written:?} takes its name from messages: list the Kafka topics that it may lead \
+                     to, by name or by patterns as in plant.*"
+                ));
+            }
+            Some(_) => {}
         }
         for pattern in allowed {
             check_pattern(pattern)?;
         }
-        let shape: Vec<Symbol> = parts.iter().flat_map(Part::shape).collect();
-        for pattern in allowed {
-            if !overlap(&shape, &symbols(pattern)) {
-                return Err(format!(
-                    "{pattern:?} is allowed, but nothing that {written:?} can become: mend one of them"
-                ));
-            }
+        // Who has no choice is not free.
+        let free = free && !allowed.is_empty();
+        let topic = Self { written: written.to_owned(), template, allowed: allowed.into(), free };
+        match allowed.iter().find(|pattern| !topic.can_become(&symbols(pattern))) {
+            Some(pattern) if !free => Err(format!(
+                "{pattern:?} is allowed, but nothing that {written:?} can become: mend one of them"
+            )),
+            _ => Ok(topic),
         }
-        Ok(Self::Template(Template { written: written.to_owned(), parts, allowed: allowed.into() }))
     }
 
     /// The topic for a message; a template writes its name into `buffer`.
@@ -99,43 +105,49 @@ impl KafkaTopic {
     /// # Errors
     /// Why this MQTT topic leads to no Kafka topic, in one line.
     pub fn name<'a>(&'a self, mqtt_topic: &str, buffer: &'a mut String) -> Result<&'a str, String> {
-        match self {
-            Self::Fixed(name) => Ok(name),
-            Self::Template(template) => template.render(mqtt_topic, buffer),
+        match &self.template {
+            None => Ok(&self.written),
+            Some(parts) => self.render(parts, mqtt_topic, buffer),
         }
     }
 
     /// As [`Self::name`], or what was written if there is none.
     #[must_use]
     pub fn name_or_written(&self, mqtt_topic: &str) -> Cow<'_, str> {
-        match self {
-            Self::Fixed(name) => Cow::Borrowed(name),
-            Self::Template(template) => {
-                let mut name = String::new();
-                match template.render(mqtt_topic, &mut name).map(drop) {
-                    Ok(()) => Cow::Owned(name),
-                    Err(_) => Cow::Borrowed(&template.written),
-                }
-            }
+        let mut name = String::new();
+        match self.name(mqtt_topic, &mut name).map(str::to_owned) {
+            Ok(name) => Cow::Owned(name),
+            Err(_) => Cow::Borrowed(&self.written),
         }
+    }
+
+    /// Checks the topic that a plugin has chosen for a record.
+    ///
+    /// # Errors
+    /// Why it may not, in one line.
+    pub fn check_choice(&self, name: &str) -> Result<(), String> {
+        if let Err(problem) = check_name(name) {
+            return Err(format!("a plugin has chosen the Kafka topic {name:?}, which {problem}"));
+        }
+        if self.allows(name) {
+            return Ok(());
+        }
+        Err(format!(
+            "a plugin has chosen the Kafka topic {name:?}, which is not among the allowed topics; \
+             see --kafka-topics-allowed"
+        ))
     }
 
     /// Whether some message can lead to this topic.
     #[must_use]
     pub fn may_be(&self, name: &str) -> bool {
-        match self {
-            Self::Fixed(fixed) => fixed == name,
-            Self::Template(template) => template.allows(name) && template.can_become(name),
-        }
+        self.allows(name) && (self.free || self.can_become(&symbols(name)))
     }
 
-    /// The name, if it is always the same.
+    /// The name, if it is the same wherever no plugin chooses another.
     #[must_use]
     pub fn fixed(&self) -> Option<&str> {
-        match self {
-            Self::Fixed(name) => Some(name),
-            Self::Template(_) => None,
-        }
+        self.template.is_none().then_some(&self.written)
     }
 
     /// Whether the user has named this topic, so that it ought to be there; otherwise a message
@@ -147,29 +159,32 @@ impl KafkaTopic {
 
     /// The topics that are known by name before any message.
     pub fn known(&self) -> impl Iterator<Item = &str> {
-        let (fixed, allowed) = match self {
-            Self::Fixed(name) => (Some(name), None),
-            Self::Template(template) => (None, Some(&template.allowed)),
+        let allowed = self.allowed.iter().filter(|pattern| !pattern.contains('*'));
+        self.fixed().into_iter().chain(allowed.map(String::as_str))
+    }
+
+    fn allows(&self, name: &str) -> bool {
+        self.fixed() == Some(name)
+            || self.allowed.iter().any(|pattern| pattern::matches(pattern, name))
+    }
+
+    /// Whether what is written can become something of this shape.
+    fn can_become(&self, shape: &[Symbol]) -> bool {
+        let own = match &self.template {
+            None => symbols(&self.written),
+            Some(parts) => parts.iter().flat_map(Part::shape).collect(),
         };
-        let allowed = allowed.into_iter().flatten().filter(|pattern| !pattern.contains('*'));
-        fixed.into_iter().chain(allowed).map(String::as_str)
+        overlap(&own, shape)
     }
-}
 
-/// As it was written.
-impl std::fmt::Display for KafkaTopic {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Fixed(name) => name,
-            Self::Template(template) => &template.written,
-        })
-    }
-}
-
-impl Template {
-    fn render<'a>(&self, mqtt_topic: &str, buffer: &'a mut String) -> Result<&'a str, String> {
+    fn render<'a>(
+        &self,
+        parts: &[Part],
+        mqtt_topic: &str,
+        buffer: &'a mut String,
+    ) -> Result<&'a str, String> {
         buffer.clear();
-        for part in &self.parts {
+        for part in parts {
             match part {
                 Part::Text(text) => buffer.push_str(text),
                 Part::Level(level) => match mqtt_topic.split('/').nth(*level) {
@@ -193,14 +208,12 @@ impl Template {
     fn problem(&self, problem: &str) -> String {
         format!("no Kafka topic by {:?}: {problem}", self.written)
     }
+}
 
-    fn allows(&self, name: &str) -> bool {
-        self.allowed.iter().any(|pattern| pattern::matches(pattern, name))
-    }
-
-    fn can_become(&self, name: &str) -> bool {
-        let shape: Vec<Symbol> = self.parts.iter().flat_map(Part::shape).collect();
-        overlap(&shape, &symbols(name))
+/// As it was written.
+impl std::fmt::Display for KafkaTopic {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.written)
     }
 }
 
@@ -274,7 +287,7 @@ mod tests {
     }
 
     fn template(written: &str, patterns: &[&str]) -> KafkaTopic {
-        KafkaTopic::parse(written, &allowed(patterns)).expect("a good template")
+        KafkaTopic::parse(written, &allowed(patterns), false).expect("a good template")
     }
 
     fn name(topic: &KafkaTopic, mqtt_topic: &str) -> Result<String, String> {
@@ -283,8 +296,8 @@ mod tests {
 
     #[test]
     fn a_name_without_braces_is_always_the_same_topic() {
-        let topic = KafkaTopic::parse("plant", &[]).expect("a good name");
-        assert_eq!(topic, KafkaTopic::Fixed("plant".to_owned()));
+        let topic = KafkaTopic::parse("plant", &[], false).expect("a good name");
+        assert_eq!(topic, KafkaTopic::named("plant".to_owned()));
         assert_eq!(name(&topic, "a/b").as_deref(), Ok("plant"));
         assert_eq!(topic.known().collect::<Vec<_>>(), ["plant"]);
         assert!(topic.may_be("plant") && !topic.may_be("plant2"));
@@ -336,6 +349,31 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_may_choose_among_the_topics_that_are_allowed() {
+        let fixed =
+            KafkaTopic::parse("plant", &allowed(&["alarm.*", "audit"]), true).expect("good");
+        for name in ["plant", "audit", "alarm.1"] {
+            assert_eq!(fixed.check_choice(name), Ok(()));
+            assert!(fixed.may_be(name));
+        }
+        for (name, why) in
+            [("other", "not among the allowed"), ("a b", "characters"), ("", "empty")]
+        {
+            let error = fixed.check_choice(name).expect_err("not allowed");
+            assert!(error.contains(why) && !fixed.may_be(name), "{error}");
+        }
+        assert_eq!(fixed.fixed(), Some("plant"));
+        assert_eq!(fixed.known().collect::<Vec<_>>(), ["plant", "audit"]);
+        assert!(!fixed.names("alarm.1"));
+        // What the template cannot become, a plugin can still choose.
+        let template = KafkaTopic::parse("plant.{1}", &allowed(&["plant.*", "x"]), true);
+        let template = template.expect("good");
+        assert!(template.may_be("x") && template.check_choice("x").is_ok());
+        assert_eq!(name(&template, "a/b").as_deref(), Ok("plant.b"));
+        assert!(KafkaTopic::parse("plant", &allowed(&["a/b"]), true).is_err());
+    }
+
+    #[test]
     fn templates_that_cannot_work_are_refused_with_the_cure() {
         for (written, patterns, words) in [
             ("plant.{}", &["*"][..], "{} , which is no number"),
@@ -356,7 +394,8 @@ mod tests {
             ("", &[], "is empty"),
             ("a b", &[], "characters other than"),
         ] {
-            let error = KafkaTopic::parse(written, &allowed(patterns)).expect_err("a bad template");
+            let error =
+                KafkaTopic::parse(written, &allowed(patterns), false).expect_err("a bad template");
             assert!(error.contains(&words.replace(" ,", ",")), "{written}: {error}");
             assert!(!error.contains('\n'));
         }

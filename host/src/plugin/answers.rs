@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::text::{one_line, size};
-use super::{Ability, Limits};
+use super::{Ability, Draft, Limits};
 use crate::message::{PluginName, Reason, Rejection};
 
 /// Capacity beyond this is given back when the answers are used again, in bytes.
@@ -23,6 +23,8 @@ pub enum Answer {
     Bytes(Range<usize>),
     /// Milliseconds since the Unix epoch, positive.
     Timestamp(i64),
+    /// Make these records of it, at least one.
+    Records(Vec<Draft>),
     /// Make no record; the text says why, in one line.
     Skip(String),
     /// The message cannot be carried.
@@ -59,6 +61,15 @@ fn check_json(bytes: &[u8]) -> Result<(), String> {
     serde_json::from_str::<&RawValue>(text).map(drop).map_err(|error| error.to_string())
 }
 
+/// What no record can have.
+fn improper(record: &Draft) -> Option<String> {
+    if let Some(milliseconds) = record.timestamp_ms.filter(|milliseconds| *milliseconds <= 0) {
+        return Some(format!("the timestamp {milliseconds}, a timestamp is positive"));
+    }
+    let partition = record.partition.filter(|partition| i32::try_from(*partition).is_err())?;
+    Some(format!("partition {partition}, Kafka has no such partition"))
+}
+
 /// Turns what a plugin said into an [`Answer`], and refuses what it may not say.
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
@@ -93,6 +104,26 @@ impl Judge<'_> {
             return self.reject(Reason::BadOutput, error);
         }
         Answer::Timestamp(milliseconds)
+    }
+
+    /// What a transformer has made, which may be nothing.
+    pub fn records(&self, records: Vec<Draft>) -> Answer {
+        let bytes: usize = records.iter().map(Draft::size).sum();
+        let said = |what: String| format!("the {} answered {what}", self.ability);
+        let problem = if records.len() > self.limits.records {
+            let most = self.limits.records;
+            Some(said(format!("{} records, at most {most} are allowed", records.len())))
+        } else if bytes > self.limits.output {
+            let most = size(self.limits.output);
+            Some(said(format!("{bytes} bytes of records, at most {most} are allowed")))
+        } else {
+            records.iter().find_map(improper).map(said)
+        };
+        match problem {
+            Some(error) => self.reject(Reason::BadOutput, error),
+            None if records.is_empty() => Answer::Skip("it became no record".to_owned()),
+            None => Answer::Records(records),
+        }
     }
 
     pub fn skip(text: &str) -> Answer {

@@ -56,7 +56,7 @@ pub enum Problem {
     NotOffered(String),
     #[error(
         "has nothing to do: it exports {0}; export at least one of key-setter, value-setter, \
-         timestamp-setter, payload-deserializer, connect-success-hook, connect-failure-hook"
+         timestamp-setter, transformer, payload-deserializer, connect-success-hook, connect-failure-hook"
     )]
     NoAbility(String),
     #[error("has a {ability}, and so has {}; give only one of them", other.display())]

@@ -95,9 +95,10 @@ impl Instance {
         plugin: &Plugin,
         ability: Ability,
         message: types::Message<'_>,
+        so_far: types::KafkaRecordParam<'_>,
     ) -> Result<Typed, Failure> {
         self.begin();
-        let called = self.exports.typed(&mut self.store, ability, message);
+        let called = self.exports.typed(&mut self.store, ability, message, so_far);
         self.end(plugin, &ability, called)
     }
 

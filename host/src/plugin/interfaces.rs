@@ -5,8 +5,8 @@ use wasmtime::{Result, Store};
 
 use super::bindings::exports::mqtt_source::plugin as exports;
 use super::bindings::mqtt_source::plugin::types::{
-    BytesOutcome, ConnectFailure, Connection, HookOutcome, JsonOutcome, Message, PluginError,
-    TimeOutcome,
+    BytesOutcome, ConnectFailure, Connection, HookOutcome, JsonOutcome,
+    KafkaRecordParam as KafkaRecord, Message, PluginError, TimeOutcome, TransformOutcome,
 };
 use super::contract::{self, PACKAGE};
 use super::{Ability, Calls, Hook};
@@ -77,12 +77,14 @@ interfaces! {
     key = key_setter "key-setter",
     value = value_setter "value-setter",
     timestamp = timestamp_setter "timestamp-setter",
+    transform = transformer "transformer",
     jsons = packed_payload_deserializer "packed-payload-deserializer",
     connected = connect_success_hook "connect-success-hook",
     failed = connect_failure_hook "connect-failure-hook",
     keys = packed_key_setter "packed-key-setter",
     values = packed_value_setter "packed-value-setter",
     timestamps = packed_timestamp_setter "packed-timestamp-setter",
+    transforms = packed_transformer "packed-transformer",
 }
 
 /// The interface that decides nothing by itself.
@@ -104,6 +106,7 @@ impl Indices {
             Ability::Key => (self.key.is_some(), self.keys.is_some()),
             Ability::Value => (self.value.is_some(), self.values.is_some()),
             Ability::Timestamp => (self.timestamp.is_some(), self.timestamps.is_some()),
+            Ability::Transformer => (self.transform.is_some(), self.transforms.is_some()),
         };
         match (typed, packed) {
             (_, true) => Some(Calls::Packed),
@@ -120,6 +123,7 @@ pub(super) enum Outcome {
     Json(JsonOutcome),
     Bytes(BytesOutcome),
     Time(TimeOutcome),
+    Records(TransformOutcome),
 }
 
 impl Exports {
@@ -163,6 +167,7 @@ impl Exports {
             Ability::Key => self.keys.as_ref()?.call_keys(store, messages),
             Ability::Value => self.values.as_ref()?.call_values(store, messages),
             Ability::Timestamp => self.timestamps.as_ref()?.call_timestamps(store, messages),
+            Ability::Transformer => self.transforms.as_ref()?.call_transform_all(store, messages),
         })
     }
 
@@ -172,6 +177,7 @@ impl Exports {
         store: &mut Store<T>,
         ability: Ability,
         message: Message<'_>,
+        so_far: KafkaRecord<'_>,
     ) -> Option<Result<Typed>> {
         let bytes = |called: Result<std::result::Result<_, _>>| {
             called.map(|answer| answer.map(Outcome::Bytes))
@@ -183,6 +189,10 @@ impl Exports {
             }
             Ability::Key => bytes(self.key.as_ref()?.call_key(store, message)),
             Ability::Value => bytes(self.value.as_ref()?.call_value(store, message)),
+            Ability::Transformer => {
+                let called = self.transform.as_ref()?.call_transform(store, message, so_far);
+                called.map(|answer| answer.map(Outcome::Records))
+            }
             Ability::Timestamp => {
                 let called = self.timestamp.as_ref()?.call_timestamp(store, message);
                 called.map(|answer| answer.map(Outcome::Time))

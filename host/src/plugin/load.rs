@@ -234,6 +234,9 @@ fn fault(file: &Path, problem: Problem) -> LoadError {
 
 fn refuse_second_claim(loaded: &[Arc<Plugin>], plugin: &Plugin) -> Result<(), Problem> {
     for (ability, _) in plugin.abilities() {
+        if ability == Ability::Transformer {
+            continue;
+        }
         let claims = |other: &&Arc<Plugin>| other.code.indices.calls(ability).is_some();
         if let Some(other) = loaded.iter().find(claims) {
             return Err(Problem::Claimed { ability, other: other.file.clone() });

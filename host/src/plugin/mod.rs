@@ -14,6 +14,7 @@ mod bindings;
 mod compile;
 mod contract;
 mod describe;
+mod draft;
 mod engine;
 mod error;
 mod failure;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use answers::{Answer, Answers};
 pub use describe::{Calls, Description};
+pub use draft::{Content, Draft, DraftHeader};
 pub use error::{LoadError, Problem};
 pub use hooks::{Hook, Hooks};
 pub use load::{Loader, Plugins, Spec};
@@ -55,6 +57,8 @@ pub struct Limits {
     pub memory: usize,
     /// Bytes of the answer for one message.
     pub output: usize,
+    /// Records that a transformer may make of one; at most 65,536.
+    pub records: usize,
     /// Lines that one plugin may log per second, over all lanes.
     pub log_lines_per_second: u32,
 }
@@ -67,6 +71,7 @@ impl Default for Limits {
             memory: 64 << 20,
             // As large as the largest packet that is taken by default.
             output: 16 << 20,
+            records: 1_000,
             log_lines_per_second: 100,
         }
     }
@@ -80,10 +85,13 @@ pub enum Ability {
     Key,
     Value,
     Timestamp,
+    /// Makes any number of records of one. The only one that several plugins can have, in a chain.
+    Transformer,
 }
 
 impl Ability {
-    pub const ALL: [Self; 4] = [Self::Json, Self::Key, Self::Value, Self::Timestamp];
+    pub const ALL: [Self; 5] =
+        [Self::Json, Self::Key, Self::Value, Self::Timestamp, Self::Transformer];
 }
 
 impl fmt::Display for Ability {
@@ -93,6 +101,7 @@ impl fmt::Display for Ability {
             Self::Key => "key setter",
             Self::Value => "value setter",
             Self::Timestamp => "timestamp setter",
+            Self::Transformer => "transformer",
         })
     }
 }

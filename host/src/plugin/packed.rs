@@ -1,8 +1,8 @@
 //! Reading the answer of a packed call (`plugin.wit`, "packed"). It comes from the plugin, so
 //! nothing about it is taken for granted.
 
-use super::Ability;
 use super::answers::{Answer, Answers, Judge};
+use super::{Ability, Draft};
 
 /// Adds one answer for each of `count` messages, or none.
 ///
@@ -16,7 +16,7 @@ pub(super) fn read(
     answers: &mut Answers,
 ) -> Result<(), String> {
     let (first, base) = (answers.items.len(), answers.bytes.len());
-    let mut rest = Rest { bytes, at: 0 };
+    let mut rest = Rest::new(bytes);
     for _ in 0..count {
         match one(judge, base, &mut rest) {
             Ok(answer) => answers.items.push(answer),
@@ -26,21 +26,25 @@ pub(super) fn read(
             }
         }
     }
-    if rest.at != bytes.len() {
+    if rest.left() > 0 {
         answers.items.truncate(first);
-        return Err(format!("{} bytes follow the last answer", bytes.len() - rest.at));
+        return Err(format!("{} bytes follow the last answer", rest.left()));
     }
-    answers.bytes.extend_from_slice(bytes);
+    // Records have their own.
+    if judge.ability != Ability::Transformer {
+        answers.bytes.extend_from_slice(bytes);
+    }
     Ok(())
 }
 
 fn one(judge: &Judge<'_>, base: usize, rest: &mut Rest<'_>) -> Result<Answer, String> {
     let timestamp = judge.ability == Ability::Timestamp;
+    let transformer = judge.ability == Ability::Transformer;
     let may_be_null = matches!(judge.ability, Ability::Key | Ability::Value);
     Ok(match rest.take::<1>()?[0] {
         0 => Answer::Default,
         1 if may_be_null => Answer::Null,
-        2 if !timestamp => {
+        2 if !timestamp && !transformer => {
             let bytes = rest.sized()?;
             judge.bytes(bytes, base + rest.at - bytes.len()..base + rest.at)
         }
@@ -48,31 +52,44 @@ fn one(judge: &Judge<'_>, base: usize, rest: &mut Rest<'_>) -> Result<Answer, St
         4 => judge.bad_message(rest.text()?),
         5 => judge.fatal(rest.text()?),
         6 if timestamp => judge.timestamp(i64::from_le_bytes(rest.take()?)),
+        7 if transformer => {
+            let count = u32::from_le_bytes(rest.take()?);
+            let records: Result<_, _> = (0..count).map(|_| Draft::read(rest)).collect();
+            judge.records(records?)
+        }
         other => return Err(format!("{other} is no answer of a {}", judge.ability)),
     })
 }
 
 /// What has not been read yet.
-struct Rest<'a> {
+pub(super) struct Rest<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Rest<'a> {
-    fn take<const SIZE: usize>(&mut self) -> Result<[u8; SIZE], String> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    pub fn take<const SIZE: usize>(&mut self) -> Result<[u8; SIZE], String> {
         let taken = self.bytes[self.at..].first_chunk().ok_or("the answer ends too early")?;
         self.at += SIZE;
         Ok(*taken)
     }
 
-    fn sized(&mut self) -> Result<&'a [u8], String> {
+    pub fn sized(&mut self) -> Result<&'a [u8], String> {
         let size = u32::from_le_bytes(self.take()?) as usize;
         let taken = self.bytes[self.at..].get(..size).ok_or("the answer ends too early")?;
         self.at += size;
         Ok(taken)
     }
 
-    fn text(&mut self) -> Result<&'a str, String> {
+    pub fn text(&mut self) -> Result<&'a str, String> {
         std::str::from_utf8(self.sized()?).map_err(|_| "a text is not UTF-8".to_owned())
     }
 }
@@ -83,10 +100,10 @@ mod tests {
 
     use super::*;
     use crate::message::{PluginName, Reason};
-    use crate::plugin::Limits;
+    use crate::plugin::{Content, Limits};
 
     fn read_as(ability: Ability, count: usize, bytes: &[u8]) -> Result<Answers, String> {
-        let limits = Limits { output: 4, ..Limits::default() };
+        let limits = Limits { output: 4, records: 8, ..Limits::default() };
         let plugin = Arc::new(PluginName { name: "p".into(), sha256: String::new() });
         // Answers of an earlier run, which must stay.
         let mut answers = Answers { bytes: b"old".to_vec(), items: vec![Answer::Bytes(0..3)] };
@@ -168,6 +185,26 @@ mod tests {
         let plugin = Arc::new(PluginName { name: "p".into(), sha256: String::new() });
         let judge = Judge { plugin: &plugin, ability: Ability::Json, limits: &limits };
         assert_eq!(judge.bytes(&deep, 0..deep.len()), Answer::Bytes(0..deep.len()));
+    }
+
+    #[test]
+    fn a_transformer_answers_with_records_of_their_own() {
+        let read = |bytes| read_as(Ability::Transformer, 2, bytes).map(|answers| answers.items);
+        let items = read(b"\x07\x02\0\0\0\x02\x01\0\0\0k\x04\0").expect("a good answer");
+        let key = Draft { key: Content::Bytes(b"k".to_vec()), ..Draft::default() };
+        let tombstone = Draft { value: Content::Null, ..Draft::default() };
+        assert_eq!(items[1..], [Answer::Records(vec![key, tombstone]), Answer::Default]);
+        let garbage = |bytes| read(bytes).expect_err("garbage");
+        assert_eq!(garbage(b"\x07\xff\xff\xff\xff\0\0"), "the answer ends too early");
+        assert_eq!(garbage(b"\x02\0\0\0\0\0"), "2 is no answer of a transformer");
+        let too_large = read(b"\x07\x01\0\0\0\x02\x05\0\0\0abcde\0").expect("an answer");
+        let Answer::Reject(rejection) = &too_large[1] else { panic!("{too_large:?}") };
+        assert_eq!(rejection.reason, Reason::BadOutput);
+        let many = [&b"\x07\x09\0\0\0"[..], &[0; 9], &[0]].concat();
+        let many = read(&many).expect("an answer");
+        assert!(
+            matches!(&many[1], Answer::Reject(it) if it.error.contains("9 records, at most 8"))
+        );
     }
 
     #[test]

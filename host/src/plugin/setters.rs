@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::engine::Ticker;
 use super::load::Plugin;
-use super::worker::Worker;
-use super::{Ability, Answer, Answers};
+use super::worker::{Work, Worker};
+use super::{Ability, Answer, Answers, Draft};
 use crate::message::Batch;
 
 /// Instances of all plugins for one thread, made as they are needed and renewed after failures.
@@ -45,9 +45,36 @@ impl Setters {
     ) {
         answers.clear();
         let _running = self.clock.as_ref().map(|clock| clock.running());
+        let work = Work { ability, batch, drafts: &[] };
         match self.workers.iter_mut().find(|worker| worker.has(ability)) {
-            Some(worker) => worker.answer(ability, batch, range, answers),
+            Some(worker) => worker.answer(work, range, answers),
             None => answers.items.resize(range.len(), Answer::Default),
+        }
+    }
+
+    /// How many transformers there are.
+    #[must_use]
+    pub fn transformers(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.has(Ability::Transformer)).count()
+    }
+
+    /// As [`Self::call`], of one of the transformers, for all messages of a batch and what has been
+    /// decided about the record of each.
+    pub fn transform(
+        &mut self,
+        number: usize,
+        batch: &Batch,
+        drafts: &[Draft],
+        answers: &mut Answers,
+    ) {
+        answers.clear();
+        let _running = self.clock.as_ref().map(|clock| clock.running());
+        let work = Work { ability: Ability::Transformer, batch, drafts };
+        let mut transformers =
+            self.workers.iter_mut().filter(|worker| worker.has(Ability::Transformer));
+        match transformers.nth(number) {
+            Some(worker) => worker.answer(work, 0..batch.len(), answers),
+            None => answers.items.resize(batch.len(), Answer::Default),
         }
     }
 }

@@ -4,15 +4,30 @@ use std::ops::Range;
 
 use super::answers::{Answer, Answers, Judge};
 use super::bindings::mqtt_source::plugin::types::{
-    self, BytesOutcome, JsonOutcome, PluginError, TimeOutcome,
+    self, BytesOutcome, JsonOutcome, PluginError, TimeOutcome, TransformOutcome,
 };
 use super::interfaces::{Outcome, Typed};
+use super::{Content, Draft, DraftHeader};
 use crate::message::{Message, Properties, Property, Qos};
 
-/// Hands a message over, borrowed from its batch.
-pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>) -> R) -> R {
+/// Hands a message over, borrowed from its batch, with what has been decided about its record.
+pub(super) fn lend<R>(
+    message: &Message<'_>,
+    so_far: &Draft,
+    to: impl FnOnce(types::Message<'_>, types::KafkaRecordParam<'_>) -> R,
+) -> R {
+    let headers = so_far.headers.as_ref();
+    let headers: Option<Vec<_>> = headers.map(|headers| headers.iter().map(lent_header).collect());
+    let so_far = types::KafkaRecordParam {
+        topic: so_far.topic.as_deref(),
+        partition: so_far.partition,
+        key: lent(&so_far.key),
+        value: lent(&so_far.value),
+        timestamp_ms: so_far.timestamp_ms,
+        headers: headers.as_deref(),
+    };
     let user: Vec<_> = message.properties().map(user_properties).unwrap_or_default();
-    to(types::Message {
+    let message = types::Message {
         topic: message.topic(),
         payload: message.payload(),
         qos: match message.qos() {
@@ -26,7 +41,40 @@ pub(super) fn lend<R>(message: &Message<'_>, to: impl FnOnce(types::Message<'_>)
         received_at_ms: message.received_at_ms(),
         properties: message.properties().map(|properties| single_properties(properties, &user)),
         json: message.json(),
-    })
+    };
+    to(message, so_far)
+}
+
+fn lent_header((name, value): &DraftHeader) -> types::HeaderParam<'_> {
+    types::HeaderParam { name, value: value.as_deref() }
+}
+
+fn lent(content: &Content) -> types::ContentParam<'_> {
+    match content {
+        Content::Default => types::ContentParam::Default,
+        Content::Null => types::ContentParam::Null,
+        Content::Bytes(bytes) => types::ContentParam::Bytes(bytes),
+    }
+}
+
+/// A record that a transformer has made.
+fn draft(record: types::KafkaRecordResult) -> Draft {
+    let content = |content| match content {
+        types::ContentResult::Default => Content::Default,
+        types::ContentResult::Null => Content::Null,
+        types::ContentResult::Bytes(bytes) => Content::Bytes(bytes),
+    };
+    let headers = record
+        .headers
+        .map(|headers| headers.into_iter().map(|header| (header.name, header.value)).collect());
+    Draft {
+        topic: record.topic,
+        partition: record.partition,
+        key: content(record.key),
+        value: content(record.value),
+        timestamp_ms: record.timestamp_ms,
+        headers,
+    }
 }
 
 fn user_properties(properties: Properties<'_>) -> Vec<(&str, &str)> {
@@ -75,8 +123,12 @@ pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
         Ok(
             Outcome::Bytes(BytesOutcome::Default)
             | Outcome::Time(TimeOutcome::Default)
-            | Outcome::Json(JsonOutcome::Default),
+            | Outcome::Json(JsonOutcome::Default)
+            | Outcome::Records(TransformOutcome::Default),
         ) => Answer::Default,
+        Ok(Outcome::Records(TransformOutcome::Records(records))) => {
+            judge.records(records.into_iter().map(draft).collect())
+        }
         Ok(Outcome::Bytes(BytesOutcome::Null)) => Answer::Null,
         Ok(Outcome::Bytes(BytesOutcome::Bytes(bytes))) => {
             judge.bytes(&bytes, append(answers, &bytes))
@@ -87,7 +139,8 @@ pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
         Ok(
             Outcome::Bytes(BytesOutcome::Skip(why))
             | Outcome::Time(TimeOutcome::Skip(why))
-            | Outcome::Json(JsonOutcome::Skip(why)),
+            | Outcome::Json(JsonOutcome::Skip(why))
+            | Outcome::Records(TransformOutcome::Skip(why)),
         ) => Judge::skip(&why),
         Ok(Outcome::Time(TimeOutcome::EpochMs(milliseconds))) => judge.timestamp(milliseconds),
         Err(PluginError::BadMessage(why)) => judge.bad_message(&why),

@@ -5,6 +5,7 @@
 //! again message by message, and a message that fails in an instance with a past once more in a
 //! new one.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::answers::{Answers, Judge};
 use super::failure::{Failure, Unstarted};
 use super::instance::Instance;
 use super::load::Plugin;
-use super::{Ability, Calls, packed, typed};
+use super::{Ability, Calls, Content, Draft, packed, typed};
 use crate::message::{Batch, Reason};
 
 /// Most messages in a call.
@@ -21,6 +22,44 @@ const RUN: usize = 64;
 const RUN_BYTES: usize = 1 << 20;
 /// Calls without a time-out before a shortened run is made longer again.
 const GOOD_CALLS: u32 = 1000;
+
+/// What is asked of a plugin.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub ability: Ability,
+    pub batch: &'a Batch,
+    /// For transformers: one for each message of the batch.
+    pub drafts: &'a [Draft],
+}
+
+impl<'a> Work<'a> {
+    /// The messages of a run as plugins get them.
+    fn packed(&self, run: Range<usize>) -> Cow<'a, [u8]> {
+        if self.ability != Ability::Transformer {
+            return Cow::Borrowed(self.batch.packed(run));
+        }
+        let mut packed = Vec::new();
+        for index in run {
+            packed.extend_from_slice(self.batch.packed(index..index + 1));
+            self.draft(index).write(&mut packed);
+        }
+        Cow::Owned(packed)
+    }
+
+    fn draft(&self, index: usize) -> &'a Draft {
+        self.drafts.get(index).unwrap_or(&NOTHING)
+    }
+}
+
+/// What has been decided before anybody has decided anything.
+const NOTHING: Draft = Draft {
+    topic: None,
+    partition: None,
+    key: Content::Default,
+    value: Content::Default,
+    timestamp_ms: None,
+    headers: None,
+};
 
 pub(super) struct Worker {
     plugin: Arc<Plugin>,
@@ -39,42 +78,30 @@ impl Worker {
     }
 
     /// Adds one answer for every message of the range.
-    pub fn answer(
-        &mut self,
-        ability: Ability,
-        batch: &Batch,
-        range: Range<usize>,
-        answers: &mut Answers,
-    ) {
-        let packed = self.plugin.code.indices.calls(ability) == Some(Calls::Packed);
+    pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
+        let packed = self.plugin.code.indices.calls(work.ability) == Some(Calls::Packed);
         let mut next = range.start;
         while next < range.end {
             let most = if packed { self.pace.run } else { 1 };
-            let run = next..fitting(batch, next..range.end.min(next + most));
+            let run = next..fitting(work.batch, next..range.end.min(next + most));
             next = run.end;
             if run.len() == 1 {
-                if self.answer_one(ability, batch, run.start, answers) {
+                if self.answer_one(work, run.start, answers) {
                     self.pace.went_well(1);
                 }
             } else {
-                self.answer_run(ability, batch, run, answers);
+                self.answer_run(work, run, answers);
             }
         }
     }
 
-    fn answer_run(
-        &mut self,
-        ability: Ability,
-        batch: &Batch,
-        run: Range<usize>,
-        answers: &mut Answers,
-    ) {
-        let Err(failure) = self.attempt(ability, batch, run.clone(), answers) else {
+    fn answer_run(&mut self, work: Work<'_>, run: Range<usize>, answers: &mut Answers) {
+        let Err(failure) = self.attempt(work, run.clone(), answers) else {
             return self.pace.went_well(run.len());
         };
         let mut guilty = 0;
         for index in run.clone() {
-            guilty += usize::from(!self.answer_one(ability, batch, index, answers));
+            guilty += usize::from(!self.answer_one(work, index, answers));
         }
         if guilty > 0 {
             return;
@@ -92,23 +119,18 @@ impl Worker {
     }
 
     /// Whether the message is innocent.
-    fn answer_one(
-        &mut self,
-        ability: Ability,
-        batch: &Batch,
-        index: usize,
-        answers: &mut Answers,
-    ) -> bool {
+    fn answer_one(&mut self, work: Work<'_>, index: usize, answers: &mut Answers) -> bool {
         let fresh = self.instance.as_ref().is_none_or(Instance::is_fresh);
-        let mut attempted = self.attempt(ability, batch, index..index + 1, answers);
+        let mut attempted = self.attempt(work, index..index + 1, answers);
         if attempted.is_err() && !fresh {
-            attempted = self.attempt(ability, batch, index..index + 1, answers);
+            attempted = self.attempt(work, index..index + 1, answers);
         }
         let Err(failure) = attempted else { return true };
         if failure.panicked {
             self.plugin.log.write(tracing::Level::ERROR, "panic", &failure.error);
         }
-        let judge = Judge { plugin: &self.plugin.name, ability, limits: &self.plugin.limits };
+        let judge =
+            Judge { plugin: &self.plugin.name, ability: work.ability, limits: &self.plugin.limits };
         answers.items.push(match failure.reason {
             Reason::Fatal => judge.fatal(&failure.error),
             reason => judge.reject(reason, failure.error),
@@ -119,24 +141,25 @@ impl Worker {
     /// One call. Adds all answers of the run, or none. An instance that failed is dropped.
     fn attempt(
         &mut self,
-        ability: Ability,
-        batch: &Batch,
+        work: Work<'_>,
         run: Range<usize>,
         answers: &mut Answers,
     ) -> Result<(), Failure> {
         let plugin = &*self.plugin;
-        let judge = Judge { plugin: &plugin.name, ability, limits: &plugin.limits };
+        let judge = Judge { plugin: &plugin.name, ability: work.ability, limits: &plugin.limits };
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::start(plugin).map_err(unstarted)?,
         };
-        if plugin.code.indices.calls(ability) == Some(Calls::Packed) {
-            let answer = instance.packed(plugin, ability, batch.packed(run.clone()))?;
+        if plugin.code.indices.calls(work.ability) == Some(Calls::Packed) {
+            let answer = instance.packed(plugin, work.ability, &work.packed(run.clone()))?;
             packed::read(&judge, run.len(), &answer, answers)
-                .map_err(|error| Failure::nonsense(&ability, &error))?;
+                .map_err(|error| Failure::nonsense(&work.ability, &error))?;
         } else {
-            let message = batch.message(run.start);
-            let answer = typed::lend(&message, |message| instance.typed(plugin, ability, message))?;
+            let message = work.batch.message(run.start);
+            let answer = typed::lend(&message, work.draft(run.start), |message, so_far| {
+                instance.typed(plugin, work.ability, message, so_far)
+            })?;
             typed::read(&judge, answer, answers);
         }
         self.instance = Some(instance).filter(|instance| !instance.is_bloated());

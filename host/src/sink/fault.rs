@@ -17,6 +17,8 @@ pub enum Fault {
     /// The topic is missing, or this client may not write to it. Whether that is trouble or the
     /// record's own fault is for those to say who chose the topic.
     NoTopic(String),
+    /// The topic does not have the partition that was asked for.
+    NoPartition(String),
     /// Nothing is wrong at all: it only must not overtake a record before it.
     HeldBack,
 }
@@ -49,7 +51,10 @@ impl Fault {
                 Self::Suspect(Reason::InvalidRecord, format!("Kafka refuses this record ({code})"))
             }
             Code::PurgeQueue => Self::HeldBack,
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            Code::UnknownPartition => {
+                Self::NoPartition("the topic does not have that partition".to_owned())
+            }
+            Code::UnknownTopic | Code::UnknownTopicOrPartition => {
                 let text = "the topic does not exist; create it, or let the broker create topics";
                 Self::NoTopic(text.to_owned())
             }

@@ -151,7 +151,8 @@ impl Sink {
         headers: impl Iterator<Item = Header<'h>>,
     ) -> Result<(), Box<Failure>> {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        self.produce(ticket, topic, key, value, record.timestamp_ms, owned(headers))
+        let place = (record.timestamp_ms, record.choice.partition);
+        self.produce(ticket, topic, key, value, place, owned(headers))
     }
 
     /// Does not send a record, because one before it was refused.
@@ -162,7 +163,8 @@ impl Sink {
         headers: impl Iterator<Item = Header<'h>>,
     ) -> Failure {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let record = Parts::new(topic, key, value, record.timestamp_ms, owned(headers));
+        let place = (record.timestamp_ms, record.choice.partition);
+        let record = Parts::new(topic, key, value, place, owned(headers));
         Failure { ticket, fault: Fault::HeldBack, record }
     }
 
@@ -172,17 +174,18 @@ impl Sink {
         self.producer.purge(PurgeConfig::default().queue());
     }
 
-    /// Sends a record again, as it was.
+    /// Sends a record again, as it was: to the partition where it was, if that was `chosen`, else to
+    /// the one that its key leads to now.
     ///
     /// # Errors
     /// As [`Self::send`].
-    pub fn resend(&self, ticket: Ticket, record: &Parts) -> Result<(), Box<Failure>> {
+    pub fn resend(&self, ticket: Ticket, record: &Parts, chosen: bool) -> Result<(), Box<Failure>> {
         self.produce(
             ticket,
             &record.topic,
             record.key.as_deref(),
             record.value.as_deref(),
-            record.timestamp_ms,
+            (record.timestamp_ms, record.partition.filter(|_| chosen)),
             record.headers.clone(),
         )
     }
@@ -193,13 +196,13 @@ impl Sink {
         topic: &str,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        timestamp_ms: i64,
+        place: (i64, Option<i32>),
         headers: Option<OwnedHeaders>,
     ) -> Result<(), Box<Failure>> {
         let mut record = BaseRecord::with_opaque_to(topic, ticket);
         record.key = key;
         record.payload = value;
-        record.timestamp = Some(timestamp_ms);
+        (record.timestamp, record.partition) = (Some(place.0), place.1);
         record.headers = headers;
         loop {
             match self.producer.send(record) {
@@ -217,7 +220,7 @@ impl Sink {
                     return Err(Box::new(Failure {
                         ticket,
                         fault: Fault::at_once(code),
-                        record: Parts::new(topic, key, value, timestamp_ms, refused.headers),
+                        record: Parts::new(topic, key, value, place, refused.headers),
                     }));
                 }
             }
@@ -260,10 +263,10 @@ impl Sink {
 fn owned<'h>(headers: impl Iterator<Item = Header<'h>>) -> Option<OwnedHeaders> {
     headers.fold(None, |list: Option<OwnedHeaders>, header| {
         let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
-        let value: &[u8] = &header.value;
+        let value = header.value.as_deref();
         // librdkafka's names end at a NUL, which MQTT forbids and not every server refuses.
         let name = header.name.replace('\0', "\u{fffd}");
-        Some(list.insert(KafkaHeader { key: &name, value: Some(value) }))
+        Some(list.insert(KafkaHeader { key: &name, value }))
     })
 }
 

@@ -59,6 +59,8 @@ pub struct Parts {
     pub value: Option<Vec<u8>>,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
+    /// Where it was to go, whoever has decided that.
+    pub partition: Option<i32>,
     pub(super) headers: Option<OwnedHeaders>,
 }
 
@@ -77,16 +79,19 @@ impl Parts {
         topic: &str,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        timestamp_ms: i64,
+        (timestamp_ms, partition): (i64, Option<i32>),
         headers: Option<OwnedHeaders>,
     ) -> Self {
         let (topic, key) = (topic.to_owned(), key.map(<[u8]>::to_vec));
-        Self { topic, key, value: value.map(<[u8]>::to_vec), timestamp_ms, headers }
+        let value = value.map(<[u8]>::to_vec);
+        Self { topic, key, value, timestamp_ms, partition, headers }
     }
 
     pub(super) fn of(message: &BorrowedMessage<'_>) -> Self {
         let timestamp_ms = message.timestamp().to_millis().unwrap_or_default();
+        let partition = Some(message.partition()).filter(|partition| *partition >= 0);
         let headers = message.headers().map(BorrowedHeaders::detach);
-        Self::new(message.topic(), message.key(), message.payload(), timestamp_ms, headers)
+        let place = (timestamp_ms, partition);
+        Self::new(message.topic(), message.key(), message.payload(), place, headers)
     }
 }

@@ -65,11 +65,11 @@ const fn flag(set: bool) -> &'static [u8] {
 }
 
 const fn header<'a>(name: &'a str, value: &'a [u8]) -> Header<'a> {
-    Header { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }
+    Header { name: Cow::Borrowed(name), value: Some(Cow::Borrowed(value)) }
 }
 
 fn decimal(name: &'static str, number: u32) -> Header<'static> {
-    Header { name: Cow::Borrowed(name), value: Cow::Owned(number.to_string().into_bytes()) }
+    Header { name: Cow::Borrowed(name), value: Some(Cow::Owned(number.to_string().into_bytes())) }
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
         };
         batch.push(0, 0, &publish);
         headers(policy, &batch.message(0))
-            .map(|header| (header.name.into_owned(), header.value.into_owned()))
+            .map(|header| (header.name.into_owned(), header.value.unwrap_or_default().into_owned()))
             .collect()
     }
 

@@ -4,6 +4,7 @@
 //! somewhere in the message.
 
 pub mod builtin;
+mod chain;
 pub mod headers;
 mod json;
 #[cfg(test)]
@@ -12,15 +13,17 @@ mod time;
 
 use std::borrow::Cow;
 
-use crate::message::{Batch, Message, Record, Rejection, Verdict};
-use crate::plugin::{Ability, Answer, Answers, Setters};
+use crate::message::{Batch, Choice, Message, Record, Rejection, Verdict};
+use crate::plugin::{Ability, Answer, Answers, Content, Draft, Setters};
 use builtin::{Builtin, Wanted};
+use chain::Chain;
+pub use chain::MOST as MOST_RECORDS;
 
 /// Bytes that are kept for the next batch with JSON beside its payloads.
 const KEPT: usize = 4 << 20;
 
 /// The setters of one lane: plugins where there are any, the built-in ones behind them. Before both
-/// comes the payload deserializer, if a plugin has one.
+/// comes the payload deserializer, if a plugin has one, and after them come the transformers.
 pub struct Transform {
     builtin: Builtin,
     plugins: Setters,
@@ -87,11 +90,12 @@ impl Transform {
                 plugins.call(ability, batch, all.clone(), answers);
             }
         }
+        if self.plugins.transformers() > 0 {
+            return self.transform(batch, decided);
+        }
         let mut unusable_timestamps = 0;
         for (index, message) in batch.messages().enumerate() {
-            let answers = [&self.key, &self.value, &self.timestamp];
-            let answers =
-                answers.map(|answers| answers.items.get(index).unwrap_or(&Answer::Default));
+            let answers = self.answers(index);
             let verdict = exceptional(answers).unwrap_or_else(|| {
                 let (record, unusable) = self.record(message, answers);
                 unusable_timestamps += u64::from(unusable);
@@ -100,6 +104,43 @@ impl Transform {
             decided(index, verdict);
         }
         self.unusable_timestamps += unusable_timestamps;
+    }
+
+    /// Lets the transformers work on what the setters have decided.
+    fn transform(&mut self, batch: &Batch, decided: impl FnMut(usize, Verdict<'_>)) {
+        let mut chain = Chain::default();
+        for index in 0..batch.len() {
+            let answers = self.answers(index);
+            match exceptional(answers) {
+                Some(verdict) => chain.settle(&verdict),
+                None => chain.begin(self.draft(answers)),
+            }
+        }
+        chain.run(&mut self.plugins, batch);
+        self.unusable_timestamps += chain.finish(self.builtin, batch, decided);
+    }
+
+    /// What the setters have answered about a message.
+    fn answers(&self, index: usize) -> [&Answer; 3] {
+        [&self.key, &self.value, &self.timestamp]
+            .map(|answers| answers.items.get(index).unwrap_or(&Answer::Default))
+    }
+
+    fn draft(&self, [key, value, timestamp]: [&Answer; 3]) -> Draft {
+        let content = |answer: &Answer, answers: &Answers| match answer {
+            Answer::Bytes(range) => Content::Bytes(answers.bytes[range.clone()].to_vec()),
+            Answer::Null => Content::Null,
+            _ => Content::Default,
+        };
+        Draft {
+            key: content(key, &self.key),
+            value: content(value, &self.value),
+            timestamp_ms: match timestamp {
+                Answer::Timestamp(milliseconds) => Some(*milliseconds),
+                _ => None,
+            },
+            ..Draft::default()
+        }
     }
 
     /// The record of a message that is to become one, and whether its `_timestamp` was unusable.
@@ -120,6 +161,7 @@ impl Transform {
                 Answer::Timestamp(milliseconds) => *milliseconds,
                 _ => decision.timestamp_ms,
             },
+            choice: Choice::default(),
         };
         (record, decision.timestamp_unusable)
     }

@@ -36,10 +36,12 @@ fn told(verdict: &Verdict<'_>) -> String {
     let text = |bytes: &Option<Cow<'_, [u8]>>| {
         bytes.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
     };
+    let one = |record: &Record<'_>| {
+        format!("{} {} {}", text(&record.key), record.timestamp_ms, text(&record.value))
+    };
     match verdict {
-        Verdict::Record(record) => {
-            format!("{} {} {}", text(&record.key), record.timestamp_ms, text(&record.value))
-        }
+        Verdict::Record(record) => one(record),
+        Verdict::Records(records) => records.iter().map(one).collect::<Vec<_>>().join(" | "),
         Verdict::Skip(why) => format!("skip: {why}"),
         Verdict::Reject(why) => format!("reject: {}", why.error),
         Verdict::Fatal(why) => format!("fatal: {}", why.error),

@@ -10,6 +10,7 @@ pub enum Attribute {
     Value,
     Timestamp,
     PayloadDeserializer,
+    Transformer,
     Init,
     ConnectSuccess,
     ConnectFailure,
@@ -22,6 +23,7 @@ impl Attribute {
             Self::Value => "value_setter",
             Self::Timestamp => "timestamp_setter",
             Self::PayloadDeserializer => "payload_deserializer",
+            Self::Transformer => "transformer",
             Self::Init => "init",
             Self::ConnectSuccess => "on_client_connect_success",
             Self::ConnectFailure => "on_client_connect_failure",
@@ -33,6 +35,7 @@ impl Attribute {
         match self {
             Self::Key | Self::Value | Self::Timestamp => "a setter",
             Self::PayloadDeserializer => "a payload deserializer",
+            Self::Transformer => "a transformer",
             Self::Init => "an init function",
             Self::ConnectSuccess | Self::ConnectFailure => "a hook",
         }
@@ -46,6 +49,7 @@ impl Attribute {
             Self::PayloadDeserializer => {
                 "fn deserialize(message: &Message) -> Result<serde_json::Value, Error>"
             }
+            Self::Transformer => "fn transform(message: &Message) -> Vec<Record>",
             Self::Init => "fn init(config: Config) -> Result<(), Error>",
             Self::ConnectSuccess => "fn connected(connection: &Connection) -> Hook",
             Self::ConnectFailure => "fn failed(connection: &Connection, failure: &Failure) -> Hook",
@@ -59,9 +63,18 @@ impl Attribute {
             Self::Key | Self::Value | Self::Timestamp | Self::PayloadDeserializer => {
                 Some(&["Message"])
             }
+            Self::Transformer => Some(&["Message", "Record"]),
             Self::Init => None,
             Self::ConnectSuccess => Some(&["Connection"]),
             Self::ConnectFailure => Some(&["Connection", "Failure"]),
+        }
+    }
+
+    /// How many of these it has to take, from the first on.
+    pub fn needs(self) -> usize {
+        match self {
+            Self::Transformer => 1,
+            _ => self.borrows().map_or(1, <[_]>::len),
         }
     }
 
@@ -77,6 +90,7 @@ impl Attribute {
             Self::Value => quote!(IntoValue),
             Self::Timestamp => quote!(IntoTimestamp),
             Self::PayloadDeserializer => quote!(IntoJson),
+            Self::Transformer => quote!(IntoRecords),
             Self::Init => quote!(IntoInit),
             Self::ConnectSuccess | Self::ConnectFailure => quote!(IntoHook),
         }

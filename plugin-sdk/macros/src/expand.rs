@@ -50,15 +50,10 @@ fn answer(attribute: Attribute, function: &ItemFn) -> TokenStream {
     let Some(borrowed) = attribute.borrows() else {
         return answer_to_config(&name, span, &into, function);
     };
-    let inputs = function.sig.inputs.iter().enumerate();
-    let arguments: Vec<_> = inputs
-        .map(|(index, input)| match input {
-            FnArg::Typed(argument) => {
-                format_ident!("__argument_{index}", span = argument.ty.span())
-            }
-            FnArg::Receiver(_) => format_ident!("__argument_{index}"),
-        })
-        .collect();
+    if attribute == Attribute::Transformer {
+        return answer_to_record(&name, span, &into, function);
+    }
+    let arguments = arguments(function);
     let types = borrowed.iter().map(|name| Ident::new(name, Span::call_site()));
     let write = quote_spanned! {span=>
         ::plugin_sdk::#into::write(#name(#(#arguments),*), __answers)
@@ -70,6 +65,33 @@ fn answer(attribute: Attribute, function: &ItemFn) -> TokenStream {
             #(#arguments: &::plugin_sdk::#types,)*
             __answers: &mut ::plugin_sdk::__private::Answers,
         ) {
+            #write
+        }
+    }
+}
+
+/// A record is only unpacked for a function that takes one.
+fn answer_to_record(
+    name: &Ident,
+    span: Span,
+    into: &TokenStream,
+    function: &ItemFn,
+) -> TokenStream {
+    let arguments = arguments(function);
+    let (message, record) = (arguments.first(), arguments.get(1));
+    let unpack = record.map(|record| quote!(let #record = &__record.unpack();));
+    let write = quote_spanned! {span=>
+        ::plugin_sdk::#into::write(#name(#(#arguments),*), __answers)
+    };
+    quote! {
+        // Only WebAssembly has the export that calls it.
+        #[allow(dead_code)]
+        fn __answer(
+            #message: &::plugin_sdk::Message,
+            __record: &::plugin_sdk::__private::PackedRecord<'_>,
+            __answers: &mut ::plugin_sdk::__private::Answers,
+        ) {
+            #unpack
             #write
         }
     }
@@ -97,6 +119,16 @@ fn answer_to_config(
             }
         }
     }
+}
+
+/// A name for each argument, spanned like its type, so that another type is what an error points at.
+fn arguments(function: &ItemFn) -> Vec<Ident> {
+    let inputs = function.sig.inputs.iter().enumerate();
+    let name = |(index, input): (usize, &FnArg)| match input {
+        FnArg::Typed(argument) => format_ident!("__argument_{index}", span = argument.ty.span()),
+        FnArg::Receiver(_) => format_ident!("__argument_{index}"),
+    };
+    inputs.map(name).collect()
 }
 
 /// Something that there can only be once in a crate, so that a second function with the same
@@ -173,9 +205,13 @@ fn check_arguments(attribute: Attribute, function: &ItemFn) -> Result<(), Error>
             _ => Err(wrong(attribute, &function.sig, &format!("{noun} gets one configuration"))),
         };
     };
-    if inputs.len() != borrowed.len() {
-        let wanted: Vec<_> = borrowed.iter().map(|name| format!("one `&{name}`")).collect();
-        let problem = format!("{noun} gets {}", wanted.join(" and "));
+    let needs = attribute.needs();
+    if !(needs..=borrowed.len()).contains(&inputs.len()) {
+        let wanted = borrowed.iter().enumerate().map(|(index, name)| {
+            let optionally = if index < needs { "" } else { "optionally " };
+            format!("{optionally}one `&{name}`")
+        });
+        let problem = format!("{noun} gets {}", wanted.collect::<Vec<_>>().join(" and "));
         return Err(wrong(attribute, &function.sig, &problem));
     }
     for (input, name) in inputs.iter().zip(borrowed) {

@@ -22,6 +22,7 @@ attribute!(key_setter, Key);
 attribute!(value_setter, Value);
 attribute!(timestamp_setter, Timestamp);
 attribute!(payload_deserializer, PayloadDeserializer);
+attribute!(transformer, Transformer);
 attribute!(init, Init);
 attribute!(on_client_connect_success, ConnectSuccess);
 attribute!(on_client_connect_failure, ConnectFailure);

@@ -35,5 +35,6 @@ mod sessions;
 mod setters;
 mod shutdown;
 mod tls;
+mod transformers;
 mod usage;
 mod websocket;

@@ -63,6 +63,9 @@ fn a_file_may_say_everything_that_options_say() {
         print = true
         plugin_time_limit = 7
         plugin_memory_limit = 1_073_741_824
+        plugin_output_limit = "2KiB"
+        plugin_records_limit = 3
+        plugin_log_limit = 4
         on_error = "dead-letter"
         dead_letter_topic = "bad"
         max_in_flight_bytes = 65536
@@ -97,8 +100,10 @@ fn a_file_may_say_everything_that_options_say() {
         properties.map(|(name, value)| (name.into(), Secret::new(value)))
     );
     assert!(config.print);
-    let limits = PluginLimits { time: Duration::from_millis(7), memory: 1 << 30 };
-    assert_eq!((config.plugin_limits, config.max_in_flight_bytes), (limits, 65_536));
+    let limits = config.plugin_limits;
+    assert_eq!((limits.time, limits.memory), (Duration::from_millis(7), 1 << 30));
+    assert_eq!((limits.output, limits.records, limits.log_lines_per_second), (2048, 3, 4));
+    assert_eq!(config.max_in_flight_bytes, 65_536);
     assert_eq!(config.shutdown_timeout, Duration::ZERO);
     assert_eq!(config.log, Log { format: LogFormat::Json, filter: Some("debug".into()) });
 }

@@ -24,7 +24,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 fn fixed(name: &str) -> KafkaTopic {
-    KafkaTopic::Fixed(name.into())
+    KafkaTopic::named(name)
 }
 
 fn dead_letter(topic: &str) -> OnError {
@@ -131,7 +131,7 @@ fn a_template_goes_with_the_topics_it_may_lead_to() {
         "#,
     );
     let allowed = ["plant.dev*".to_owned(), "plant.x".to_owned()];
-    let template = KafkaTopic::parse("plant.{1}", &allowed).expect("a template");
+    let template = KafkaTopic::parse("plant.{1}", &allowed, false).expect("a template");
     assert_eq!(config.routes[0].kafka_topic, template);
     let mut arguments = REQUIRED.to_vec();
     arguments[11] = "plant.{1}";

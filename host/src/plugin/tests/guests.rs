@@ -20,7 +20,17 @@ fn build() -> PathBuf {
     let target = test.ancestors().nth(3).expect("a target folder");
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-unknown-unknown"])
-        .args(["-p", "misbehave", "-p", "describe", "-p", "scripted", "--target-dir"])
+        .args([
+            "-p",
+            "misbehave",
+            "-p",
+            "describe",
+            "-p",
+            "scripted",
+            "-p",
+            "rewrite",
+            "--target-dir",
+        ])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
@@ -187,4 +197,34 @@ pub fn typed() -> String {
         );
     }
     module(&(body + "local.get $out)"))
+}
+
+/// A typed transformer: a payload becomes a record for the Kafka topic of the message's MQTT topic,
+/// without a key, with the topic as its value, and with the partition that it came with. An empty
+/// payload becomes none.
+pub fn typed_transformer() -> String {
+    module(
+        r#"
+  (func (export "mqtt-source:plugin/transformer@0.1.0#transform") (param $in i32) (result i32)
+    (local $out i32) (local $record i32) (local $topic i32) (local $size i32)
+    (local.set $out (call $allocate (i32.const 16)))
+    (local.set $record (call $allocate (i32.const 80)))
+    (global.set $heap (i32.const 65536))
+    (local.set $topic (i32.load (local.get $in)))
+    (local.set $size (i32.load offset=4 (local.get $in)))
+    (i32.store8 (local.get $out) (i32.const 0))
+    (i32.store8 offset=4 (local.get $out) (i32.const 1))
+    (i32.store offset=8 (local.get $out) (local.get $record))
+    (i32.store offset=12 (local.get $out) (i32.ne (i32.load offset=12 (local.get $in)) (i32.const 0)))
+    (memory.fill (local.get $record) (i32.const 0) (i32.const 80))
+    (i32.store8 (local.get $record) (i32.const 1))
+    (i32.store offset=4 (local.get $record) (local.get $topic))
+    (i32.store offset=8 (local.get $record) (local.get $size))
+    (i64.store offset=12 align=4 (local.get $record) (i64.load offset=116 align=4 (local.get $in)))
+    (i32.store8 offset=20 (local.get $record) (i32.const 1))
+    (i32.store8 offset=32 (local.get $record) (i32.const 2))
+    (i32.store offset=36 (local.get $record) (local.get $topic))
+    (i32.store offset=40 (local.get $record) (local.get $size))
+    local.get $out)"#,
+    )
 }

@@ -5,6 +5,7 @@ pub(crate) mod guests;
 mod hooks;
 mod limits;
 mod refusals;
+mod transformers;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use super::interfaces::Indices;
 use super::load::Plugin;
-use super::{Ability, Answer, Answers, Limits, Loader, Plugins, Setters, Spec};
+use super::{Ability, Answer, Answers, Draft, Limits, Loader, Plugins, Setters, Spec};
 use crate::message::{Batch, Publish, Qos};
 
 /// Runs something, and gives back what it logged.
@@ -111,6 +112,7 @@ enum Said {
     Null,
     Bytes(String),
     Timestamp(i64),
+    Records(Vec<Draft>),
     Skip(String),
     Reject(&'static str, String),
     Fatal(String),
@@ -125,6 +127,7 @@ impl Said {
                 Self::Bytes(String::from_utf8_lossy(&answers.bytes[range.clone()]).into_owned())
             }
             Answer::Timestamp(milliseconds) => Self::Timestamp(*milliseconds),
+            Answer::Records(records) => Self::Records(records.clone()),
             Answer::Skip(why) => Self::Skip(why.clone()),
             Answer::Reject(rejection) => {
                 assert!(rejection.plugin.is_some());

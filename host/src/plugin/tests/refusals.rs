@@ -205,15 +205,13 @@ fn a_host_function_that_this_host_does_not_have() {
 
 #[test]
 fn none_of_the_abilities() {
-    let text = component("mqtt-source:plugin/transformer@0.1.2", TEXT_TO_TEXT);
-    let core = obedient().replace("packed-key-setter", "transformer");
+    let text = component("mqtt-source:plugin/enricher@0.1.2", TEXT_TO_TEXT);
+    let core = obedient().replace("packed-key-setter", "enricher");
     for text in [text, core] {
         let (problem, line) = refused(&wat("later.wasm", &text));
         assert!(matches!(problem, Problem::NoAbility(_)), "{line}");
         assert!(
-            line.starts_with(
-                "plugin later.wasm: has nothing to do: it exports transformer; export"
-            ),
+            line.starts_with("plugin later.wasm: has nothing to do: it exports enricher; export"),
             "{line}"
         );
     }

@@ -1,0 +1,8 @@
+use plugin_sdk::prelude::*;
+
+#[transformer]
+fn transform(message: &Message) -> Result<&str, Error> {
+    message.text()
+}
+
+fn main() {}

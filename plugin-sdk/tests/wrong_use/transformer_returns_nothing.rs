@@ -1,0 +1,6 @@
+use plugin_sdk::prelude::*;
+
+#[transformer]
+fn transform(_message: &Message) {}
+
+fn main() {}
