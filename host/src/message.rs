@@ -433,8 +433,16 @@ pub struct Record<'a> {
     pub value: Option<Cow<'a, [u8]>>,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
-    /// What a plugin has chosen beside that.
-    pub choice: Choice<'a>,
+    /// What a plugin has chosen beside that; rare, and kept out of the way of the others.
+    pub choice: Option<Box<Choice<'a>>>,
+}
+
+impl Record<'_> {
+    /// The partition that a plugin has chosen.
+    #[must_use]
+    pub fn partition(&self) -> Option<i32> {
+        self.choice.as_ref()?.partition
+    }
 }
 
 /// What only a plugin chooses of a record; by default it is as for any other message.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::message::{Choice, Header, Message, Record, Rejection};
+use crate::message::{Header, Message, Record, Rejection};
 use crate::transform::headers::{HeaderPolicy, headers};
 
 /// What is left of a payload that is too large even for the dead-letter topic, in bytes.
@@ -17,7 +17,7 @@ pub fn record(message: Message<'_>) -> Record<'_> {
         key: Some(Cow::Borrowed(message.topic().as_bytes())),
         value: Some(Cow::Borrowed(message.payload())),
         timestamp_ms: message.received_at_ms(),
-        choice: Choice::default(),
+        choice: None,
     }
 }
 

@@ -198,12 +198,12 @@ impl Sender<'_> {
     ) -> Result<(), Rejection> {
         let mut name = std::mem::take(&mut self.name);
         let topic = topic(self.route, message, record, &mut name)?;
-        let role = match record.choice.partition {
+        let role = match record.partition() {
             Some(_) => Role::PlacedRecord,
             None => Role::Record,
         };
         let ticket = RecordId { slot: self.slot, index, number, role }.ticket();
-        let chosen = record.choice.headers.as_ref();
+        let chosen = record.choice.as_ref().and_then(|choice| choice.headers.as_ref());
         let own = chosen.is_none().then(|| headers(self.route.headers, message));
         let headers =
             own.into_iter().flatten().chain(chosen.into_iter().flatten().map(Header::clone));
@@ -234,7 +234,8 @@ fn topic<'a>(
     record: &'a Record<'_>,
     name: &'a mut String,
 ) -> Result<&'a str, Rejection> {
-    let topic = match record.choice.topic.as_deref() {
+    let chosen = record.choice.as_ref().and_then(|choice| choice.topic.as_deref());
+    let topic = match chosen {
         Some(chosen) => route.kafka_topic.check_choice(chosen).map(|()| chosen),
         None => route.kafka_topic.name(message.topic(), name),
     };

@@ -151,7 +151,7 @@ impl Sink {
         headers: impl Iterator<Item = Header<'h>>,
     ) -> Result<(), Box<Failure>> {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let place = (record.timestamp_ms, record.choice.partition);
+        let place = (record.timestamp_ms, record.partition());
         self.produce(ticket, topic, key, value, place, owned(headers))
     }
 
@@ -163,7 +163,7 @@ impl Sink {
         headers: impl Iterator<Item = Header<'h>>,
     ) -> Failure {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let place = (record.timestamp_ms, record.choice.partition);
+        let place = (record.timestamp_ms, record.partition());
         let record = Parts::new(topic, key, value, place, owned(headers));
         Failure { ticket, fault: Fault::HeldBack, record }
     }

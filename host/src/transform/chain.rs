@@ -153,12 +153,12 @@ fn record<'a>(draft: &'a Draft, decision: &Decision<'a>, message: &Message<'a>) 
         key: content(&draft.key, decision.key.clone()),
         value: content(&draft.value, Some(Cow::Borrowed(message.payload()))),
         timestamp_ms: draft.timestamp_ms.unwrap_or(decision.timestamp_ms),
-        choice: Choice {
+        choice: Some(Box::new(Choice {
             topic: draft.topic.as_deref().map(Cow::Borrowed),
             // The plugin's answer was checked.
             partition: draft.partition.and_then(|partition| i32::try_from(partition).ok()),
             headers: headers.map(|headers| headers.iter().map(header).collect()),
-        },
+        })),
     }
 }
 

@@ -13,7 +13,7 @@ mod time;
 
 use std::borrow::Cow;
 
-use crate::message::{Batch, Choice, Message, Record, Rejection, Verdict};
+use crate::message::{Batch, Message, Record, Rejection, Verdict};
 use crate::plugin::{Ability, Answer, Answers, Content, Draft, Setters};
 use builtin::{Builtin, Wanted};
 use chain::Chain;
@@ -161,7 +161,7 @@ impl Transform {
                 Answer::Timestamp(milliseconds) => *milliseconds,
                 _ => decision.timestamp_ms,
             },
-            choice: Choice::default(),
+            choice: None,
         };
         (record, decision.timestamp_unusable)
     }
