@@ -106,13 +106,14 @@ impl Judge<'_> {
         Answer::Timestamp(milliseconds)
     }
 
-    /// What a transformer has made, which may be nothing.
-    pub fn records(&self, records: Vec<Draft>) -> Answer {
+    /// What a transformer has made, which may be nothing: so many records, of which those beyond the
+    /// limit need not be there.
+    pub fn records(&self, count: usize, records: Vec<Draft>) -> Answer {
         let bytes: usize = records.iter().map(Draft::size).sum();
         let said = |what: String| format!("the {} answered {what}", self.ability);
-        let problem = if records.len() > self.limits.records {
+        let problem = if count > self.limits.records {
             let most = self.limits.records;
-            Some(said(format!("{} records, at most {most} are allowed", records.len())))
+            Some(said(format!("{count} records, at most {most} are allowed")))
         } else if bytes > self.limits.output {
             let most = size(self.limits.output);
             Some(said(format!("{bytes} bytes of records, at most {most} are allowed")))

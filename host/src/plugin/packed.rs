@@ -53,9 +53,16 @@ fn one(judge: &Judge<'_>, base: usize, rest: &mut Rest<'_>) -> Result<Answer, St
         5 => judge.fatal(rest.text()?),
         6 if timestamp => judge.timestamp(i64::from_le_bytes(rest.take()?)),
         7 if transformer => {
-            let count = u32::from_le_bytes(rest.take()?);
-            let records: Result<_, _> = (0..count).map(|_| Draft::read(rest)).collect();
-            judge.records(records?)
+            let count = u32::from_le_bytes(rest.take()?) as usize;
+            let mut records = Vec::new();
+            for number in 0..count {
+                let record = Draft::read(rest)?;
+                // One takes a byte at least there, and a hundred times that here.
+                if number < judge.limits.records {
+                    records.push(record);
+                }
+            }
+            judge.records(count, records)
         }
         other => return Err(format!("{other} is no answer of a {}", judge.ability)),
     })

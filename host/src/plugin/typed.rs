@@ -127,7 +127,7 @@ pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
             | Outcome::Records(TransformOutcome::Default),
         ) => Answer::Default,
         Ok(Outcome::Records(TransformOutcome::Records(records))) => {
-            judge.records(records.into_iter().map(draft).collect())
+            judge.records(records.len(), records.into_iter().map(draft).collect())
         }
         Ok(Outcome::Bytes(BytesOutcome::Null)) => Answer::Null,
         Ok(Outcome::Bytes(BytesOutcome::Bytes(bytes))) => {
