@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod bridge;
+pub mod case;
 pub mod checkup;
 pub mod config;
 pub mod demo;
@@ -18,3 +19,4 @@ pub mod sink;
 pub mod source;
 pub mod telemetry;
 pub mod transform;
+pub mod workbench;

@@ -53,14 +53,7 @@ pub fn prepare(config: Config) -> Result<Prepared, String> {
 /// The setters of each route, its plugins loaded, and a line about each plugin. Routes with the same
 /// plugins share what is compiled.
 fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
-    let mut loader = Loader::new(Limits {
-        call: config.plugin_limits.time,
-        memory: config.plugin_limits.memory,
-        output: config.plugin_limits.output,
-        records: config.plugin_limits.records,
-        log_lines_per_second: config.plugin_limits.log_lines_per_second,
-        ..Limits::default()
-    });
+    let mut loader = Loader::new(limits(&config.plugin_limits));
     let mut lines: Vec<String> = Vec::new();
     let mut setters = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
@@ -84,7 +77,20 @@ fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
     Ok((setters, lines))
 }
 
-fn spec(plugin: &config::Plugin) -> Spec {
+/// What plugins may use up.
+pub fn limits(limits: &config::PluginLimits) -> Limits {
+    Limits {
+        call: limits.time,
+        memory: limits.memory,
+        output: limits.output,
+        records: limits.records,
+        log_lines_per_second: limits.log_lines_per_second,
+        ..Limits::default()
+    }
+}
+
+/// A plugin as the loader takes it.
+pub fn spec(plugin: &config::Plugin) -> Spec {
     Spec { file: plugin.file.clone(), sha256: plugin.sha256.clone(), config: plugin.config.clone() }
 }
 
@@ -139,7 +145,11 @@ fn sources(config: config::Source) -> Result<Vec<source::Settings>, String> {
     Ok((1..=connections).map(numbered).collect())
 }
 
-fn source_settings(config: config::Source) -> Result<source::Settings, String> {
+/// What to connect to, certificates included.
+///
+/// # Errors
+/// What of it cannot be used, in one line that names the cure.
+pub fn source_settings(config: config::Source) -> Result<source::Settings, String> {
     let server = server(&config)?;
     let (version, properties) = match config.protocol {
         config::Protocol::V31 => (Version::V3_1, ConnectProperties::default()),

@@ -6,13 +6,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module and what it may use of the others; `main`, `setup`, `checkup` and `demo` may use all.
-const USES: [(&str, &[&str]); 12] = [
+/// A module and what it may use of the others; `main`, `setup`, `checkup`, `demo` and `workbench` may use all.
+const USES: [(&str, &[&str]); 13] = [
     ("backoff", &[]),
     (
         "bridge",
         &[
             "backoff",
+            "case",
             "filter",
             "kafka_topic",
             "message",
@@ -23,6 +24,7 @@ const USES: [(&str, &[&str]); 12] = [
             "transform",
         ],
     ),
+    ("case", &["message", "reject"]),
     ("config", &["filter", "kafka_topic", "message", "transform"]),
     ("filter", &[]),
     ("kafka_topic", &[]),

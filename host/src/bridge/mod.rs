@@ -43,6 +43,7 @@ use accounts::Accounts;
 pub use hooks::Hook;
 use hooks::News;
 use inbox::Inbox;
+pub use router::Router;
 
 /// Everything that the path needs, already checked.
 pub struct Settings {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cli::{
-    Bridge, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, TransportKind,
+    Bridge, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, PluginOptions,
+    TransportKind,
 };
 use super::file::{File, PluginTable};
 use super::problem::Problem;
@@ -51,13 +52,7 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
         sink: sink(&mut written)?,
         unrouted,
         routes,
-        plugin_limits: PluginLimits {
-            time: Duration::from_millis(written.plugin_time_limit),
-            memory: written.plugin_memory_limit as usize,
-            output: written.plugin_output_limit as usize,
-            records: written.plugin_records_limit as usize,
-            log_lines_per_second: written.plugin_log_limit,
-        },
+        plugin_limits: plugin_limits(&written.plugins),
         max_in_flight_bytes: written.max_in_flight_bytes as usize,
         print: written.print,
         shutdown_timeout: Duration::from_secs(written.shutdown_timeout),
@@ -65,6 +60,16 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
         wording: Wording::new(all),
         source: source(written, topics)?,
     })
+}
+
+pub fn plugin_limits(written: &PluginOptions) -> PluginLimits {
+    PluginLimits {
+        time: Duration::from_millis(written.plugin_time_limit),
+        memory: written.plugin_memory_limit as usize,
+        output: written.plugin_output_limit as usize,
+        records: written.plugin_records_limit as usize,
+        log_lines_per_second: written.plugin_log_limit,
+    }
 }
 
 /// What becomes of messages of these topics, or of all where there are none. `tables` is what the

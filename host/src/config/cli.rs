@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+use super::workbench::PluginSub;
 use super::{LogFormat, Secret, size};
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
@@ -48,6 +49,7 @@ host --topic FILTER --client-id ID --server HOST --port PORT --broker-address HO
             --kafka-topic TOPIC [OPTIONS]
        host --config FILE [OPTIONS]
        host config show|check|schema
+       host plugin check|run|test|bench
        host demo";
 
 const EXAMPLES: &str = "\
@@ -104,6 +106,11 @@ pub enum Sub {
     Config {
         #[command(subcommand)]
         what: ConfigSub,
+    },
+    /// Check, try, test and measure plugins, record messages for that, and try dead letters again.
+    Plugin {
+        #[command(subcommand)]
+        what: PluginSub,
     },
 }
 
@@ -346,6 +353,30 @@ pub struct Options {
     #[arg(long, value_name = "FILE", help_heading = PLUGINS)]
     pub plugin: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub plugins: PluginOptions,
+
+    /// What to do with a message that a plugin or Kafka refuses for good.
+    #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]
+    pub on_error: OnErrorKind,
+
+    /// Kafka topic for such messages [default: the Kafka topic and ".dead-letter"].
+    #[arg(long, value_name = "TOPIC", help_heading = REJECTED)]
+    pub dead_letter_topic: Option<String>,
+
+    /// Most bytes of messages that wait for Kafka's confirmation; 1KiB to 1GiB.
+    #[arg(long, value_name = "SIZE", default_value = "128MiB", value_parser = in_flight_size, help_heading = RUNNING)]
+    pub max_in_flight_bytes: u64,
+
+    /// How long to wait for confirmations after SIGTERM or SIGINT, in seconds, 0 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = value_parser!(u64).range(0..=86_400), help_heading = RUNNING)]
+    pub shutdown_timeout: u64,
+}
+
+/// How plugins are run, by the bridge and by the workbench.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the options' names")]
+pub struct PluginOptions {
     /// Configuration of plugins: a JSON object with one member per plugin, named by its file's stem.
     ///
     /// '@' and a path instead names a file that holds it.
@@ -371,22 +402,6 @@ pub struct Options {
     /// Most lines that a plugin may log in a second; more are counted and dropped.
     #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u32), help_heading = PLUGINS)]
     pub plugin_log_limit: u32,
-
-    /// What to do with a message that a plugin or Kafka refuses for good.
-    #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]
-    pub on_error: OnErrorKind,
-
-    /// Kafka topic for such messages [default: the Kafka topic and ".dead-letter"].
-    #[arg(long, value_name = "TOPIC", help_heading = REJECTED)]
-    pub dead_letter_topic: Option<String>,
-
-    /// Most bytes of messages that wait for Kafka's confirmation; 1KiB to 1GiB.
-    #[arg(long, value_name = "SIZE", default_value = "128MiB", value_parser = in_flight_size, help_heading = RUNNING)]
-    pub max_in_flight_bytes: u64,
-
-    /// How long to wait for confirmations after SIGTERM or SIGINT, in seconds, 0 to 86400.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = value_parser!(u64).range(0..=86_400), help_heading = RUNNING)]
-    pub shutdown_timeout: u64,
 }
 
 /// How to log, also for subcommands.
@@ -489,7 +504,7 @@ fn mqtt_version(text: &str) -> Result<MqttVersion, String> {
     }
 }
 
-fn qos(text: &str) -> Result<Qos, String> {
+pub fn qos(text: &str) -> Result<Qos, String> {
     match text {
         "0" => Ok(Qos::AtMostOnce),
         "1" => Ok(Qos::AtLeastOnce),

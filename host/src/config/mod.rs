@@ -22,6 +22,7 @@ mod size;
 #[cfg(test)]
 mod tests;
 mod wording;
+mod workbench;
 mod written;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub use problem::Refusal;
 pub use secret::Secret;
 pub use wording::Wording;
+pub use workbench::{Capture, Messages, Replay, Task, Tests, Workbench};
 
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
@@ -58,6 +60,12 @@ pub enum Command {
     Print(String),
     /// Say whether the configuration is right.
     Check(Check),
+    /// Look at plugins.
+    Workbench(Workbench),
+    /// Record messages.
+    Capture(Box<Capture>),
+    /// Try dead letters again.
+    Replay(Replay),
 }
 
 /// A configuration that is right as far as it says itself.
@@ -228,6 +236,12 @@ pub struct Plugin {
     pub sha256: Option<String>,
     /// A JSON object for the plugin's start.
     pub config: Option<String>,
+}
+
+impl From<PathBuf> for Plugin {
+    fn from(file: PathBuf) -> Self {
+        Self { file, sha256: None, config: None }
+    }
 }
 
 /// What each plugin may use up.

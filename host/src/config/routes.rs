@@ -65,7 +65,7 @@ pub fn routes(options: &Options, all: &Written, file: Option<&File>) -> Result<R
     let mut plugins: Vec<&mut Plugin> =
         routes.iter_mut().flat_map(|route| &mut route.plugins).collect();
     let in_file = file.map_or(&[][..], |file| &file.plugin_configs);
-    plugin::configure(&mut plugins, in_file, options.plugin_config.as_deref())?;
+    plugin::configure(&mut plugins, in_file, options.plugins.plugin_config.as_deref())?;
     Ok(Routes { list: routes, unrouted, topics })
 }
 

@@ -74,6 +74,7 @@ impl Plugins {
             name: &plugin.name,
             abilities: plugin.abilities().collect(),
             hooks: plugin.hooks().collect(),
+            configurable: plugin.code.indices.lifecycle.is_some(),
             size: plugin.code.size,
             compile: plugin.code.compile,
         })
@@ -115,6 +116,7 @@ pub struct Loader {
     limits: Limits,
     /// Where compiled code is kept, if anywhere.
     cache: Option<PathBuf>,
+    counting: bool,
     /// Made for the first plugin.
     running: Option<(Engine, Arc<Ticker>)>,
     /// Everything loaded so far.
@@ -131,7 +133,13 @@ impl Loader {
     /// A loader that keeps what was compiled in `cache`, or nowhere.
     #[must_use]
     pub fn with_cache(limits: Limits, cache: Option<PathBuf>) -> Self {
-        Self { limits, cache, running: None, loaded: Vec::new() }
+        Self { limits, cache, counting: false, running: None, loaded: Vec::new() }
+    }
+
+    /// Counts the WebAssembly instructions that plugins run, which makes them slower.
+    #[must_use]
+    pub fn counting(self) -> Self {
+        Self { counting: true, ..self }
     }
 
     /// Loads plugins that work together: for each ability there is one at most.
@@ -165,7 +173,7 @@ impl Loader {
 
     fn running(&mut self) -> Result<(Engine, Arc<Ticker>), Problem> {
         if self.running.is_none() {
-            let engine = engine::engine(self.cache.as_deref())
+            let engine = engine::engine(self.cache.as_deref(), self.counting)
                 .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
             let clock = Ticker::start(&engine, self.limits.call)
                 .map_err(|error| Problem::Engine(error.to_string()))?;

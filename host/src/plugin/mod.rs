@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod failure;
 mod hooks;
+mod inspect;
 mod instance;
 mod interfaces;
 mod load;
@@ -42,6 +43,7 @@ pub use describe::{Calls, Description};
 pub use draft::{Content, Draft, DraftHeader};
 pub use error::{LoadError, Problem};
 pub use hooks::{Hook, Hooks};
+pub use inspect::Inspection;
 pub use load::{Loader, Plugins, Spec};
 pub use setters::Setters;
 

@@ -7,7 +7,7 @@ use super::engine::Ticker;
 use super::load::Plugin;
 use super::worker::{Work, Worker};
 use super::{Ability, Answer, Answers, Draft};
-use crate::message::Batch;
+use crate::message::{Batch, PluginName};
 
 /// Instances of all plugins for one thread, made as they are needed and renewed after failures.
 pub struct Setters {
@@ -20,6 +20,22 @@ impl Setters {
     pub(super) fn new(plugins: &[Arc<Plugin>], clock: Option<Arc<Ticker>>) -> Self {
         let workers = plugins.iter().map(|plugin| Worker::new(Arc::clone(plugin))).collect();
         Self { workers, clock }
+    }
+
+    /// Starts the instances that are not there, which their first calls would do otherwise.
+    pub fn start(&mut self) {
+        let _running = self.clock.as_ref().map(|clock| clock.running());
+        self.workers.iter_mut().for_each(Worker::start);
+    }
+
+    /// Bytes of memory that the instances of each plugin have; 0 where there is no instance.
+    pub fn memory(&self) -> impl ExactSizeIterator<Item = (&PluginName, usize)> {
+        self.workers.iter().map(|worker| (worker.name(), worker.memory()))
+    }
+
+    /// WebAssembly instructions since this was last asked, where they are counted.
+    pub fn take_instructions(&mut self) -> Option<u64> {
+        self.workers.iter_mut().map(Worker::take_instructions).sum()
     }
 
     /// Whether a plugin decides this.

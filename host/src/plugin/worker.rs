@@ -14,7 +14,7 @@ use super::failure::{Failure, Unstarted};
 use super::instance::Instance;
 use super::load::Plugin;
 use super::{Ability, Calls, Content, Draft, packed, typed};
-use crate::message::{Batch, Reason};
+use crate::message::{Batch, PluginName, Reason};
 
 /// Most messages in a call.
 const RUN: usize = 64;
@@ -71,6 +71,27 @@ pub(super) struct Worker {
 impl Worker {
     pub fn new(plugin: Arc<Plugin>) -> Self {
         Self { plugin, instance: None, pace: Pace::default() }
+    }
+
+    pub fn name(&self) -> &PluginName {
+        &self.plugin.name
+    }
+
+    /// Starts the instance, if there is none. Why it does not start is said when it is called.
+    pub fn start(&mut self) {
+        if self.instance.is_none() {
+            self.instance = Instance::start(&self.plugin).ok();
+        }
+    }
+
+    /// Bytes of the instance's memory.
+    pub fn memory(&self) -> usize {
+        self.instance.as_ref().map_or(0, Instance::memory)
+    }
+
+    /// See [`Setters::take_instructions`](super::Setters::take_instructions).
+    pub fn take_instructions(&mut self) -> Option<u64> {
+        self.instance.as_mut().map_or(Some(0), Instance::take_instructions)
     }
 
     pub fn has(&self, ability: Ability) -> bool {

@@ -54,6 +54,11 @@ impl Transform {
         }
     }
 
+    /// The plugins.
+    pub fn plugins(&mut self) -> &mut Setters {
+        &mut self.plugins
+    }
+
     /// Decides what becomes of each message of a batch. Records come in the order of the messages.
     pub fn each(&mut self, batch: &Batch, mut decided: impl FnMut(usize, Verdict<'_>)) {
         if !self.plugins.has(Ability::Json) {

@@ -38,3 +38,4 @@ mod tls;
 mod transformers;
 mod usage;
 mod websocket;
+mod workbench;
