@@ -27,7 +27,7 @@ const USES: [(&str, &[&str]); 12] = [
     ("filter", &[]),
     ("kafka_topic", &[]),
     ("message", &[]),
-    ("plugin", &["message"]),
+    ("plugin", &["backoff", "message"]),
     ("reject", &["message", "sink", "transform"]),
     ("sink", &["message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
-use super::{LogFormat, Secret, size};
+use super::{LogFormat, OnPluginBroken, Secret, size};
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
 
@@ -372,6 +372,20 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u32), help_heading = PLUGINS)]
     pub plugin_log_limit: u32,
 
+    /// After how many messages in a row that it fails for a plugin counts as broken, 1 to 1000000.
+    ///
+    /// Failing is to trap, to take too much time or memory, or to answer what is not allowed; what a
+    /// plugin itself calls a bad message does not count.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = value_parser!(u32).range(1..=1_000_000), help_heading = PLUGINS)]
+    pub plugin_failures_limit: u32,
+
+    /// What to do while a plugin is broken: pause its route, do without it (default), or stop.
+    ///
+    /// With pause and default one message tries it again after 1 second, then after 2, and so on up to a
+    /// minute, until it works.
+    #[arg(long, value_name = "stop|default|pause", default_value = "pause", hide_possible_values = true, help_heading = PLUGINS)]
+    pub on_plugin_broken: OnBrokenKind,
+
     /// What to do with a message that a plugin or Kafka refuses for good.
     #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]
     pub on_error: OnErrorKind,
@@ -404,11 +418,12 @@ pub struct LogOptions {
 }
 
 /// The options that a `[[route]]` may have for itself.
-pub const OF_ROUTES: [&str; 8] = [
+pub const OF_ROUTES: [&str; 9] = [
     "topic",
     "kafka-topic",
     "kafka-topics-allowed",
     "plugin",
+    "on-plugin-broken",
     "headers",
     "payload-deserializer",
     "on-error",
@@ -463,6 +478,23 @@ pub enum OnErrorKind {
     DeadLetter,
     Skip,
     Stop,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OnBrokenKind {
+    Stop,
+    Default,
+    Pause,
+}
+
+impl From<OnBrokenKind> for OnPluginBroken {
+    fn from(kind: OnBrokenKind) -> Self {
+        match kind {
+            OnBrokenKind::Stop => Self::Stop,
+            OnBrokenKind::Default => Self::Default,
+            OnBrokenKind::Pause => Self::Pause,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

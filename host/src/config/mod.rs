@@ -80,6 +80,7 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What happens to a message that no route takes.
     pub unrouted: OnError,
+    /// Of plugins of which nothing else is said.
     pub plugin_limits: PluginLimits,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
@@ -208,6 +209,7 @@ pub struct Route {
     pub kafka_topic: KafkaTopic,
     pub transform: Transform,
     pub plugins: Vec<Plugin>,
+    pub on_plugin_broken: OnPluginBroken,
     pub on_error: OnError,
 }
 
@@ -228,9 +230,10 @@ pub struct Plugin {
     pub sha256: Option<String>,
     /// A JSON object for the plugin's start.
     pub config: Option<String>,
+    pub limits: PluginLimits,
 }
 
-/// What each plugin may use up.
+/// What a plugin may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginLimits {
     /// Processor time of one call.
@@ -243,6 +246,19 @@ pub struct PluginLimits {
     pub records: usize,
     /// Lines of its log per second.
     pub log_lines_per_second: u32,
+    /// Messages in a row that it may fail for before it counts as broken; not 0.
+    pub failures: u32,
+}
+
+/// What becomes of messages while a plugin that they need is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPluginBroken {
+    /// The program ends.
+    Stop,
+    /// They do without it.
+    Default,
+    /// They wait.
+    Pause,
 }
 
 /// Where records go.
