@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use host::bridge::{self, Stops};
 use host::checkup;
-use host::config::{self, Capture, Check, Command, Config, Replay, Workbench};
+use host::config::{self, Capture, Check, Command, Config, New, Replay, Workbench};
 use host::demo;
 use host::setup::{self, Prepared};
 use host::telemetry::{self, Ledger};
-use host::workbench::{self, capture, replay};
+use host::workbench::{self, capture, new, replay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Ok(Command::Print(text)) => print(&text),
         Ok(Command::Check(check)) => look_over(check),
         Ok(Command::Workbench(workbench)) => work(workbench),
+        Ok(Command::New(plugin)) => begin(&plugin),
         Ok(Command::Capture(capture)) => record(*capture),
         Ok(Command::Replay(letters)) => try_again(letters),
         Ok(Command::Bridge(config)) => carry(*config),
@@ -99,7 +100,17 @@ fn look_over(Check { name, config, connect }: Check) -> Result<(), Failure> {
 /// Looks at plugins.
 fn work(workbench: Workbench) -> Result<(), Failure> {
     telemetry::init(&workbench.log).map_err(|problem| Failure::new(USAGE, problem))?;
-    match workbench::run(workbench, &mut std::io::stdout().lock()) {
+    worked(workbench::run(workbench, &mut std::io::stdout().lock()))
+}
+
+/// Begins a plugin.
+fn begin(plugin: &New) -> Result<(), Failure> {
+    telemetry::init(&plugin.log).map_err(|problem| Failure::new(USAGE, problem))?;
+    worked(new::run(plugin, &mut std::io::stdout().lock()))
+}
+
+fn worked(result: Result<(), workbench::Ended>) -> Result<(), Failure> {
+    match result {
         Ok(()) => Ok(()),
         Err(workbench::Ended::Unusable(problem)) => {
             Err(Failure::new(USAGE, problem.replace('\n', "\nhost: ")))

@@ -153,6 +153,20 @@ impl Batch {
         self.entries.push(entry);
     }
 
+    /// A batch of some of the messages.
+    ///
+    /// # Panics
+    /// If the range is not within the batch.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let mut part = Self::new();
+        for index in range {
+            let message = self.message(index);
+            part.push_deserialized(&message, message.json());
+        }
+        part
+    }
+
     /// Copies a message of another batch to the end, with another payload and no JSON beside it. The
     /// payload has at most 4 GiB.
     pub fn push_changed(&mut self, message: &Message<'_>, payload: &[u8]) {
@@ -422,6 +436,8 @@ pub enum Verdict<'a> {
     Reject(Rejection),
     /// A plugin cannot work at all, and said why.
     Fatal(Rejection),
+    /// A plugin that is needed for it is broken: it has to wait, and all behind it.
+    Wait,
 }
 
 /// A Kafka record in the making.

@@ -2,7 +2,7 @@
 //! configuration", before the first connection.
 
 use crate::config::{self, Config};
-use crate::plugin::{Ability, Hooks, Limits, Loader, Plugins, Spec};
+use crate::plugin::{Ability, Hooks, Limits, Loader, OnBroken, Plugins, Spec};
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
 use crate::source::{ClientFiles, Server, Tls, TlsSettings, Websocket};
 use crate::transform::Transform;
@@ -53,7 +53,10 @@ pub fn prepare(config: Config) -> Result<Prepared, String> {
 /// The setters of each route, its plugins loaded, and a line about each plugin. Routes with the same
 /// plugins share what is compiled.
 fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
-    let mut loader = Loader::new(limits(&config.plugin_limits));
+    let plugins = config.routes.iter().flat_map(|route| &route.plugins);
+    let limits = limits(&config.plugin_limits);
+    let shortest = plugins.map(|plugin| plugin.limits.time).min().unwrap_or(limits.call);
+    let mut loader = Loader::new(limits).timing(shortest);
     let mut lines: Vec<String> = Vec::new();
     let mut setters = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
@@ -72,9 +75,24 @@ fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
                 file.display()
             ));
         }
-        setters.push((Builtin::new(json), plugins));
+        let on_broken = match route.on_plugin_broken {
+            config::OnPluginBroken::Stop => OnBroken::Stop,
+            config::OnPluginBroken::Default => OnBroken::Default,
+            config::OnPluginBroken::Pause => OnBroken::Pause,
+        };
+        setters.push((Builtin::new(json), plugins.when_broken(on_broken)));
     }
     Ok((setters, lines))
+}
+
+/// A plugin as the loader takes it.
+pub fn spec(plugin: &config::Plugin) -> Spec {
+    Spec {
+        file: plugin.file.clone(),
+        sha256: plugin.sha256.clone(),
+        config: plugin.config.clone(),
+        limits: Some(limits(&plugin.limits)),
+    }
 }
 
 /// What plugins may use up.
@@ -85,13 +103,9 @@ pub fn limits(limits: &config::PluginLimits) -> Limits {
         output: limits.output,
         records: limits.records,
         log_lines_per_second: limits.log_lines_per_second,
+        failures: limits.failures,
         ..Limits::default()
     }
-}
-
-/// A plugin as the loader takes it.
-pub fn spec(plugin: &config::Plugin) -> Spec {
-    Spec { file: plugin.file.clone(), sha256: plugin.sha256.clone(), config: plugin.config.clone() }
 }
 
 /// Tells the plugins of all routes about the connections, if one wants to know.

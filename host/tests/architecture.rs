@@ -29,7 +29,7 @@ const USES: [(&str, &[&str]); 13] = [
     ("filter", &[]),
     ("kafka_topic", &[]),
     ("message", &[]),
-    ("plugin", &["message"]),
+    ("plugin", &["backoff", "message"]),
     ("reject", &["message", "sink", "transform"]),
     ("sink", &["message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),

@@ -52,6 +52,8 @@ pub enum Mail {
     Parcel(Parcel),
     /// Kafka refused these records.
     Failures(Vec<Failure>),
+    /// It is time to look at what waits.
+    Due,
     /// The source has ended and all parcels are taken.
     Closed,
 }
@@ -94,12 +96,17 @@ impl Inbox {
         self.mail.notify_one();
     }
 
-    /// Waits for mail; failures come before parcels, so that trouble is seen at once.
-    pub fn next(&self) -> Mail {
+    /// Waits for mail, or `until` something else is to be done; failures come before all else, so that
+    /// trouble is seen at once.
+    pub fn next(&self, until: Option<Instant>) -> Mail {
         let mut state = self.lock();
         loop {
             if !state.failures.is_empty() {
                 return Mail::Failures(std::mem::take(&mut state.failures));
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) && !state.closed {
+                return Mail::Due;
             }
             if let Some(parcel) = state.parcels.pop_front() {
                 return Mail::Parcel(parcel);
@@ -107,7 +114,13 @@ impl Inbox {
             if state.closed {
                 return Mail::Closed;
             }
-            state = self.mail.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match left {
+                None => self.mail.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let woken = self.mail.wait_timeout(state, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
     }
 

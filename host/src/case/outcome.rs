@@ -26,6 +26,7 @@ impl Outcome {
             Verdict::Skip(reason) => Self::Skip(reason.clone().into_owned()),
             Verdict::Reject(rejection) => Self::Reject(rejection.clone()),
             Verdict::Fatal(rejection) => Self::Fatal(rejection.clone()),
+            Verdict::Wait => Self::Skip("it waits for a plugin that is broken".to_owned()),
         }
     }
 

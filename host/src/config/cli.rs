@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::workbench::PluginSub;
-use super::{LogFormat, Secret, size};
+use super::{LogFormat, OnPluginBroken, Secret, size};
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
 
@@ -49,7 +49,7 @@ host --topic FILTER --client-id ID --server HOST --port PORT --broker-address HO
             --kafka-topic TOPIC [OPTIONS]
        host --config FILE [OPTIONS]
        host config show|check|schema
-       host plugin check|run|test|bench
+       host plugin new|check|run|test|bench
        host demo";
 
 const EXAMPLES: &str = "\
@@ -107,7 +107,7 @@ pub enum Sub {
         #[command(subcommand)]
         what: ConfigSub,
     },
-    /// Check, try, test and measure plugins, record messages for that, and try dead letters again.
+    /// Begin, check, try, test and measure plugins, record messages for that, and try dead letters again.
     Plugin {
         #[command(subcommand)]
         what: PluginSub,
@@ -356,6 +356,20 @@ pub struct Options {
     #[command(flatten)]
     pub plugins: PluginOptions,
 
+    /// After how many messages in a row that it fails for a plugin counts as broken, 1 to 1000000.
+    ///
+    /// Failing is to trap, to take too much time or memory, or to answer what is not allowed; what a
+    /// plugin itself calls a bad message does not count.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = value_parser!(u32).range(1..=1_000_000), help_heading = PLUGINS)]
+    pub plugin_failures_limit: u32,
+
+    /// What to do while a plugin is broken: pause its route, do without it (default), or stop.
+    ///
+    /// With pause and default one message tries it again after 1 second, then after 2, and so on up to a
+    /// minute, until it works.
+    #[arg(long, value_name = "stop|default|pause", default_value = "pause", hide_possible_values = true, help_heading = PLUGINS)]
+    pub on_plugin_broken: OnBrokenKind,
+
     /// What to do with a message that a plugin or Kafka refuses for good.
     #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]
     pub on_error: OnErrorKind,
@@ -419,11 +433,12 @@ pub struct LogOptions {
 }
 
 /// The options that a `[[route]]` may have for itself.
-pub const OF_ROUTES: [&str; 8] = [
+pub const OF_ROUTES: [&str; 9] = [
     "topic",
     "kafka-topic",
     "kafka-topics-allowed",
     "plugin",
+    "on-plugin-broken",
     "headers",
     "payload-deserializer",
     "on-error",
@@ -478,6 +493,23 @@ pub enum OnErrorKind {
     DeadLetter,
     Skip,
     Stop,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OnBrokenKind {
+    Stop,
+    Default,
+    Pause,
+}
+
+impl From<OnBrokenKind> for OnPluginBroken {
+    fn from(kind: OnBrokenKind) -> Self {
+        match kind {
+            OnBrokenKind::Stop => Self::Stop,
+            OnBrokenKind::Default => Self::Default,
+            OnBrokenKind::Pause => Self::Pause,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

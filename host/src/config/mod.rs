@@ -32,7 +32,7 @@ use std::time::Duration;
 pub use problem::Refusal;
 pub use secret::Secret;
 pub use wording::Wording;
-pub use workbench::{Capture, Messages, Replay, Task, Tests, Workbench};
+pub use workbench::{Capture, Language, Messages, New, Replay, Setter, Task, Tests, Workbench};
 
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
@@ -62,6 +62,8 @@ pub enum Command {
     Check(Check),
     /// Look at plugins.
     Workbench(Workbench),
+    /// Begin a plugin.
+    New(New),
     /// Record messages.
     Capture(Box<Capture>),
     /// Try dead letters again.
@@ -88,6 +90,7 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What happens to a message that no route takes.
     pub unrouted: OnError,
+    /// Of plugins of which nothing else is said.
     pub plugin_limits: PluginLimits,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
@@ -216,6 +219,7 @@ pub struct Route {
     pub kafka_topic: KafkaTopic,
     pub transform: Transform,
     pub plugins: Vec<Plugin>,
+    pub on_plugin_broken: OnPluginBroken,
     pub on_error: OnError,
 }
 
@@ -236,15 +240,10 @@ pub struct Plugin {
     pub sha256: Option<String>,
     /// A JSON object for the plugin's start.
     pub config: Option<String>,
+    pub limits: PluginLimits,
 }
 
-impl From<PathBuf> for Plugin {
-    fn from(file: PathBuf) -> Self {
-        Self { file, sha256: None, config: None }
-    }
-}
-
-/// What each plugin may use up.
+/// What a plugin may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginLimits {
     /// Processor time of one call.
@@ -257,6 +256,19 @@ pub struct PluginLimits {
     pub records: usize,
     /// Lines of its log per second.
     pub log_lines_per_second: u32,
+    /// Messages in a row that it may fail for before it counts as broken; not 0.
+    pub failures: u32,
+}
+
+/// What becomes of messages while a plugin that they need is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPluginBroken {
+    /// The program ends.
+    Stop,
+    /// They do without it.
+    Default,
+    /// They wait.
+    Pause,
 }
 
 /// Where records go.

@@ -16,7 +16,7 @@ use super::file::{self, File};
 use super::problem::Refusal;
 use super::workbench::PluginSub;
 use super::written::{Layer, Origin, Value, Written, from_environment, from_flags, lenient};
-use super::{Capture, Check, Command, Config, Demo, Replay, Workbench, check, kind, schema, show};
+use super::{Capture, Check, Command, Config, Demo, New, Replay, Workbench, check, kind, schema, show};
 
 /// See [`super::read()`].
 pub fn read(
@@ -58,6 +58,9 @@ pub fn read(
         Some(Sub::Config { what: ConfigSub::Schema }) => {
             Ok(Command::Print(schema::text(&given.options)))
         }
+        Some(Sub::Plugin { what: PluginSub::New { name, lang: language, ability: abilities } }) => {
+            Ok(Command::New(New { name, language, abilities, log: given.log()? }))
+        }
         Some(Sub::Plugin { what: PluginSub::Capture { output, count, seconds, .. } }) => {
             given.unneeded(&[("kafka-topic", "unneeded"), ("broker-address", "unneeded:1")]);
             let Config { source, log, wording, .. } = given.put_together()?.config;
@@ -74,8 +77,7 @@ pub fn read(
                 ("port", "1"),
                 ("tls-enabled", "false"),
             ]);
-            let config = Box::new(given.put_together()?.config);
-            Ok(Command::Replay(Replay { config, json, count }))
+            Ok(Command::Replay(Replay::new(given.put_together()?.config, json, count)))
         }
         Some(Sub::Plugin { what }) => {
             let (bridge, written) = given.only(&["log", "plugin"])?;

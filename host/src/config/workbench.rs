@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, value_parser};
+use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use super::check::{Wrong, plugin_limits};
 use super::cli::{Bridge, Options, PluginOptions, qos};
@@ -17,6 +17,18 @@ use crate::message::Qos;
 /// What there is to do with plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginSub {
+    /// Begin a plugin: a folder with a project that builds, with tests and golden cases.
+    New {
+        /// The plugin's name: letters, digits and hyphens, and a letter first.
+        #[arg(value_name = "NAME", value_parser = plugin_name)]
+        name: String,
+        /// What to write it in.
+        #[arg(long, value_name = "rust|python|js|go|c", default_value = "rust", hide_possible_values = true)]
+        lang: Language,
+        /// What it decides; several are separated by commas.
+        #[arg(long, value_name = "key,value,timestamp,transformer", default_value = "key", value_delimiter = ',', hide_possible_values = true)]
+        ability: Vec<Setter>,
+    },
     /// Say what plugins are: abilities, imports, sizes, what may become a trouble.
     ///
     /// Each is loaded as the bridge would, and called with a sample message. Exit code 0; 1 if that call
@@ -108,6 +120,45 @@ pub enum PluginSub {
         #[command(flatten)]
         options: Box<Options>,
     },
+}
+
+/// What a plugin can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    Rust,
+    Python,
+    #[value(alias = "javascript")]
+    Js,
+    Go,
+    C,
+}
+
+/// What a new plugin can decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Setter {
+    Key,
+    Value,
+    Timestamp,
+    Transformer,
+}
+
+/// A plugin that is to be begun.
+#[derive(Debug)]
+pub struct New {
+    pub name: String,
+    pub language: Language,
+    /// Never empty.
+    pub abilities: Vec<Setter>,
+    pub log: Log,
+}
+
+fn plugin_name(name: &str) -> Result<String, String> {
+    let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    if name.starts_with(|first: char| first.is_ascii_lowercase()) && name.chars().all(fits) {
+        Ok(name.to_owned())
+    } else {
+        Err("a name is of small letters, digits and hyphens, and begins with a letter".to_owned())
+    }
 }
 
 /// Which plugins, and how to speak of them.
@@ -209,6 +260,20 @@ pub struct Tests {
     pub instructions_limit: Option<u64>,
 }
 
+impl Replay {
+    pub(super) fn new(mut config: Config, json: bool, count: Option<u64>) -> Self {
+        for plugin in config.routes.iter_mut().flat_map(|route| &mut route.plugins) {
+            plugin.limits = unbroken(plugin.limits);
+        }
+        Self { config: Box::new(config), json, count }
+    }
+}
+
+/// On the desk nothing waits for a plugin that fails again and again: every failure is to be seen.
+fn unbroken(limits: PluginLimits) -> PluginLimits {
+    PluginLimits { failures: u32::MAX, ..limits }
+}
+
 impl Workbench {
     /// `what` is asked for, `bridge` being what the options say on all layers.
     pub(super) fn checked(what: PluginSub, bridge: Bridge) -> Result<Self, Wrong> {
@@ -221,14 +286,15 @@ impl Workbench {
             PluginSub::Bench { files, messages, count, .. } => {
                 (files, Task::Bench { messages: messages.checked()?, count })
             }
-            PluginSub::Capture { .. } | PluginSub::Replay { .. } => {
-                return Err("it takes the options of the bridge".to_owned().into());
+            PluginSub::New { .. } | PluginSub::Capture { .. } | PluginSub::Replay { .. } => {
+                return Err("it takes other options".to_owned().into());
             }
         };
-        let mut plugins: Vec<Plugin> = files.into_iter().map(Plugin::from).collect();
+        let limits = unbroken(plugin_limits(&bridge.options));
+        let plugin = |file| Plugin { file, sha256: None, config: None, limits };
+        let mut plugins: Vec<Plugin> = files.into_iter().map(plugin).collect();
         let config = bridge.options.plugins.plugin_config.as_deref();
         plugin::configure(&mut plugins.iter_mut().collect::<Vec<_>>(), &[], config)?;
-        let limits = plugin_limits(&bridge.options.plugins);
         Ok(Self { task, plugins, limits, json, log: check::log(bridge.log) })
     }
 }

@@ -27,6 +27,8 @@ pub enum Answer {
     Records(Vec<Draft>),
     /// Make no record; the text says why, in one line.
     Skip(String),
+    /// The plugin is broken: the message has to wait until it works again.
+    Wait,
     /// The message cannot be carried.
     Reject(Rejection),
     /// The plugin cannot work at all.

@@ -16,7 +16,7 @@ use super::failure::Unstarted;
 use super::instance::Instance;
 use super::log::PluginLog;
 use super::text::joined;
-use super::{Ability, Calls, Description, Hook, Limits, Setters};
+use super::{Ability, Calls, Description, Hook, Limits, OnBroken, Setters};
 use crate::message::PluginName;
 
 /// A plugin as the user asks for it.
@@ -27,6 +27,8 @@ pub struct Spec {
     pub sha256: Option<String>,
     /// A JSON object for the plugin's start.
     pub config: Option<String>,
+    /// Its own limits, in place of the loader's.
+    pub limits: Option<Limits>,
 }
 
 impl From<&Path> for Spec {
@@ -41,6 +43,7 @@ pub struct Plugins {
     pub(super) loaded: Vec<Arc<Plugin>>,
     /// Absent without plugins: nothing is timed then.
     pub(super) clock: Option<Arc<Ticker>>,
+    pub(super) on_broken: OnBroken,
 }
 
 /// One plugin, as all lanes share it.
@@ -95,7 +98,13 @@ impl Plugins {
     /// Setters for one thread. Their instances start as they are first needed.
     #[must_use]
     pub fn instantiate(&self) -> Setters {
-        Setters::new(&self.loaded, self.clock.clone())
+        Setters::new(&self.loaded, self.clock.clone(), self.on_broken)
+    }
+
+    /// The same with another way to deal with one of them that is broken.
+    #[must_use]
+    pub fn when_broken(self, on_broken: OnBroken) -> Self {
+        Self { on_broken, ..self }
     }
 }
 
@@ -113,7 +122,10 @@ impl Plugin {
 
 /// Loads lists of plugins that share an engine, a clock and what was compiled.
 pub struct Loader {
+    /// Of plugins that have none of their own.
     limits: Limits,
+    /// The shortest time that any call may take.
+    shortest: Duration,
     /// Where compiled code is kept, if anywhere.
     cache: Option<PathBuf>,
     counting: bool,
@@ -133,13 +145,21 @@ impl Loader {
     /// A loader that keeps what was compiled in `cache`, or nowhere.
     #[must_use]
     pub fn with_cache(limits: Limits, cache: Option<PathBuf>) -> Self {
-        Self { limits, cache, counting: false, running: None, loaded: Vec::new() }
+        let shortest = limits.call;
+        let (running, loaded) = (None, Vec::new());
+        Self { limits, shortest, cache, counting: false, running, loaded }
     }
 
     /// Counts the WebAssembly instructions that plugins run, which makes them slower.
     #[must_use]
     pub fn counting(self) -> Self {
         Self { counting: true, ..self }
+    }
+
+    /// The same for plugins of which some may have less time. To be said before anything is loaded.
+    #[must_use]
+    pub fn timing(self, shortest: Duration) -> Self {
+        Self { shortest: self.shortest.min(shortest), ..self }
     }
 
     /// Loads plugins that work together: for each ability there is one at most.
@@ -168,14 +188,14 @@ impl Loader {
             refuse_second_claim(&plugins, &plugin).map_err(|problem| fault(file, problem))?;
             plugins.push(plugin);
         }
-        Ok(Plugins { loaded: plugins, clock: Some(clock) })
+        Ok(Plugins { loaded: plugins, clock: Some(clock), on_broken: OnBroken::default() })
     }
 
     fn running(&mut self) -> Result<(Engine, Arc<Ticker>), Problem> {
         if self.running.is_none() {
             let engine = engine::engine(self.cache.as_deref(), self.counting)
                 .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
-            let clock = Ticker::start(&engine, self.limits.call)
+            let clock = Ticker::start(&engine, self.shortest)
                 .map_err(|error| Problem::Engine(error.to_string()))?;
             self.running = Some((engine, Arc::new(clock)));
         }
@@ -196,11 +216,12 @@ impl Loader {
         {
             return Err(Problem::OtherFile { expected: expected.clone(), found: name.sha256 });
         }
+        let limits = spec.limits.as_ref().unwrap_or(&self.limits);
         let same = self.loaded.iter().filter(|known| known.name.sha256 == name.sha256);
         let same: Vec<_> = same.collect();
-        if let Some(known) =
-            same.iter().find(|known| known.file == spec.file && known.config == spec.config)
-        {
+        if let Some(known) = same.iter().find(|known| {
+            known.file == spec.file && known.config == spec.config && known.limits == *limits
+        }) {
             return Ok(Arc::clone(known));
         }
         let code = match same.first() {
@@ -212,11 +233,11 @@ impl Loader {
         }
         let name = Arc::new(name);
         let plugin = Plugin {
-            log: Arc::new(PluginLog::new(Arc::clone(&name), self.limits.log_lines_per_second)),
+            log: Arc::new(PluginLog::new(Arc::clone(&name), limits.log_lines_per_second)),
             name,
             file: spec.file.clone(),
             config: spec.config.clone(),
-            limits: self.limits.clone(),
+            limits: limits.clone(),
             code,
             tick: clock.tick(),
         };

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::breaker::{OnBroken, Pause};
 use super::engine::Ticker;
 use super::load::Plugin;
 use super::worker::{Work, Worker};
@@ -17,9 +18,25 @@ pub struct Setters {
 }
 
 impl Setters {
-    pub(super) fn new(plugins: &[Arc<Plugin>], clock: Option<Arc<Ticker>>) -> Self {
-        let workers = plugins.iter().map(|plugin| Worker::new(Arc::clone(plugin))).collect();
-        Self { workers, clock }
+    pub(super) fn new(
+        plugins: &[Arc<Plugin>],
+        clock: Option<Arc<Ticker>>,
+        on_broken: OnBroken,
+    ) -> Self {
+        let worker = |plugin: &Arc<Plugin>| Worker::new(Arc::clone(plugin), on_broken);
+        Self { workers: plugins.iter().map(worker).collect(), clock }
+    }
+
+    /// If messages have to wait for plugins that are broken, how long and why. When that time is
+    /// over, the next call decides with its first message whether they work again.
+    #[must_use]
+    pub fn pause(&self) -> Option<Pause> {
+        self.workers.iter().filter_map(Worker::pause).max_by_key(|pause| pause.until)
+    }
+
+    /// Makes all plugins forget the messages that they have seen, since some will come again.
+    pub fn forget(&mut self) {
+        self.workers.iter_mut().for_each(Worker::forget);
     }
 
     /// Starts the instances that are not there, which their first calls would do otherwise.
@@ -47,7 +64,8 @@ impl Setters {
     /// Answers for every message of a run, in order: `answers.items[0]` belongs to the message at
     /// `range.start`. What was in `answers` is forgotten.
     ///
-    /// Never fails as a whole: a message that its plugin cannot handle gets [`Answer::Reject`].
+    /// Never fails as a whole: a message that its plugin cannot handle gets [`Answer::Reject`], and
+    /// while the plugin is broken [`Answer::Wait`], as [`OnBroken`] says; then so do all behind it.
     /// Without a plugin for the ability all answers are [`Answer::Default`].
     ///
     /// # Panics
@@ -92,5 +110,13 @@ impl Setters {
             Some(worker) => worker.answer(work, 0..batch.len(), answers),
             None => answers.items.resize(batch.len(), Answer::Default),
         }
+    }
+}
+
+#[cfg(test)]
+impl Setters {
+    /// As if the pauses of all broken plugins were over.
+    pub(super) fn end_pauses(&mut self) {
+        self.workers.iter_mut().for_each(Worker::end_pause);
     }
 }

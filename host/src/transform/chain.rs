@@ -75,6 +75,8 @@ impl Chain {
                 answer => match exceptional([&answer]) {
                     // The message's other records stay.
                     Some(Verdict::Skip(_)) => {}
+                    // One of the message's other records has broken the plugin.
+                    Some(Verdict::Wait) if self.settled[index].is_some() => {}
                     Some(verdict) => self.settled[index] = Some(owned(&verdict)),
                     None => made.push(piece),
                 },
@@ -99,7 +101,11 @@ impl Chain {
             let own = std::iter::from_fn(|| pieces.next_if(|piece| piece.index == index));
             let drafts: Vec<&Draft> = own.map(|piece| &piece.draft).collect();
             if let Some(verdict) = verdict {
+                let waits = matches!(verdict, Verdict::Wait);
                 decided(index, verdict);
+                if waits {
+                    break;
+                }
                 continue;
             }
             let message = batch.message(index);
@@ -172,6 +178,7 @@ fn owned(verdict: &Verdict<'_>) -> Verdict<'static> {
         Verdict::Skip(why) => Verdict::Skip(Cow::Owned(why.clone().into_owned())),
         Verdict::Reject(rejection) => Verdict::Reject(rejection.clone()),
         Verdict::Fatal(rejection) => Verdict::Fatal(rejection.clone()),
+        Verdict::Wait => Verdict::Wait,
         // Only what becomes no record is kept.
         Verdict::Record(_) | Verdict::Records(_) => Verdict::Skip(Cow::Borrowed("")),
     }
@@ -237,6 +244,7 @@ mod tests {
                 Verdict::Skip(why) => format!("skip: {why}"),
                 Verdict::Reject(why) => format!("reject: {}", why.error),
                 Verdict::Fatal(why) => format!("fatal: {}", why.error),
+                Verdict::Wait => "wait".to_owned(),
             });
         });
         told

@@ -14,6 +14,7 @@ mod time;
 use std::borrow::Cow;
 
 use crate::message::{Batch, Message, Record, Rejection, Verdict};
+pub use crate::plugin::Pause;
 use crate::plugin::{Ability, Answer, Answers, Content, Draft, Setters};
 use builtin::{Builtin, Wanted};
 use chain::Chain;
@@ -59,7 +60,21 @@ impl Transform {
         &mut self.plugins
     }
 
+    /// If messages have to wait for plugins that are broken, how long and why. When that time is
+    /// over, one message is to be tried before the others.
+    pub fn pause(&self) -> Option<Pause> {
+        self.plugins.pause()
+    }
+
+    /// Messages about which plugins may have decided come again: they are to forget them. Otherwise a
+    /// plugin that leaves out what it has seen before would take them for repetitions.
+    pub fn hold_back(&mut self) {
+        self.plugins.forget();
+    }
+
     /// Decides what becomes of each message of a batch. Records come in the order of the messages.
+    ///
+    /// Once a message has to wait, nothing that is decided about those behind it counts.
     pub fn each(&mut self, batch: &Batch, mut decided: impl FnMut(usize, Verdict<'_>)) {
         if !self.plugins.has(Ability::Json) {
             return self.set(batch, decided);
@@ -106,7 +121,11 @@ impl Transform {
                 unusable_timestamps += u64::from(unusable);
                 Verdict::Record(record)
             });
+            let waits = matches!(verdict, Verdict::Wait);
             decided(index, verdict);
+            if waits {
+                break;
+            }
         }
         self.unusable_timestamps += unusable_timestamps;
     }
@@ -191,7 +210,7 @@ fn bytes<'a>(
 }
 
 /// The verdict on a message that becomes no record: a plugin that cannot work decides first, then
-/// one that skips, then one that rejects.
+/// one that skips, then one that rejects, and then one that it has to wait for.
 fn exceptional<'a, const N: usize>(answers: [&'a Answer; N]) -> Option<Verdict<'a>> {
     let fatal = |answer: &'a Answer| match answer {
         Answer::Fatal(rejection) => Some(Verdict::Fatal(Rejection::clone(rejection))),
@@ -205,7 +224,8 @@ fn exceptional<'a, const N: usize>(answers: [&'a Answer; N]) -> Option<Verdict<'
         Answer::Reject(rejection) => Some(Verdict::Reject(Rejection::clone(rejection))),
         _ => None,
     };
+    let wait = |answer: &'a Answer| matches!(answer, Answer::Wait).then_some(Verdict::Wait);
     let first =
         |choice: &dyn Fn(&'a Answer) -> Option<Verdict<'a>>| answers.into_iter().find_map(choice);
-    first(&fatal).or_else(|| first(&skip)).or_else(|| first(&reject))
+    first(&fatal).or_else(|| first(&skip)).or_else(|| first(&reject)).or_else(|| first(&wait))
 }

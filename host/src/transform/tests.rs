@@ -45,6 +45,7 @@ fn told(verdict: &Verdict<'_>) -> String {
         Verdict::Skip(why) => format!("skip: {why}"),
         Verdict::Reject(why) => format!("reject: {}", why.error),
         Verdict::Fatal(why) => format!("fatal: {}", why.error),
+        Verdict::Wait => "wait".to_owned(),
     }
 }
 

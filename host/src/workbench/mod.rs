@@ -8,6 +8,7 @@ mod check;
 mod golden;
 mod logs;
 mod messages;
+pub mod new;
 pub mod replay;
 mod run;
 mod shown;

@@ -10,6 +10,7 @@
 
 mod acknowledgement;
 mod backlog;
+mod broken;
 mod config;
 mod connecting;
 mod connections;
