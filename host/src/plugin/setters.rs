@@ -8,7 +8,7 @@ use super::engine::Ticker;
 use super::load::Plugin;
 use super::worker::{Work, Worker};
 use super::{Ability, Answer, Answers, Draft};
-use crate::message::Batch;
+use crate::message::{Batch, PluginName};
 
 /// Instances of all plugins for one thread, made as they are needed and renewed after failures.
 pub struct Setters {
@@ -74,6 +74,14 @@ impl Setters {
     #[must_use]
     pub fn transformers(&self) -> usize {
         self.workers.iter().filter(|worker| worker.has(Ability::Transformer)).count()
+    }
+
+    /// Which plugin a transformer is.
+    #[must_use]
+    pub fn transformer(&self, number: usize) -> Option<&Arc<PluginName>> {
+        let mut transformers =
+            self.workers.iter().filter(|worker| worker.has(Ability::Transformer));
+        transformers.nth(number).map(Worker::name)
     }
 
     /// As [`Self::call`], of one of the transformers, for all messages of a batch and what has been

@@ -16,7 +16,7 @@ use super::failure::{Failure, Unstarted};
 use super::instance::Instance;
 use super::load::Plugin;
 use super::{Ability, Calls, Content, Draft, packed, typed};
-use crate::message::{Batch, Reason, Rejection};
+use crate::message::{Batch, PluginName, Reason, Rejection};
 
 /// Most messages in a call.
 const RUN: usize = 64;
@@ -98,6 +98,10 @@ impl Worker {
     /// Makes the plugin forget what it has seen.
     pub fn forget(&mut self) {
         self.instance = None;
+    }
+
+    pub fn name(&self) -> &Arc<PluginName> {
+        &self.plugin.name
     }
 
     pub fn has(&self, ability: Ability) -> bool {
