@@ -466,6 +466,8 @@ impl Record<'_> {
 pub struct Choice<'a> {
     /// A Kafka topic, not checked yet.
     pub topic: Option<Cow<'a, str>>,
+    /// The plugin that has chosen the topic.
+    pub topic_by: Option<&'a Arc<PluginName>>,
     /// At most `i32::MAX`. Otherwise the key decides.
     pub partition: Option<i32>,
     /// All headers.
@@ -631,6 +633,9 @@ mod tests {
             assert_eq!(properties[0], properties[1]);
         }
         assert_eq!(with.packed(2..3), batch.packed(1..2));
+        let part = with.part(1..3);
+        assert_eq!((part.len(), part.packed(0..2)), (2, with.packed(1..3)));
+        assert_eq!((part.message(0).sequence(), part.message(0).json()), (8, json[1]));
         with.clear(0);
         assert!(with.is_empty() && with.size() == 0);
     }

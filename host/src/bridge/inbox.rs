@@ -142,3 +142,23 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_before_parcels_and_only_until_the_end() {
+        let (inbox, now) = (Inbox::default(), Instant::now());
+        inbox.deliver(Parcel::new(0, 0));
+        assert!(matches!(inbox.next(Some(now)), Mail::Due));
+        let later = now + Duration::from_hours(1);
+        assert!(matches!(inbox.next(Some(later)), Mail::Parcel(_)));
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert!(matches!(inbox.next(Some(soon)), Mail::Due));
+        assert!(Instant::now() >= soon);
+        inbox.close();
+        assert!(matches!(inbox.next(Some(now)), Mail::Closed));
+        assert!(matches!(inbox.next(Some(later)), Mail::Closed));
+    }
+}

@@ -289,7 +289,8 @@ fn topic<'a>(
         Some(chosen) => route.kafka_topic.check_choice(chosen).map(|()| chosen),
         None => route.kafka_topic.name(message.topic(), name),
     };
-    topic.map_err(|error| Rejection { reason: Reason::BadTopic, error, plugin: None })
+    let by = record.choice.as_ref().and_then(|choice| choice.topic_by.cloned());
+    topic.map_err(|error| Rejection { reason: Reason::BadTopic, error, plugin: by })
 }
 
 /// Why messages are rejected that no route takes.

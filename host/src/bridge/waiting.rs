@@ -113,8 +113,8 @@ mod tests {
         load.map(|load| load.slot)
     }
 
-    fn pause(until: Instant) -> Option<Pause> {
-        Some(Pause { until, why: "broken".to_owned() })
+    fn pause(until: Instant) -> Pause {
+        Pause { until, why: "broken".to_owned() }
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
         assert_eq!((waiting.until(), slot(waiting.queue(load(1, 7)))), (None, Some(7)));
         let later = now + Duration::from_secs(1);
-        waiting.put_back(load(1, 0), pause(later), now);
+        waiting.put_back(load(1, 0), Some(pause(later)), now);
         for slot in [1, 2] {
             assert!(waiting.queue(load(1, slot)).is_none());
         }
@@ -132,7 +132,7 @@ mod tests {
         // It is tried in vain.
         let tried = waiting.take_due(later).expect("it is due");
         let latest = later + Duration::from_secs(2);
-        waiting.put_back(tried, pause(latest), later);
+        waiting.put_back(tried, Some(pause(latest)), later);
         assert_eq!((waiting.until(), slot(waiting.take_due(later))), (Some(latest), None));
         let taken: Vec<_> = std::iter::from_fn(|| slot(waiting.take_due(latest))).collect();
         assert_eq!(taken, [0, 1, 2]);
@@ -144,8 +144,8 @@ mod tests {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
         let at = |seconds| now + Duration::from_secs(seconds);
         let reasons = waiting.reasons();
-        waiting.put_back(load(1, 1), pause(at(2)), now);
-        waiting.put_back(load(2, 2), pause(at(1)), now);
+        waiting.put_back(load(1, 1), Some(pause(at(2))), now);
+        waiting.put_back(load(2, 2), Some(pause(at(1))), now);
         assert_eq!((waiting.until(), slot(waiting.take_due(at(1)))), (Some(at(1)), Some(2)));
         assert_eq!(reasons.first().as_deref(), Some("broken"));
         assert_eq!((waiting.until(), slot(waiting.take_due(at(2)))), (Some(at(2)), Some(1)));

@@ -133,6 +133,7 @@ mod tests {
             topic: Some(Cow::Borrowed("t")),
             partition: Some(3),
             headers: Some(vec![Header::text("n", "v")]),
+            ..Choice::default()
         };
         let chosen = Record { choice: Some(Box::new(choice)), ..record() };
         let outcome = Outcome::of(&Verdict::Records(vec![record(), chosen]));

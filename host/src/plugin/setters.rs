@@ -47,7 +47,7 @@ impl Setters {
 
     /// Bytes of memory that the instances of each plugin have; 0 where there is no instance.
     pub fn memory(&self) -> impl ExactSizeIterator<Item = (&PluginName, usize)> {
-        self.workers.iter().map(|worker| (worker.name(), worker.memory()))
+        self.workers.iter().map(|worker| (&**worker.name(), worker.memory()))
     }
 
     /// WebAssembly instructions since this was last asked, where they are counted.
@@ -90,6 +90,14 @@ impl Setters {
     #[must_use]
     pub fn transformers(&self) -> usize {
         self.workers.iter().filter(|worker| worker.has(Ability::Transformer)).count()
+    }
+
+    /// Which plugin a transformer is.
+    #[must_use]
+    pub fn transformer(&self, number: usize) -> Option<&Arc<PluginName>> {
+        let mut transformers =
+            self.workers.iter().filter(|worker| worker.has(Ability::Transformer));
+        transformers.nth(number).map(Worker::name)
     }
 
     /// As [`Self::call`], of one of the transformers, for all messages of a batch and what has been

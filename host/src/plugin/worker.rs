@@ -100,7 +100,7 @@ impl Worker {
         self.instance = None;
     }
 
-    pub fn name(&self) -> &PluginName {
+    pub fn name(&self) -> &Arc<PluginName> {
         &self.plugin.name
     }
 

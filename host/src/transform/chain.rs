@@ -2,10 +2,13 @@
 //! before it has made of a batch of messages.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::builtin::{Builtin, Decision, Wanted};
 use super::exceptional;
-use crate::message::{Batch, Choice, Header, Message, Reason, Record, Rejection, Verdict};
+use crate::message::{
+    Batch, Choice, Header, Message, PluginName, Reason, Record, Rejection, Verdict,
+};
 use crate::plugin::{Answer, Answers, Content, Draft, DraftHeader, Setters};
 
 /// Most records that a whole chain may make of a message. A ticket has no room for more.
@@ -17,6 +20,8 @@ struct Piece {
     /// Which message of the batch it is made of.
     index: usize,
     draft: Draft,
+    /// The plugin that has chosen its topic.
+    topic_by: Option<Arc<PluginName>>,
 }
 
 /// What becomes of the messages of one batch.
@@ -36,7 +41,7 @@ impl Chain {
 
     /// The next message becomes a record about which so much has been decided.
     pub fn begin(&mut self, draft: Draft) {
-        self.pieces.push(Piece { index: self.settled.len(), draft });
+        self.pieces.push(Piece { index: self.settled.len(), draft, topic_by: None });
         self.settled.push(None);
     }
 
@@ -48,12 +53,12 @@ impl Chain {
             let drafts: Vec<Draft> =
                 self.pieces.iter().map(|piece| present(piece, batch, &mut changed)).collect();
             plugins.transform(number, &changed, &drafts, &mut answers);
-            self.apply(&mut answers);
+            self.apply(plugins.transformer(number), &mut answers);
         }
     }
 
     /// Puts what a transformer has answered in the place of what it was given.
-    fn apply(&mut self, answers: &mut Answers) {
+    fn apply(&mut self, plugin: Option<&Arc<PluginName>>, answers: &mut Answers) {
         let mut made: Vec<Piece> = Vec::with_capacity(self.pieces.len());
         let pieces = std::mem::take(&mut self.pieces);
         // Where the records of the message at hand begin.
@@ -65,7 +70,11 @@ impl Chain {
             }
             match answer {
                 Answer::Records(drafts) => {
-                    let over = |draft: Draft| Piece { index, draft: draft.over(&piece.draft) };
+                    let over = |draft: Draft| {
+                        let chosen = draft.topic.as_ref().and(plugin);
+                        let topic_by = chosen.or(piece.topic_by.as_ref()).cloned();
+                        Piece { index, draft: draft.over(&piece.draft), topic_by }
+                    };
                     made.extend(drafts.into_iter().map(over));
                     if made.len() - first > MOST {
                         made.truncate(first);
@@ -99,7 +108,7 @@ impl Chain {
         let mut unusable = 0;
         for (index, verdict) in self.settled.into_iter().enumerate() {
             let own = std::iter::from_fn(|| pieces.next_if(|piece| piece.index == index));
-            let drafts: Vec<&Draft> = own.map(|piece| &piece.draft).collect();
+            let own: Vec<&Piece> = own.collect();
             if let Some(verdict) = verdict {
                 let waits = matches!(verdict, Verdict::Wait);
                 decided(index, verdict);
@@ -110,13 +119,13 @@ impl Chain {
             }
             let message = batch.message(index);
             let wanted = Wanted {
-                key: drafts.iter().any(|draft| draft.key == Content::Default),
-                timestamp: drafts.iter().any(|draft| draft.timestamp_ms.is_none()),
+                key: own.iter().any(|piece| piece.draft.key == Content::Default),
+                timestamp: own.iter().any(|piece| piece.draft.timestamp_ms.is_none()),
             };
             let decision = builtin.decide(&message, wanted);
             unusable += u64::from(decision.timestamp_unusable);
             let mut records: Vec<Record<'_>> =
-                drafts.into_iter().map(|draft| record(draft, &decision, &message)).collect();
+                own.into_iter().map(|piece| record(piece, &decision, &message)).collect();
             decided(
                 index,
                 match records.len() {
@@ -144,7 +153,8 @@ fn present(piece: &Piece, batch: &Batch, changed: &mut Batch) -> Draft {
     draft.clone()
 }
 
-fn record<'a>(draft: &'a Draft, decision: &Decision<'a>, message: &Message<'a>) -> Record<'a> {
+fn record<'a>(piece: &'a Piece, decision: &Decision<'a>, message: &Message<'a>) -> Record<'a> {
+    let draft = &piece.draft;
     let content = |content: &'a Content, otherwise: Option<Cow<'a, [u8]>>| match content {
         Content::Default => otherwise,
         Content::Null => None,
@@ -161,6 +171,7 @@ fn record<'a>(draft: &'a Draft, decision: &Decision<'a>, message: &Message<'a>) 
         timestamp_ms: draft.timestamp_ms.unwrap_or(decision.timestamp_ms),
         choice: Some(Box::new(Choice {
             topic: draft.topic.as_deref().map(Cow::Borrowed),
+            topic_by: piece.topic_by.as_ref(),
             // The plugin's answer was checked.
             partition: draft.partition.and_then(|partition| i32::try_from(partition).ok()),
             headers: headers.map(|headers| headers.iter().map(header).collect()),
@@ -186,10 +197,8 @@ fn owned(verdict: &Verdict<'_>) -> Verdict<'static> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::message::{PluginName, Publish, Qos};
+    use crate::message::{Publish, Qos};
 
     fn batch(payloads: &[&str]) -> Batch {
         let mut batch = Batch::new();
@@ -229,7 +238,7 @@ mod tests {
             chain.begin(Draft::default());
         }
         for items in answers {
-            chain.apply(&mut Answers { items, ..Answers::new() });
+            chain.apply(None, &mut Answers { items, ..Answers::new() });
         }
         let text = |bytes: &Option<Cow<'_, [u8]>>| {
             bytes.as_deref().map_or("null".into(), String::from_utf8_lossy).into_owned()
@@ -285,12 +294,58 @@ mod tests {
         let mut chain = Chain::default();
         chain.settle(&Verdict::Skip(Cow::Borrowed("no")));
         chain.begin(key("k"));
-        chain.apply(&mut Answers { items: vec![Answer::Default], ..Answers::new() });
+        chain.apply(None, &mut Answers { items: vec![Answer::Default], ..Answers::new() });
         let mut told = Vec::new();
         chain.finish(Builtin::new(true), &batch, |index, verdict| {
             told.push((index, matches!(verdict, Verdict::Skip(_))));
         });
         assert_eq!(told, [(0, true), (1, false)]);
+    }
+
+    #[test]
+    fn the_plugin_that_has_chosen_a_topic_is_known() {
+        let batch = batch(&["x"]);
+        let topic = |name: &str| Draft { topic: Some(name.to_owned()), ..Draft::default() };
+        let plugin = |name: &str| Arc::new(PluginName { name: name.into(), sha256: String::new() });
+        let mut chain = Chain::default();
+        chain.begin(Draft::default());
+        for (name, drafts) in [
+            ("first", vec![topic("a"), key("k"), topic("b")]),
+            ("second", vec![key("k")]),
+            ("third", vec![topic("c")]),
+        ] {
+            let answers = match name {
+                "third" => vec![Answer::Default, Answer::Default, Answer::Records(drafts)],
+                "second" => vec![Answer::Records(drafts), Answer::Default, Answer::Default],
+                _ => vec![Answer::Records(drafts)],
+            };
+            chain.apply(Some(&plugin(name)), &mut Answers { items: answers, ..Answers::new() });
+        }
+        let mut chosen = Vec::new();
+        chain.finish(Builtin::new(true), &batch, |_, verdict| {
+            let Verdict::Records(records) = verdict else { panic!("three records") };
+            for choice in records.iter().filter_map(|record| record.choice.as_ref()) {
+                chosen.push((
+                    choice.topic.as_deref().map(str::to_owned),
+                    choice.topic_by.map(|plugin| plugin.name.clone()),
+                ));
+            }
+        });
+        let expected = [(Some("a"), Some("first")), (None, None), (Some("c"), Some("third"))];
+        let expected =
+            expected.map(|(topic, by)| (topic.map(str::to_owned), by.map(str::to_owned)));
+        assert_eq!(chosen, expected);
+    }
+
+    #[test]
+    fn a_message_that_has_broken_a_transformer_is_rejected_and_those_behind_it_wait() {
+        let split = || Answer::Records(vec![value("1"), value("2")]);
+        let first = vec![split(), split(), split()];
+        let reject = Answer::Reject(rejection("bad"));
+        let wait = || Answer::Wait;
+        let second = vec![reject, wait(), wait(), wait(), wait(), wait()];
+        // What is behind the first that waits is not decided about.
+        assert_eq!(told(&["x", "y", "z"], vec![first, second]), ["reject: bad", "wait"]);
     }
 
     #[test]

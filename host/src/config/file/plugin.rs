@@ -130,18 +130,14 @@ impl Reader<'_> {
 
     fn plugin_limit(&mut self, limits: &mut Layer, entry: &Entry<'_>) {
         let name = limit_option(entry.key);
-        match self.options.iter().find(|option| kind::name(option) == name) {
-            Some(option) => {
-                if let Some(values) = self.values(option, entry) {
-                    limits.insert(name, values);
-                }
-            }
-            None => {
-                let known = LIMITS.map(str::to_owned);
-                let text =
-                    format!("a plugin has no limit {}{}", entry.key, suggestion(entry.key, &known));
-                self.problem_at_key(entry, text);
-            }
+        let Some(option) = self.options.iter().find(|option| kind::name(option) == name) else {
+            let known = LIMITS.map(str::to_owned);
+            let text =
+                format!("a plugin has no limit {}{}", entry.key, suggestion(entry.key, &known));
+            return self.problem_at_key(entry, text);
+        };
+        if let Some(values) = self.values(option, entry) {
+            limits.insert(name, values);
         }
     }
 

@@ -117,7 +117,7 @@ fn all_plugins_forget_when_they_are_told_to() {
 
 #[test]
 fn each_plugin_has_its_own_limits_and_the_clock_keeps_the_shortest_time() {
-    let (patient, hasty) = (Duration::from_secs(60), Duration::from_millis(10));
+    let (patient, hasty) = (Duration::from_mins(1), Duration::from_millis(10));
     let file = guests::wat("obedient.wasm", &guests::obedient());
     let spec = |limits: Option<Limits>| Spec { limits, ..Spec::from(file.path()) };
     let own = Limits { call: hasty, memory: 8 << 20, ..limits() };
