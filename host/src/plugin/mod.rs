@@ -18,6 +18,9 @@ mod draft;
 mod engine;
 mod error;
 mod failure;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzzer learns")]
+pub mod fuzzing;
 mod hooks;
 mod instance;
 mod interfaces;
@@ -31,6 +34,7 @@ pub(crate) mod tests;
 mod text;
 mod time;
 mod typed;
+mod weigh;
 mod worker;
 mod wrap;
 

@@ -77,14 +77,17 @@ impl Worker {
         self.plugin.code.indices.calls(ability).is_some()
     }
 
-    /// Adds one answer for every message of the range.
+    pub fn output_limit(&self) -> usize {
+        self.plugin.limits.output
+    }
+
+    /// One answer for every message of the range, or for the first of them, if they are full then.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
         let packed = self.plugin.code.indices.calls(work.ability) == Some(Calls::Packed);
-        let mut next = range.start;
-        while next < range.end {
+        while answers.items.len() < range.len() && !answers.are_full() {
+            let next = range.start + answers.items.len();
             let most = if packed { self.pace.run } else { 1 };
             let run = next..fitting(work.batch, next..range.end.min(next + most));
-            next = run.end;
             if run.len() == 1 {
                 if self.answer_one(work, run.start, answers) {
                     self.pace.went_well(1);
@@ -102,6 +105,9 @@ impl Worker {
         let mut guilty = 0;
         for index in run.clone() {
             guilty += usize::from(!self.answer_one(work, index, answers));
+            if answers.are_full() {
+                return;
+            }
         }
         if guilty > 0 {
             return;
@@ -131,7 +137,7 @@ impl Worker {
         }
         let judge =
             Judge { plugin: &self.plugin.name, ability: work.ability, limits: &self.plugin.limits };
-        answers.items.push(match failure.reason {
+        answers.push(match failure.reason {
             Reason::Fatal => judge.fatal(&failure.error),
             reason => judge.reject(reason, failure.error),
         });

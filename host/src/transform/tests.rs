@@ -82,3 +82,18 @@ fn a_message_that_a_deserializer_refuses_reaches_no_setter_and_spoils_no_other()
     assert!(not_json.starts_with("reject: the payload deserializer answered what is not JSON"));
     assert_eq!(fatal, "fatal: fatal flaw");
 }
+
+#[test]
+fn large_answers_are_used_in_portions_and_each_stays_with_its_message() {
+    let payloads: Vec<_> =
+        (0..12).map(|number| format!("{number} {}", "x".repeat(4 << 20))).collect();
+    let payloads: Vec<&str> = payloads.iter().map(String::as_str).collect();
+    for plugins in [&["misbehave"][..], &["misbehave", "scripted"], &["misbehave", "rewrite"]] {
+        let carried = carried(plugins, &payloads);
+        assert_eq!(carried.len(), payloads.len());
+        for ((index, told), (number, payload)) in carried.iter().zip(payloads.iter().enumerate()) {
+            assert_eq!(*index, number);
+            assert!(*told == format!("{payload} 7 {payload}"), "{number}: {plugins:?}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod calls;
 pub(crate) mod guests;
 mod hooks;
+mod hostile;
 mod limits;
 mod refusals;
 mod transformers;
