@@ -16,7 +16,9 @@ use super::file::{self, File};
 use super::problem::Refusal;
 use super::workbench::PluginSub;
 use super::written::{Layer, Origin, Value, Written, from_environment, from_flags, lenient};
-use super::{Capture, Check, Command, Config, Demo, New, Replay, Workbench, check, kind, schema, show};
+use super::{
+    Capture, Check, Command, Config, Demo, New, Replay, Workbench, check, kind, schema, show,
+};
 
 /// See [`super::read()`].
 pub fn read(

@@ -23,10 +23,21 @@ pub enum PluginSub {
         #[arg(value_name = "NAME", value_parser = plugin_name)]
         name: String,
         /// What to write it in.
-        #[arg(long, value_name = "rust|python|js|go|c", default_value = "rust", hide_possible_values = true)]
+        #[arg(
+            long,
+            value_name = "rust|python|js|go|c",
+            default_value = "rust",
+            hide_possible_values = true
+        )]
         lang: Language,
         /// What it decides; several are separated by commas.
-        #[arg(long, value_name = "key,value,timestamp,transformer", default_value = "key", value_delimiter = ',', hide_possible_values = true)]
+        #[arg(
+            long,
+            value_name = "key,value,timestamp,transformer",
+            default_value = "key",
+            value_delimiter = ',',
+            hide_possible_values = true
+        )]
         ability: Vec<Setter>,
     },
     /// Say what plugins are: abilities, imports, sizes, what may become a trouble.
@@ -153,7 +164,8 @@ pub struct New {
 }
 
 fn plugin_name(name: &str) -> Result<String, String> {
-    let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let fits =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if name.starts_with(|first: char| first.is_ascii_lowercase()) && name.chars().all(fits) {
         Ok(name.to_owned())
     } else {

@@ -29,6 +29,10 @@ pub(super) fn engine(cache: Option<&Path>, counting: bool) -> wasmtime::Result<E
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
         // The same message gets the same answer on every machine.
         .wasm_relaxed_simd(false)
+        // What compilers of plugins do not use needs not be trusted.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
         .cache(cache.and_then(compile_cache));
     Engine::new(&config)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use super::compile::{Code, wrong_type};
+use super::compile::{self, Code, wrong_type};
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
@@ -209,7 +211,7 @@ impl Loader {
         clock: &Ticker,
     ) -> Result<Arc<Plugin>, Problem> {
         let _running = clock.running();
-        let bytes = std::fs::read(&spec.file).map_err(Problem::Unreadable)?;
+        let bytes = read(&spec.file).map_err(Problem::Unreadable)?;
         let name = name(&spec.file, &bytes);
         if let Some(expected) = &spec.sha256
             && !expected.eq_ignore_ascii_case(&name.sha256)
@@ -255,6 +257,13 @@ impl Loader {
         self.loaded.push(Arc::clone(&plugin));
         Ok(plugin)
     }
+}
+
+/// What a file holds, as far as it matters: one that is too large is not read to its end.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(compile::LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn fault(file: &Path, problem: Problem) -> LoadError {

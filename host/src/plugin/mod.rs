@@ -19,6 +19,9 @@ mod draft;
 mod engine;
 mod error;
 mod failure;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzzer learns")]
+pub mod fuzzing;
 mod hooks;
 mod inspect;
 mod instance;
@@ -33,6 +36,7 @@ pub(crate) mod tests;
 mod text;
 mod time;
 mod typed;
+mod weigh;
 mod worker;
 mod wrap;
 

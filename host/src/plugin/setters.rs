@@ -61,8 +61,10 @@ impl Setters {
         self.workers.iter().any(|worker| worker.has(ability))
     }
 
-    /// Answers for every message of a run, in order: `answers.items[0]` belongs to the message at
-    /// `range.start`. What was in `answers` is forgotten.
+    /// Answers for the messages of a run, in order: `answers.items[0]` belongs to the message at
+    /// `range.start`. What was in `answers` is forgotten. There is an answer for every message,
+    /// unless they become so large that they are to be used first: then for fewer, but for one at
+    /// least.
     ///
     /// Never fails as a whole: a message that its plugin cannot handle gets [`Answer::Reject`], and
     /// while the plugin is broken [`Answer::Wait`], as [`OnBroken`] says; then so do all behind it.
@@ -100,13 +102,14 @@ impl Setters {
         transformers.nth(number).map(Worker::name)
     }
 
-    /// As [`Self::call`], of one of the transformers, for all messages of a batch and what has been
-    /// decided about the record of each.
+    /// As [`Self::call`], of one of the transformers, for the messages of a batch from `first` on, and
+    /// what has been decided about the record of each.
     pub fn transform(
         &mut self,
         number: usize,
         batch: &Batch,
         drafts: &[Draft],
+        first: usize,
         answers: &mut Answers,
     ) {
         answers.clear();
@@ -115,9 +118,15 @@ impl Setters {
         let mut transformers =
             self.workers.iter_mut().filter(|worker| worker.has(Ability::Transformer));
         match transformers.nth(number) {
-            Some(worker) => worker.answer(work, 0..batch.len(), answers),
-            None => answers.items.resize(batch.len(), Answer::Default),
+            Some(worker) => worker.answer(work, first..batch.len(), answers),
+            None => answers.items.resize(batch.len() - first, Answer::Default),
         }
+    }
+
+    /// Bytes that a plugin may answer for one message; none without a plugin.
+    #[must_use]
+    pub fn output_limit(&self) -> usize {
+        self.workers.iter().map(Worker::output_limit).max().unwrap_or_default()
     }
 }
 

@@ -125,11 +125,15 @@ impl Worker {
         self.plugin.code.indices.calls(ability).is_some()
     }
 
-    /// Adds one answer for every message of the range.
+    pub fn output_limit(&self) -> usize {
+        self.plugin.limits.output
+    }
+
+    /// One answer for every message of the range, or for the first of them, if they are full then.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
         let packed = self.plugin.code.indices.calls(work.ability) == Some(Calls::Packed);
-        let (mut next, answered) = (range.start, answers.items.len());
-        while next < range.end {
+        while answers.items.len() < range.len() && !answers.are_full() {
+            let next = range.start + answers.items.len();
             let most = if packed { self.pace.run } else { 1 };
             let run = next..fitting(work.batch, next..range.end.min(next + most));
             if let Some(until) = self.breaker.open.as_ref().map(|open| open.until) {
@@ -141,7 +145,6 @@ impl Worker {
             } else {
                 self.answer_run(work, run, answers);
             }
-            next = range.start + (answers.items.len() - answered);
         }
     }
 
@@ -176,7 +179,7 @@ impl Worker {
         let mut guilty = 0;
         for index in run.clone() {
             guilty += usize::from(!self.answer_one(work, index, answers));
-            if self.breaker.open.is_some() {
+            if self.breaker.open.is_some() || answers.are_full() {
                 return;
             }
         }
@@ -212,7 +215,7 @@ impl Worker {
         }
         let judge =
             Judge { plugin: &self.plugin.name, ability: work.ability, limits: &self.plugin.limits };
-        answers.items.push(match failure.reason {
+        answers.push(match failure.reason {
             Reason::Fatal => judge.fatal(&failure.error),
             reason => judge.reject(reason, failure.error),
         });

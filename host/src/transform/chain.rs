@@ -24,16 +24,32 @@ struct Piece {
     topic_by: Option<Arc<PluginName>>,
 }
 
-/// What becomes of the messages of one batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    records: usize,
+    bytes: usize,
+}
+
+/// What becomes of some messages of a batch that stand together.
 #[derive(Debug, Default)]
 pub struct Chain {
+    /// The first of them.
+    first: usize,
+    /// Bytes that all records of a message may take.
+    limit: usize,
     /// In the order of their messages.
     pieces: Vec<Piece>,
+    /// Of the records of the last message that has any.
+    last: Size,
     /// Messages that become no record, and why.
     settled: Vec<Option<Verdict<'static>>>,
 }
 
 impl Chain {
+    pub fn new(first: usize, limit: usize) -> Self {
+        Self { first, limit, ..Self::default() }
+    }
+
     /// The next message becomes no record.
     pub fn settle(&mut self, verdict: &Verdict<'_>) {
         self.settled.push(Some(owned(verdict)));
@@ -41,7 +57,8 @@ impl Chain {
 
     /// The next message becomes a record about which so much has been decided.
     pub fn begin(&mut self, draft: Draft) {
-        self.pieces.push(Piece { index: self.settled.len(), draft, topic_by: None });
+        let index = self.first + self.settled.len();
+        self.pieces.push(Piece { index, draft, topic_by: None });
         self.settled.push(None);
     }
 
@@ -52,48 +69,85 @@ impl Chain {
             changed.clear(0);
             let drafts: Vec<Draft> =
                 self.pieces.iter().map(|piece| present(piece, batch, &mut changed)).collect();
-            plugins.transform(number, &changed, &drafts, &mut answers);
-            self.apply(plugins.transformer(number), &mut answers);
+            let plugin = plugins.transformer(number).cloned();
+            let mut given = std::mem::take(&mut self.pieces).into_iter();
+            self.last = Size::default();
+            let mut answered = 0;
+            while answered < drafts.len() {
+                plugins.transform(number, &changed, &drafts, answered, &mut answers);
+                answered += answers.items.len();
+                self.apply(plugin.as_ref(), &mut given, &mut answers);
+            }
         }
     }
 
     /// Puts what a transformer has answered in the place of what it was given.
-    fn apply(&mut self, plugin: Option<&Arc<PluginName>>, answers: &mut Answers) {
-        let mut made: Vec<Piece> = Vec::with_capacity(self.pieces.len());
-        let pieces = std::mem::take(&mut self.pieces);
-        // Where the records of the message at hand begin.
-        let mut first = 0;
-        for (piece, answer) in pieces.into_iter().zip(answers.items.drain(..)) {
+    fn apply(
+        &mut self,
+        plugin: Option<&Arc<PluginName>>,
+        given: &mut impl Iterator<Item = Piece>,
+        answers: &mut Answers,
+    ) {
+        for answer in answers.items.drain(..) {
+            let Some(piece) = given.next() else { break };
             let index = piece.index;
-            if made.last().is_some_and(|last| last.index != index) {
-                first = made.len();
-            }
+            let settled = self.settled[index - self.first].is_some();
             match answer {
+                // Its other records are gone already.
+                answer if settled && !matches!(answer, Answer::Fatal(_)) => {}
                 Answer::Records(drafts) => {
-                    let over = |draft: Draft| {
+                    for draft in drafts {
                         let chosen = draft.topic.as_ref().and(plugin);
                         let topic_by = chosen.or(piece.topic_by.as_ref()).cloned();
-                        Piece { index, draft: draft.over(&piece.draft), topic_by }
-                    };
-                    made.extend(drafts.into_iter().map(over));
-                    if made.len() - first > MOST {
-                        made.truncate(first);
-                        self.settled[index] = Some(too_many());
+                        let draft = draft.over(&piece.draft);
+                        if let Err(verdict) = self.add(Piece { index, draft, topic_by }) {
+                            self.settle_last(index, verdict);
+                            break;
+                        }
                     }
                 }
                 answer => match exceptional([&answer]) {
                     // The message's other records stay.
                     Some(Verdict::Skip(_)) => {}
-                    // One of the message's other records has broken the plugin.
-                    Some(Verdict::Wait) if self.settled[index].is_some() => {}
-                    Some(verdict) => self.settled[index] = Some(owned(&verdict)),
-                    None => made.push(piece),
+                    Some(verdict) => self.settle_last(index, owned(&verdict)),
+                    None => {
+                        if let Err(verdict) = self.add(piece) {
+                            self.settle_last(index, verdict);
+                        }
+                    }
                 },
             }
         }
-        let settled = &self.settled;
-        made.retain(|piece| settled[piece.index].is_none());
-        self.pieces = made;
+    }
+
+    /// Adds a record behind the others, unless its message has too much.
+    fn add(&mut self, piece: Piece) -> Result<(), Verdict<'static>> {
+        let so_far = self.pieces.last().filter(|last| last.index == piece.index);
+        self.last = so_far.map_or_else(Size::default, |_| self.last);
+        self.last.records += 1;
+        self.last.bytes += piece.draft.size();
+        if self.last.records > MOST {
+            return Err(too_much(&format!("more than {MOST} records")));
+        }
+        if self.last.bytes > self.limit {
+            let limit = self.limit;
+            let what = format!("more than {limit} bytes of records (--plugin-output-limit)");
+            return Err(too_much(&what));
+        }
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    /// Nothing more becomes of a message than this. Its records are the last ones, and go.
+    fn settle_last(&mut self, index: usize, verdict: Verdict<'static>) {
+        let others = self.pieces.partition_point(|piece| piece.index < index);
+        self.pieces.truncate(others);
+        self.settled[index - self.first] = Some(verdict);
+    }
+
+    /// Whether one of the messages has to wait.
+    pub fn waits(&self) -> bool {
+        self.settled.iter().flatten().any(|verdict| matches!(verdict, Verdict::Wait))
     }
 
     /// Says what becomes of each message, in order. What nobody has decided is as the built-in setters
@@ -102,11 +156,11 @@ impl Chain {
         self,
         builtin: Builtin,
         batch: &Batch,
-        mut decided: impl FnMut(usize, Verdict<'_>),
+        decided: &mut impl FnMut(usize, Verdict<'_>),
     ) -> u64 {
         let mut pieces = self.pieces.iter().peekable();
         let mut unusable = 0;
-        for (index, verdict) in self.settled.into_iter().enumerate() {
+        for (index, verdict) in (self.first..).zip(self.settled) {
             let own = std::iter::from_fn(|| pieces.next_if(|piece| piece.index == index));
             let own: Vec<&Piece> = own.collect();
             if let Some(verdict) = verdict {
@@ -179,8 +233,8 @@ fn record<'a>(piece: &'a Piece, decision: &Decision<'a>, message: &Message<'a>) 
     }
 }
 
-fn too_many() -> Verdict<'static> {
-    let error = format!("the transformers made more than {MOST} records of it");
+fn too_much(what: &str) -> Verdict<'static> {
+    let error = format!("the transformers made {what} of it");
     Verdict::Reject(Rejection { reason: Reason::BadOutput, error, plugin: None })
 }
 
@@ -230,22 +284,33 @@ mod tests {
         Rejection { reason: Reason::BadMessage, error: error.to_owned(), plugin }
     }
 
+    /// Bytes that the records of a message may take.
+    const LIMIT: usize = 1 << 10;
+
+    /// The next transformer answers.
+    fn answer(chain: &mut Chain, items: Vec<Answer>) {
+        let mut given = std::mem::take(&mut chain.pieces).into_iter();
+        let mut answers = Answers::new();
+        answers.items = items;
+        chain.apply(None, &mut given, &mut answers);
+    }
+
     /// What becomes of these messages after transformers with these answers.
     fn told(payloads: &[&str], answers: Vec<Vec<Answer>>) -> Vec<String> {
         let batch = batch(payloads);
-        let mut chain = Chain::default();
+        let mut chain = Chain::new(0, LIMIT);
         for _ in payloads {
             chain.begin(Draft::default());
         }
         for items in answers {
-            chain.apply(None, &mut Answers { items, ..Answers::new() });
+            answer(&mut chain, items);
         }
         let text = |bytes: &Option<Cow<'_, [u8]>>| {
             bytes.as_deref().map_or("null".into(), String::from_utf8_lossy).into_owned()
         };
         let one = |record: &Record<'_>| format!("{}={}", text(&record.key), text(&record.value));
         let mut told = Vec::new();
-        chain.finish(Builtin::new(true), &batch, |index, verdict| {
+        chain.finish(Builtin::new(true), &batch, &mut |index: usize, verdict: Verdict<'_>| {
             assert_eq!(index, told.len());
             told.push(match verdict {
                 Verdict::Record(record) => one(&record),
@@ -291,12 +356,12 @@ mod tests {
     #[test]
     fn what_setters_have_settled_reaches_no_transformer() {
         let batch = batch(&["x", "y"]);
-        let mut chain = Chain::default();
+        let mut chain = Chain::new(0, LIMIT);
         chain.settle(&Verdict::Skip(Cow::Borrowed("no")));
         chain.begin(key("k"));
-        chain.apply(None, &mut Answers { items: vec![Answer::Default], ..Answers::new() });
+        answer(&mut chain, vec![Answer::Default]);
         let mut told = Vec::new();
-        chain.finish(Builtin::new(true), &batch, |index, verdict| {
+        chain.finish(Builtin::new(true), &batch, &mut |index: usize, verdict: Verdict<'_>| {
             told.push((index, matches!(verdict, Verdict::Skip(_))));
         });
         assert_eq!(told, [(0, true), (1, false)]);
@@ -355,5 +420,18 @@ mod tests {
         let told = told(&["x", "y"], vec![vec![many(), Answer::Default], second]);
         assert!(told[0].starts_with("reject: the transformers made more than"), "{}", told[0]);
         assert_eq!(told[1], "t=y");
+    }
+
+    #[test]
+    fn records_that_are_repeated_until_they_take_too_much_are_stopped() {
+        let large = || Answer::Records(vec![value(&"v".repeat(LIMIT / 2))]);
+        let twice = || Answer::Records(vec![Draft::default(); 2]);
+        let thrice = Answer::Records(vec![Draft::default(); 3]);
+        let stages = vec![vec![large(), large()], vec![twice(), thrice]];
+        let told = told(&["x", "y"], stages);
+        assert!(told[0].starts_with("t=vvv"), "{}", told[0]);
+        let error = "reject: the transformers made more than 1024 bytes of records \
+                     (--plugin-output-limit) of it";
+        assert_eq!(told[1], error);
     }
 }

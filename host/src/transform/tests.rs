@@ -109,3 +109,18 @@ fn once_a_message_has_to_wait_no_record_is_made_of_those_behind_it() {
     let pause = transform.pause().expect("a pause");
     assert!(pause.why.contains("misbehave"), "{}", pause.why);
 }
+
+#[test]
+fn large_answers_are_used_in_portions_and_each_stays_with_its_message() {
+    let payloads: Vec<_> =
+        (0..12).map(|number| format!("{number} {}", "x".repeat(4 << 20))).collect();
+    let payloads: Vec<&str> = payloads.iter().map(String::as_str).collect();
+    for plugins in [&["misbehave"][..], &["misbehave", "scripted"], &["misbehave", "rewrite"]] {
+        let carried = carried(plugins, &payloads);
+        assert_eq!(carried.len(), payloads.len());
+        for ((index, told), (number, payload)) in carried.iter().zip(payloads.iter().enumerate()) {
+            assert_eq!(*index, number);
+            assert!(*told == format!("{payload} 7 {payload}"), "{number}: {plugins:?}");
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod deserializers;
 mod exactly_once;
 mod harness;
 mod hooks;
+mod hostile;
 mod idle;
 mod kafka_access;
 mod kafka_rights;

@@ -4,6 +4,7 @@ mod broken;
 mod calls;
 pub(crate) mod guests;
 mod hooks;
+mod hostile;
 mod limits;
 mod refusals;
 mod transformers;
