@@ -1,7 +1,7 @@
 //! The binary under test: started with flags, watched from outside.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -39,6 +39,8 @@ fn binary() -> &'static PathBuf {
 pub struct Builder {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
+    /// Where it starts, if not where the tests are.
+    folder: Option<PathBuf>,
 }
 
 impl Builder {
@@ -83,6 +85,12 @@ impl Builder {
         self
     }
 
+    /// Starts it in this folder.
+    #[must_use]
+    pub fn within(self, folder: &Path) -> Self {
+        Self { folder: Some(folder.to_owned()), ..self }
+    }
+
     #[must_use]
     pub fn plugin(self, package: &str) -> Self {
         let path = crate::plugin::plugin(package);
@@ -93,6 +101,9 @@ impl Builder {
     pub fn launch(&self) -> Host {
         let mut command = Command::new(binary());
         command.args(&self.arguments).env("NO_COLOR", "1");
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOST_")) {
             command.env_remove(name);
         }

@@ -374,3 +374,41 @@ fn replay_says_what_it_cannot_read() {
     let ended = replay(&topic, kafka.address()).flag("on-error", "skip").run();
     ended.assert_failed(1, &["there is no dead-letter topic"]);
 }
+
+#[test]
+fn new_begins_a_plugin_in_a_folder_of_its_own_and_writes_over_nothing() {
+    let folder = Folder::new("workbench");
+    let new = |name: &str| {
+        Host::bare().argument("plugin").argument("new").argument(name).within(folder.path())
+    };
+    let ended = new("line-key").flag("ability", "key,transformer").run();
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert_says(&ended, &["line-key is a plugin in rust", "README.md"]);
+    let source = std::fs::read_to_string(folder.path().join("line-key/src/lib.rs"));
+    let source = source.expect("the source");
+    assert!(source.contains("#[key_setter]") && source.contains("#[transformer]"), "{source}");
+    assert!(!source.contains("#[value_setter]"), "{source}");
+
+    new("line-key").run().assert_failed(2, &["line-key is there already", "another name"]);
+    for wrong in ["Line", "../key", "1st", ""] {
+        assert_eq!(new(wrong).run().code, Some(2), "{wrong:?}");
+    }
+    assert_eq!(new("other").flag("lang", "cobol").run().code, Some(2));
+    assert!(!folder.path().join("other").exists());
+}
+
+#[test]
+fn new_knows_every_language() {
+    let folder = Folder::new("workbench");
+    for (lang, file) in
+        [("rust", "Cargo.toml"), ("c", "Makefile"), ("go", "go.mod"), ("js", "package.json"), ("python", "Makefile")]
+    {
+        let name = format!("a-{lang}");
+        let new = Host::bare().argument("plugin").argument("new").argument(&name);
+        let ended = new.flag("lang", lang).within(folder.path()).run();
+        assert_eq!(ended.code, Some(0), "{lang}: {}", ended.errors);
+        for file in [file, "README.md", "cases.jsonl"] {
+            assert!(folder.path().join(&name).join(file).is_file(), "{lang}: {file}");
+        }
+    }
+}
