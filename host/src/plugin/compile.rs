@@ -10,7 +10,7 @@ use super::error::Problem;
 use super::interfaces::{self, Indices};
 use super::state::State;
 use super::text::joined;
-use super::{contract, wrap};
+use super::{contract, preview1, wrap};
 
 /// Compiled and linked. Plugins of the same file share it, so it is cheap to clone.
 #[derive(Clone)]
@@ -43,6 +43,9 @@ impl Code {
 
 fn check_imports(engine: &Engine, component: &Component) -> Result<(), Problem> {
     for (name, _) in component.component_type().imports(engine) {
+        if name == preview1::OUTPUT {
+            continue;
+        }
         match contract::interface(name) {
             None => return Err(Problem::NotGranted(name.to_owned())),
             Some((_, version)) => contract::check_version(version)?,
@@ -76,6 +79,7 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Pr
     let mut linker = Linker::new(engine);
     types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
         .and_then(|()| host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
+        .and_then(|()| preview1::add_to_linker(&mut linker))
         .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
     linker
         .instantiate_pre(component)

@@ -24,6 +24,7 @@ mod interfaces;
 mod load;
 mod log;
 mod packed;
+mod preview1;
 mod setters;
 mod state;
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub(crate) mod guests;
 mod hooks;
 mod limits;
 mod refusals;
+mod systems;
 mod transformers;
 
 use std::io;
