@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and what it may use of the others; `main`, `setup`, `checkup` and `demo` may use all.
-const USES: [(&str, &[&str]); 12] = [
+const USES: [(&str, &[&str]); 13] = [
     ("backoff", &[]),
     (
         "bridge",
@@ -29,6 +29,7 @@ const USES: [(&str, &[&str]); 12] = [
     ("message", &[]),
     ("plugin", &["message"]),
     ("reject", &["message", "sink", "transform"]),
+    ("scaffold", &["plugin"]),
     ("sink", &["message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),
     ("telemetry", &["config"]),

@@ -4,7 +4,7 @@
 //     export const keySetter = key((message) => level(message, 1));
 //
 // The names of the exports are those of the contract's interfaces (plugin.wit). An exception makes
-// the message a bad one, with its text. See README.md beside this file.
+// the message a bad one, with its text. docs/plugin-languages.md of `host` says more.
 
 /** Decides the key: text, bytes, null for no key, undefined for the default. */
 export const keySetter = (decide) => ({ key: (message) => answer(() => bytesOutcome(decide(message))) });

@@ -8,8 +8,8 @@
 
 A decorated function stays an ordinary function, so it can be called in a test. A message has the fields of the
 contract (plugin.wit): topic, payload (bytes), qos, retain, dup, packet_id, received_at_ms,
-properties, json. An exception makes the message a bad one, with its text. See README.md beside
-this file.
+properties, json. An exception makes the message a bad one, with its text.
+docs/plugin-languages.md of `host` says more.
 """
 
 import json as _json

@@ -39,6 +39,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use answers::{Answer, Answers};
+pub use contract::WIT as CONTRACT;
 pub use describe::{Calls, Description};
 pub use draft::{Content, Draft, DraftHeader};
 pub use error::{LoadError, Problem};

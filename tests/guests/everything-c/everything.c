@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 static plugin_answer told(const plugin_message *message, plugin_answer answer) {
+    plugin_log(PLUGIN_DEBUG, "told what to do");
+    puts("told what to do");
     if (plugin_equal(message->payload, "null")) return plugin_null();
     if (plugin_equal(message->payload, "empty")) return plugin_bytes(plugin_str(""));
     if (plugin_equal(message->payload, "skip")) return plugin_skip("told to skip");

@@ -30,6 +30,8 @@ func init() {
 
 // told answers as the payload says; the zero value is the default.
 func told[T any](m *plugin.Message, answer T) (nothing T, err error) {
+	plugin.Log(plugin.Debug, "told what to do")
+	fmt.Println("told what to do")
 	switch string(m.Payload) {
 	case "answer":
 		return answer, nil

@@ -1,7 +1,9 @@
 // Has every ability, and does what the payload says.
+import { log } from "mqtt-source:plugin/host@0.1.0";
 import * as sdk from "./plugin.js";
 
 const told = (message, answer) => {
+  log("debug", "everything", "told what to do");
   switch (sdk.text(message)) {
     case "answer":
       return answer;

@@ -4,6 +4,7 @@ import plugin_sdk as sdk
 
 
 def told(message, answer):
+    sdk.log("told what to do", "debug")
     match sdk.text(message):
         case "answer":
             return answer
