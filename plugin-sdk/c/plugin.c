@@ -194,11 +194,11 @@ plugin_message plugin_test_message(const char *topic, const char *payload) {
 __attribute__((import_module("mqtt-source:plugin/host@0.1.0"), import_name("log"))) void
 plugin_host_log(int level, const char *target, size_t target_size, const char *line, size_t size);
 
-void plugin_log(plugin_level_of_log level, const char *line) {
+void plugin_log(plugin_log_level level, const char *line) {
     plugin_host_log(level, "plugin", 6, line, strlen(line));
 }
 #else
-void plugin_log(plugin_level_of_log level, const char *line) {
+void plugin_log(plugin_log_level level, const char *line) {
     static const char *const names[] = {"ERROR", "WARN", "INFO", "DEBUG", "TRACE"};
     fprintf(stderr, "%s %s\n", names[level], line);
 }

@@ -139,10 +139,10 @@ char *plugin_keep(plugin_text text);
 /* Memory until the answer has been read, all zero. */
 void *plugin_allocate(size_t size);
 
-typedef enum { PLUGIN_ERROR, PLUGIN_WARN, PLUGIN_INFO, PLUGIN_DEBUG, PLUGIN_TRACE } plugin_level_of_log;
+typedef enum { PLUGIN_ERROR, PLUGIN_WARN, PLUGIN_INFO, PLUGIN_DEBUG, PLUGIN_TRACE } plugin_log_level;
 
 /* A line in the log of `host`. What is printed gets there, too. */
-void plugin_log(plugin_level_of_log level, const char *line);
+void plugin_log(plugin_log_level level, const char *line);
 
 /* ---- For tests on this machine ---- */
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static plugin_answer told(const plugin_message *message, plugin_answer answer) {
     plugin_log(PLUGIN_DEBUG, "told what to do");
@@ -17,7 +18,16 @@ static plugin_answer told(const plugin_message *message, plugin_answer answer) {
     return plugin_equal(message->payload, "answer") ? answer : plugin_default();
 }
 
+static bool begins_with_count(plugin_text text) {
+    return text.size >= 5 && memcmp(text.at, "count", 5) == 0;
+}
+
 static plugin_answer key(const plugin_message *message) {
+    static int calls;
+    if (begins_with_count(message->payload)) {
+        char *text = plugin_allocate(16);
+        return plugin_bytes((plugin_text){text, (size_t)sprintf(text, "%d", ++calls)});
+    }
     return told(message, plugin_bytes(plugin_str("key")));
 }
 PLUGIN_KEY(key)

@@ -4,6 +4,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"mqtt-source/plugin-sdk/deserializer"
 	"mqtt-source/plugin-sdk/key"
@@ -13,12 +15,18 @@ import (
 	"mqtt-source/plugin-sdk/value"
 )
 
+var calls int
+
 func main() {}
 
 func init() {
 	key.Set(func(m *plugin.Message) ([]byte, error) {
 		if string(m.Payload) == "empty" {
 			return []byte{}, nil
+		}
+		if strings.HasPrefix(string(m.Payload), "count") {
+			calls++
+			return []byte(strconv.Itoa(calls)), nil
 		}
 		return told(m, []byte("key"))
 	})

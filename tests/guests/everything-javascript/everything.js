@@ -22,7 +22,11 @@ const told = (message, answer) => {
   }
 };
 
-export const keySetter = sdk.keySetter((message) => told(message, "key"));
+let calls = 0;
+
+export const keySetter = sdk.keySetter((message) =>
+  sdk.text(message).startsWith("count") ? ++calls : told(message, "key"),
+);
 export const timestampSetter = sdk.timestampSetter((message) => told(message, 5_000_000_000));
 export const payloadDeserializer = sdk.payloadDeserializer((message) => told(message, { _key: "ü" }));
 

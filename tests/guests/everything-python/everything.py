@@ -2,6 +2,8 @@
 
 import plugin_sdk as sdk
 
+calls = 0
+
 
 def told(message, answer):
     sdk.log("told what to do", "debug")
@@ -24,6 +26,10 @@ def told(message, answer):
 
 @sdk.key_setter
 def key(message):
+    global calls
+    if sdk.text(message).startswith("count"):
+        calls += 1
+        return str(calls)
     return told(message, "key")
 
 

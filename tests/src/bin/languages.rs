@@ -99,9 +99,7 @@ fn batch(messages: u64, payload: &str) -> Batch {
 fn call(setters: &mut Setters, batch: &Batch) -> Duration {
     let mut answers = Answers::new();
     let (time, ()) = timed(|| setters.call(Ability::Key, batch, 0..batch.len(), &mut answers));
-    let right = |answer: &Answer| {
-        matches!(answer, Answer::Bytes(range) if answers.bytes[range.clone()] == *b"dev42")
-    };
+    let right = |answer: &Answer| matches!(answer, Answer::Bytes(range) if answers.bytes[range.clone()] == *b"dev42");
     assert!(answers.items.iter().all(right), "{:?}", answers.items.first());
     time
 }

@@ -96,3 +96,20 @@ pub fn spoils_one_message(language: &str) {
         _ => assert!(*reason == "bad-message" && error.contains("crashed: ü"), "{reason}: {error}"),
     }
 }
+
+/// An instance that has taken most of the memory it may have is replaced, and would count anew.
+pub fn frees_its_memory(language: &str) {
+    let plugins = load(wasm(&guest(language)), None).expect("a good plugin");
+    let mut setters = plugins.instantiate();
+    let payload = format!("count{}", "x".repeat(70_000));
+    let mut batch = Batch::new();
+    for sequence in 0..100 {
+        batch.push(sequence, 1, &plain(&payload));
+    }
+    // 70 MB through an instance that may have 64 MiB.
+    let mut last = Vec::new();
+    for _ in 0..10 {
+        last = ask_batch(&mut setters, Ability::Key, &batch);
+    }
+    assert_eq!(last.last(), Some(&bytes("1000")));
+}

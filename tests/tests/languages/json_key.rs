@@ -42,19 +42,3 @@ pub fn refuses_configurations(language: &str) {
         assert!(error.contains("its configuration: ") && error.contains("`pointer`"), "{error}");
     }
 }
-
-/// A plugin that leaks 20 bytes a call would need 4 MiB more, and be replaced or end.
-pub fn keeps_its_memory(language: &str) {
-    let plugins = load(wasm(&example(language)), Some(CONFIG)).expect("a good plugin");
-    let mut setters = plugins.instantiate();
-    let payload = format!(r#"{{"device": {{"id": "{}"}}}}"#, "x".repeat(5_000));
-    let mut batch = Batch::new();
-    for sequence in 0..1_000 {
-        batch.push(sequence, 1, &plain(&payload));
-    }
-    // 100 MB through an instance that may have 64 MiB.
-    for _ in 0..20 {
-        let said = ask_batch(&mut setters, Ability::Key, &batch);
-        assert!(said.iter().all(|said| *said == bytes(&"x".repeat(5_000))), "{:?}", said[0]);
-    }
-}

@@ -30,11 +30,6 @@ macro_rules! languages {
             }
 
             #[test]
-            fn the_example_keeps_its_memory_over_many_calls() {
-                super::json_key::keeps_its_memory(LANGUAGE);
-            }
-
-            #[test]
             fn a_plugin_sees_all_of_a_message() {
                 super::contract::sees_all(LANGUAGE);
             }
@@ -52,6 +47,11 @@ macro_rules! languages {
             #[test]
             fn what_goes_wrong_in_a_plugin_spoils_one_message() {
                 super::contract::spoils_one_message(LANGUAGE);
+            }
+
+            #[test]
+            fn a_plugin_frees_the_memory_of_each_call() {
+                super::contract::frees_its_memory(LANGUAGE);
             }
 
             #[test]
