@@ -13,11 +13,16 @@ GUESTS   := $(call members,tests/guests)
 # apt-get and cargo wait for themselves badly.
 .NOTPARALLEL:
 
-.PHONY: help demo test bench fuzz lint plugins deps test-deps
+# Whose plugins `make test` builds and calls, besides Rust: any of c, go, javascript and python. The
+# first needs packages of Debian alone; Go 1.24 and Node 20 are not in Debian 12.
+LANGUAGES ?= c python
+
+.PHONY: help demo test test-languages bench bench-languages fuzz lint plugins deps test-deps
 
 help:
 	@echo "make demo      see it work: brokers, devices and plugins included (ARGS='--seconds 30')"
 	@echo "make test      check everything, with a real mosquitto and a real Apache Kafka"
+	@echo "make test-languages  plugins in other languages alone (LANGUAGES='c go javascript python')"
 	@echo "make bench     messages per second and CPU time per message (ARGS=--help)"
 	@echo "make fuzz      attack what reads plugins, with a nightly compiler (FUZZ_SECONDS=600 for each of three)"
 	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
@@ -30,10 +35,20 @@ demo: plugins
 test: test-deps lint
 	cargo build $(WASM) $(addprefix --package ,$(EXAMPLES) $(GUESTS))
 	cargo test --release --workspace
+	cargo test --release --workspace --test languages -- rust:: $(LANGUAGES:%=%::)
+
+test-languages: test-deps
+	cargo test --release --workspace --test languages -- rust:: $(LANGUAGES:%=%::)
 
 bench: test-deps
 	cargo run --release --package tests --bin bench -- $(ARGS)
 
+# One plugin in each language, side by side.
+bench-languages: test-languages
+	cargo build $(WASM) --package json-key
+	cargo run --release --package tests --bin languages -- \
+		target/wasm32-unknown-unknown/plugin/json_key.wasm \
+		$(foreach language,$(LANGUAGES),target/languages/json-key-$(language)/json_key_$(language).wasm)
 # What is found to be interesting is collected beside the corpus, which is kept small by hand
 # (cargo fuzz cmin); inputs that do harm are put into host/fuzz/artifacts.
 fuzz: FUZZ_SECONDS ?= 600
@@ -60,4 +75,4 @@ deps:
 	@.ci/deps build
 
 test-deps:
-	@.ci/deps test
+	@LANGUAGES='$(LANGUAGES)' .ci/deps test

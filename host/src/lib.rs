@@ -14,6 +14,7 @@ pub mod kafka_topic;
 pub mod message;
 pub mod plugin;
 pub mod reject;
+pub mod scaffold;
 pub mod setup;
 pub mod sink;
 pub mod source;

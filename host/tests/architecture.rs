@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and what it may use of the others; `main`, `setup`, `checkup`, `demo` and `workbench` may use all.
-const USES: [(&str, &[&str]); 13] = [
+const USES: [(&str, &[&str]); 14] = [
     ("backoff", &[]),
     (
         "bridge",
@@ -31,6 +31,7 @@ const USES: [(&str, &[&str]); 13] = [
     ("message", &[]),
     ("plugin", &["backoff", "message"]),
     ("reject", &["message", "sink", "transform"]),
+    ("scaffold", &["plugin"]),
     ("sink", &["message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),
     ("telemetry", &["config"]),

@@ -10,7 +10,7 @@ use super::error::Problem;
 use super::interfaces::{self, Indices};
 use super::state::State;
 use super::text::{joined, size};
-use super::{contract, weigh, wrap};
+use super::{contract, preview1, weigh, wrap};
 
 /// Largest file that is compiled, in bytes. Interpreters with their libraries have some 20 MiB.
 pub(super) const LARGEST: usize = 64 << 20;
@@ -50,6 +50,9 @@ impl Code {
 
 fn check_imports(engine: &Engine, component: &Component) -> Result<(), Problem> {
     for (name, _) in component.component_type().imports(engine) {
+        if name == preview1::OUTPUT {
+            continue;
+        }
         match contract::interface(name) {
             None => return Err(Problem::NotGranted(name.to_owned())),
             Some((_, version)) => contract::check_version(version)?,
@@ -83,6 +86,7 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Pr
     let mut linker = Linker::new(engine);
     types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
         .and_then(|()| host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
+        .and_then(|()| preview1::add_to_linker(&mut linker))
         .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
     linker
         .instantiate_pre(component)

@@ -9,7 +9,7 @@ use super::error::Problem;
 use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDef, TypeDefKind};
 
 /// What all plugins are written against.
-pub(super) const WIT: &str = include_str!("../../../plugin-sdk/wit/plugin.wit");
+pub const WIT: &str = include_str!("../../../plugin-sdk/wit/plugin.wit");
 pub(super) const PACKAGE: &str = "mqtt-source:plugin";
 
 /// `0.1.0` of `package mqtt-source:plugin@0.1.0;`.

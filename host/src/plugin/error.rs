@@ -48,7 +48,8 @@ pub enum Problem {
     Unfit(String),
     #[error(
         "imports `{0}`, which plugins are not granted; \
-         build it for wasm32-unknown-unknown, without system calls"
+         build it without system calls: for wasm32-unknown-unknown (Rust), with --stub-wasi \
+         (componentize-py, componentize-qjs)"
     )]
     NotGranted(String),
     #[error(

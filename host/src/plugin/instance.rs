@@ -12,6 +12,7 @@ use super::bindings::mqtt_source::plugin::types::{self, HookOutcome};
 use super::failure::{Failure, Unstarted};
 use super::interfaces::{Exports, Typed};
 use super::load::Plugin;
+use super::preview1::Output;
 use super::state::{Memory, State};
 use super::text::one_line;
 use super::time::{Allowance, processor_time};
@@ -32,6 +33,7 @@ impl Instance {
             memory,
             time: Allowance::new(plugin.tick, plugin.limits.start),
             log: Arc::clone(&plugin.log),
+            output: Output::default(),
             panic: None,
         };
         let mut store = Store::new(plugin.code.pre.engine(), state);
@@ -143,6 +145,7 @@ impl Instance {
         called: Option<wasmtime::Result<A>>,
     ) -> Result<A, Failure> {
         let state = self.store.data_mut();
+        state.output.flush(&state.log);
         state.log.settle();
         match called {
             Some(Ok(answer)) => {

@@ -29,6 +29,7 @@ mod interfaces;
 mod load;
 mod log;
 mod packed;
+mod preview1;
 mod setters;
 mod state;
 #[cfg(test)]
@@ -45,6 +46,7 @@ use std::time::Duration;
 
 pub use answers::{Answer, Answers};
 pub use breaker::{OnBroken, Pause};
+pub use contract::WIT as CONTRACT;
 pub use describe::{Calls, Description};
 pub use draft::{Content, Draft, DraftHeader};
 pub use error::{LoadError, Problem};

@@ -7,6 +7,7 @@ use wasmtime::ResourceLimiter;
 
 use super::bindings::mqtt_source::plugin::{host, types};
 use super::log::PluginLog;
+use super::preview1::Output;
 use super::text::{joined, size};
 use super::time::Allowance;
 
@@ -20,6 +21,8 @@ pub(super) struct State {
     /// Of the call that is going on, or of the start.
     pub time: Allowance,
     pub log: Arc<PluginLog>,
+    /// Of a plugin that writes to standard output or error.
+    pub output: Output,
     /// What the plugin said as it panicked, for the error that follows.
     pub panic: Option<String>,
 }

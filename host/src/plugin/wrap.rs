@@ -13,6 +13,7 @@ use wit_parser::Resolve;
 use super::contract::{self, PACKAGE, WIT};
 use super::error::Problem;
 use super::interfaces;
+use super::preview1;
 use super::text::joined;
 
 /// The bytes of a file as a component.
@@ -28,12 +29,14 @@ pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
     if !module.has_world && module.named().next().is_none() {
         return Err(Problem::NoContract);
     }
-    if let Some(import) = module.imports.iter().find(|(from, _)| !from.contains(PACKAGE)) {
-        return Err(Problem::NotGranted(format!("{}.{}", import.0, import.1)));
+    let granted = |from: &str| from.contains(PACKAGE) || from == preview1::IMPORTED;
+    if let Some((from, name)) = module.imports.iter().find(|(from, _)| !granted(from)) {
+        return Err(Problem::NotGranted(format!("{from}.{name}")));
     }
+    let needs_system = module.imports.iter().any(|(from, _)| *from == preview1::IMPORTED);
     let described =
         if module.has_world { Cow::Borrowed(bytes) } else { module.describe(bytes)?.into() };
-    encode(&described).map(Cow::Owned).map_err(|error| unfit(&error))
+    encode(&described, needs_system).map(Cow::Owned).map_err(|error| unfit(&error))
 }
 
 /// The two innermost causes: which export, and what is wrong with it.
@@ -42,9 +45,13 @@ fn unfit(error: &anyhow::Error) -> Problem {
     Problem::Unfit(joined(&causes[causes.len().saturating_sub(2)..].join(": ")))
 }
 
-fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn encode(module: &[u8], needs_system: bool) -> anyhow::Result<Vec<u8>> {
     // The engine validates the component; once is enough.
-    ComponentEncoder::default().module(module)?.validate(false).encode()
+    let mut encoder = ComponentEncoder::default().module(module)?.validate(false);
+    if needs_system {
+        encoder = encoder.adapter(preview1::IMPORTED, &preview1::adapter()?)?;
+    }
+    encoder.encode()
 }
 
 fn what_instead(bytes: &[u8]) -> &'static str {

@@ -7,6 +7,7 @@ mod hooks;
 mod hostile;
 mod limits;
 mod refusals;
+mod systems;
 mod transformers;
 
 use std::io;

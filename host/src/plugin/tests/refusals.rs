@@ -173,11 +173,11 @@ fn a_core_module_whose_function_has_another_type() {
 #[test]
 fn an_import_that_is_not_granted() {
     let export = r#"(func (export "mqtt-source:plugin/packed-key-setter@0.1.0#keys") (param i32 i32) (result i32) unreachable)"#;
-    let wasi = |from, name| format!(r#"(module (import "{from}" "{name}" (func)) {export})"#);
+    let foreign = |from, name| format!(r#"(module (import "{from}" "{name}" (func)) {export})"#);
     let component = r#"(component (import "wasi:cli/environment@0.2.6" (instance)))"#;
     for (text, import) in [
-        (wasi("wasi_snapshot_preview1", "fd_write").as_str(), "wasi_snapshot_preview1.fd_write"),
-        (&wasi("env", "abort"), "env.abort"),
+        (foreign("env", "abort").as_str(), "env.abort"),
+        (&foreign("wasi_unstable", "fd_write"), "wasi_unstable.fd_write"),
         (component, "wasi:cli/environment@0.2.6"),
     ] {
         let (problem, line) = refused(&wat("wasi.wasm", text));
@@ -186,7 +186,8 @@ fn an_import_that_is_not_granted() {
             line,
             format!(
                 "plugin wasi.wasm: imports `{import}`, which plugins are not granted; \
-                 build it for wasm32-unknown-unknown, without system calls"
+                 build it without system calls: for wasm32-unknown-unknown (Rust), with --stub-wasi \
+                 (componentize-py, componentize-qjs)"
             )
         );
     }

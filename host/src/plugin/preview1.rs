@@ -1,0 +1,108 @@
+//! The system that C and Go programs find in a plugin: one that has nothing but standard output and
+//! error, both of which are the log.
+//!
+//! Their compilers import `wasi_snapshot_preview1` whatever a program does. `preview1.wat` answers
+//! those calls inside the plugin, so the host offers no more than to take what is written. The
+//! official adapter is no choice: it asks the host for the time, which is forbidden while the host
+//! waits for memory, and Go's collector does just that.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
+use super::log::PluginLog;
+use super::state::State;
+use super::text::LONGEST;
+
+/// The module that system calls are imported from.
+pub(super) const IMPORTED: &str = "wasi_snapshot_preview1";
+
+/// What the adapter imports, and plugins through it.
+pub(super) const OUTPUT: &str = "mqtt-source:preview1/output";
+
+/// `preview1.wat`, assembled.
+const ADAPTER: &[u8] = include_bytes!("preview1.bin");
+
+/// Bytes rather than text: a write may end within a character.
+const WIT: &str = "package mqtt-source:preview1;
+    interface output { write: func(error: bool, bytes: list<u8>); }
+    world adapter { import output; }";
+
+/// The adapter, with the types of what it imports.
+pub(super) fn adapter() -> anyhow::Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("preview1.wit", WIT)?;
+    let world = resolve.select_world(&[package], Some("adapter"))?;
+    let mut adapter = ADAPTER.to_vec();
+    let encoding = StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut adapter, &resolve, world, encoding)?;
+    Ok(adapter)
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.instance(OUTPUT)?.func_wrap(
+        "write",
+        |mut store: StoreContextMut<'_, State>, (error, bytes): (bool, Vec<u8>)| {
+            let State { output, log, .. } = store.data_mut();
+            output.write(error, &bytes, log);
+            Ok(())
+        },
+    )
+}
+
+/// What was written and is no whole line yet. Go writes in many small pieces.
+#[derive(Default)]
+pub(super) struct Output {
+    out: Vec<u8>,
+    error: Vec<u8>,
+}
+
+impl Output {
+    fn write(&mut self, error: bool, bytes: &[u8], log: &PluginLog) {
+        let line = if error { &mut self.error } else { &mut self.out };
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || line.len() > LONGEST {
+                end(line, error, log);
+            }
+        }
+    }
+
+    /// Logs what is left, at the end of a call.
+    pub fn flush(&mut self, log: &PluginLog) {
+        end(&mut self.out, false, log);
+        end(&mut self.error, true, log);
+    }
+}
+
+fn end(line: &mut Vec<u8>, error: bool, log: &PluginLog) {
+    let text = String::from_utf8_lossy(line);
+    if !text.trim().is_empty() {
+        let (level, from) = if error {
+            (tracing::Level::ERROR, "stderr")
+        } else {
+            (tracing::Level::INFO, "stdout")
+        };
+        log.write(level, from, &text);
+    }
+    line.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    const UPDATE: &str = "UPDATE_PREVIEW1";
+
+    #[test]
+    fn the_committed_adapter_is_the_text() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plugin");
+        let assembled = wat::parse_str(include_str!("preview1.wat")).expect("WebAssembly text");
+        if std::env::var_os(UPDATE).is_some() {
+            std::fs::write(format!("{folder}/preview1.bin"), &assembled).expect("a written file");
+        }
+        assert!(
+            std::fs::read(format!("{folder}/preview1.bin")).is_ok_and(|bin| bin == assembled),
+            "preview1.bin is not preview1.wat: {UPDATE}=1 cargo test -p host --lib adapter"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+module mqtt-source/plugin-sdk
+
+go 1.24

@@ -1,0 +1,8 @@
+package key
+
+import "mqtt-source/plugin-sdk/internal/abi"
+
+//go:wasmexport mqtt-source:plugin/key-setter@0.1.0#key
+func export(message uint32) uint32 {
+	return abi.Bytes(abi.Call(func() ([]byte, error) { return decide(abi.Message(message)) }))
+}

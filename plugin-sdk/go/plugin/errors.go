@@ -1,0 +1,22 @@
+package plugin
+
+import "errors"
+
+// Null, as the error of a key or value, means a Kafka null: no key, or a tombstone.
+var Null = errors.New("null")
+
+// Skip, as an error, means no record of this message, for this reason.
+func Skip(reason string) error { return &Skipped{reason} }
+
+// Fatal, as an error, means that the plugin cannot work at all. The host stops. Every other error, and a panic,
+// means that this message is bad, and goes to the dead-letter topic.
+func Fatal(reason string) error { return &Failed{reason} }
+
+// Skipped is what Skip makes.
+type Skipped struct{ Reason string }
+
+// Failed is what Fatal makes.
+type Failed struct{ Reason string }
+
+func (s *Skipped) Error() string { return s.Reason }
+func (f *Failed) Error() string  { return f.Reason }

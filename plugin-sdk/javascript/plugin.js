@@ -1,0 +1,135 @@
+// Write a plugin for `host` in JavaScript: functions, and exports that say what they decide.
+//
+//     import { keySetter as key, level } from "./plugin.js";
+//     export const keySetter = key((message) => level(message, 1));
+//
+// The names of the exports are those of the contract's interfaces (plugin.wit). An exception makes
+// the message a bad one, with its text. docs/plugin-languages.md of `host` says more.
+
+/** Decides the key: text, bytes, null for no key, undefined for the default. */
+export const keySetter = (decide) => ({ key: (message) => answer(() => bytesOutcome(decide(message))) });
+
+/** Decides the value: text, bytes, null for a tombstone, undefined for the default. */
+export const valueSetter = (decide) => ({ value: (message) => answer(() => bytesOutcome(decide(message))) });
+
+/** Decides the timestamp: a Date, or milliseconds since the Unix epoch; undefined for the default. */
+export const timestampSetter = (decide) => ({
+  timestamp: (message) =>
+    answer(() => outcome(decide(message), (time) => ({ tag: "epoch-ms", val: Math.trunc(Number(time)) }))),
+});
+
+/** Makes JSON of the payload: whatever JSON can say; undefined leaves the payload as it is. */
+export const payloadDeserializer = (decide) => ({
+  deserialize: (message) =>
+    answer(() => outcome(decide(message), (value) => ({ tag: "json", val: JSON.stringify(value) }))),
+});
+
+/** Makes any number of records of one: true or undefined leaves it, false drops it; or a record, or
+ * an array of them. A record is {topic, partition, key, value, timestamp, headers}, all optional;
+ * headers are pairs [name, value]. */
+export const transformer = (decide) => ({
+  transform: (message, soFar) =>
+    answer(() => {
+      let records = decide(message, soFar);
+      if (records === true) records = undefined;
+      if (records === false) records = [];
+      return outcome(records, (some) => ({ tag: "records", val: [some].flat().map(record) }));
+    }),
+});
+
+/** Takes the configuration, an object. An exception says what is wrong with it. */
+export const lifecycle = (start) => ({
+  init(config) {
+    try {
+      start(JSON.parse(config));
+    } catch (error) {
+      throw said(error);
+    }
+  },
+});
+
+/** No record of this message, for this reason: `return skip("too old")`. */
+export const skip = (reason) => new Skip(reason);
+
+/** The plugin cannot work at all, and `host` stops: `throw fatal("no table")`. */
+export const fatal = (reason) => new Fatal(reason);
+
+/** The payload as text. */
+export const text = (message) => decode(message.payload);
+
+/** What a payload deserializer made of the payload, or else the payload, as a value. */
+export const json = (message) => JSON.parse(message.json ?? text(message));
+
+/** A level of the topic, counted from 0; undefined if it has fewer. */
+export const level = (message, number) => message.topic.split("/")[number];
+
+class Skip {
+  constructor(reason) {
+    this.reason = String(reason);
+  }
+}
+
+class Fatal extends Error {}
+
+const said = (error) => (error instanceof Error ? error.message : String(error));
+
+// A thrown object of the contract is an answer. Anything else would be a trap.
+function answer(decide) {
+  try {
+    return decide();
+  } catch (error) {
+    throw { tag: error instanceof Fatal ? "fatal" : "bad-message", val: said(error) };
+  }
+}
+
+function outcome(decided, some) {
+  if (decided === undefined) return { tag: "default" };
+  if (decided instanceof Skip) return { tag: "skip", val: decided.reason };
+  return some(decided);
+}
+
+function bytesOutcome(decided) {
+  return outcome(decided, (some) => content(some));
+}
+
+function content(some) {
+  if (some === undefined) return { tag: "default" };
+  return some === null ? { tag: "null" } : { tag: "bytes", val: bytes(some) };
+}
+
+function record({ topic, partition, key, value, timestamp, timestampMs, headers }) {
+  const time = timestamp ?? timestampMs;
+  return {
+    topic: topic ?? null,
+    partition: partition ?? null,
+    key: key?.tag ? key : content(key),
+    value: value?.tag ? value : content(value),
+    timestampMs: time == null ? null : Math.trunc(Number(time)),
+    headers: headers?.map((header) => (Array.isArray(header) ? pair(header) : header)) ?? null,
+  };
+}
+
+const pair = ([name, value]) => ({ name, value: value == null ? null : bytes(value) });
+
+function bytes(some) {
+  if (some instanceof Uint8Array) return some;
+  return encode(typeof some === "object" ? JSON.stringify(some) : String(some));
+}
+
+// QuickJS has no TextEncoder and no TextDecoder.
+export function encode(string) {
+  const utf8 = unescape(encodeURIComponent(string));
+  return Uint8Array.from(utf8, (character) => character.charCodeAt(0));
+}
+
+export function decode(bytes) {
+  let utf8 = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    utf8 += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
+  }
+  try {
+    return decodeURIComponent(escape(utf8));
+  } catch {
+    throw new Error("the payload is not UTF-8 text");
+  }
+}

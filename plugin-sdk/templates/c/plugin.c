@@ -1,0 +1,52 @@
+/* What {{name}} decides about messages. */
+#include "sdk/plugin.h"
+{{#transformer}}
+
+#include <string.h>
+{{/transformer}}
+{{#key}}
+
+/* plant/dev42/temp -> dev42 */
+static plugin_answer key(const plugin_message *message) {
+    return plugin_bytes(plugin_level(message, 1));
+}
+PLUGIN_KEY(key)
+{{/key}}
+{{#value}}
+
+/* The payload without blanks around it. */
+static plugin_answer value(const plugin_message *message) {
+    plugin_text text = message->payload;
+    while (text.size && *text.at == ' ') text.at++, text.size--;
+    while (text.size && text.at[text.size - 1] == ' ') text.size--;
+    return plugin_bytes(text);
+}
+PLUGIN_VALUE(value)
+{{/value}}
+{{#timestamp}}
+
+/* The member `time` of a JSON payload, in seconds since the Unix epoch. */
+static plugin_answer timestamp(const plugin_message *message) {
+    plugin_maybe_i64 time = plugin_json_integer(plugin_json_at(plugin_json(message), "/time"));
+    return time.there ? plugin_time(time.value * 1000) : plugin_default();
+}
+PLUGIN_TIMESTAMP(timestamp)
+{{/timestamp}}
+{{#transformer}}
+
+/* A record for each line; none for an empty payload. */
+static plugin_answer lines(const plugin_message *message, const plugin_record *so_far) {
+    (void)so_far;
+    const char *at = message->payload.at, *end = at + message->payload.size;
+    plugin_record *records = plugin_new_records(message->payload.size);
+    size_t count = 0;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline ? newline : end;
+        records[count++].value = plugin_content_of((plugin_text){at, (size_t)(stop - at)});
+        at = stop + 1;
+    }
+    return plugin_records(records, count);
+}
+PLUGIN_TRANSFORMER(lines)
+{{/transformer}}

@@ -1,0 +1,33 @@
+// What {{name}} decides about messages.
+import * as sdk from "./plugin.js";
+{{#key}}
+
+// plant/dev42/temp -> dev42
+export const key = (message) => sdk.level(message, 1);
+export const keySetter = sdk.keySetter(key);
+{{/key}}
+{{#value}}
+
+// The payload as text, without blanks around it.
+export const value = (message) => sdk.text(message).trim();
+export const valueSetter = sdk.valueSetter(value);
+{{/value}}
+{{#timestamp}}
+
+// The member `time` of a JSON payload, in seconds since the Unix epoch.
+export const timestamp = (message) => {
+  try {
+    return new Date(sdk.json(message).time * 1000);
+  } catch {
+    return undefined;
+  }
+};
+export const timestampSetter = sdk.timestampSetter(timestamp);
+{{/timestamp}}
+{{#transformer}}
+
+// A record for each line of text; none for an empty payload.
+export const lines = (message) =>
+  sdk.text(message).split("\n").filter(Boolean).map((line) => ({ value: line }));
+export const transformer = sdk.transformer(lines);
+{{/transformer}}

@@ -1,0 +1,66 @@
+// Has every ability, and does what the payload says.
+import { log } from "mqtt-source:plugin/host@0.1.0";
+import * as sdk from "./plugin.js";
+
+const told = (message, answer) => {
+  log("debug", "everything", "told what to do");
+  switch (sdk.text(message)) {
+    case "answer":
+      return answer;
+    case "null":
+      return null;
+    case "empty":
+      return "";
+    case "skip":
+      return sdk.skip("told to skip");
+    case "bad":
+      throw new Error("told to be bad: ü");
+    case "fatal":
+      throw sdk.fatal("told to end");
+    case "crash":
+      throw "crashed: ü";
+  }
+};
+
+let calls = 0;
+
+export const keySetter = sdk.keySetter((message) =>
+  sdk.text(message).startsWith("count") ? ++calls : told(message, "key"),
+);
+export const timestampSetter = sdk.timestampSetter((message) => told(message, 5_000_000_000));
+export const payloadDeserializer = sdk.payloadDeserializer((message) => told(message, { _key: "ü" }));
+
+const QOS = ["at-most-once", "at-least-once", "exactly-once"];
+
+export const valueSetter = sdk.valueSetter((message) => {
+  const { topic, qos, retain, dup, packetId, receivedAtMs, properties, json } = message;
+  let seen = `${topic} ${sdk.text(message)} qos=${QOS.indexOf(qos)} retain=${+retain} dup=${+dup}`;
+  seen += ` id=${packetId ?? 0} at=${receivedAtMs}`;
+  const say = (name, value) => (seen += value == null ? "" : ` ${name}=${value}`);
+  if (properties) {
+    const { payloadFormat, messageExpirySecs, contentType, responseTopic, correlationData } = properties;
+    say("format", payloadFormat);
+    say("expiry", messageExpirySecs);
+    say("type", contentType);
+    say("response", responseTopic);
+    say("correlation", correlationData && sdk.decode(correlationData));
+    for (const [name, value] of properties.userProperties) say(name, value);
+  }
+  say("json", json);
+  return seen;
+});
+
+export const transformer = sdk.transformer((message, soFar) => {
+  if (sdk.text(message) === "none") return false;
+  return told(message, [
+    {
+      topic: "alarms",
+      partition: 3,
+      key: "k",
+      value: null,
+      timestamp: 5_000_000_000,
+      headers: [["a", "1"], ["b", null]],
+    },
+    { ...soFar, value: "v" },
+  ]);
+});
