@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and what it may use of the others; `main`, `setup`, `checkup` and `demo` may use all.
-const USES: [(&str, &[&str]); 12] = [
+const USES: [(&str, &[&str]); 14] = [
     ("backoff", &[]),
     (
         "bridge",
@@ -25,12 +25,14 @@ const USES: [(&str, &[&str]); 12] = [
     ),
     ("config", &["filter", "kafka_topic", "message", "transform"]),
     ("filter", &[]),
+    ("golden", &["message"]),
     ("kafka_topic", &[]),
     ("message", &[]),
     ("plugin", &["message"]),
     ("reject", &["message", "sink", "transform"]),
     ("sink", &["message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),
+    ("swap", &["filter", "golden", "plugin", "transform"]),
     ("telemetry", &["config"]),
     ("transform", &["message", "plugin"]),
 ];

@@ -16,7 +16,7 @@ use super::routes::Routes;
 use super::written::Written;
 use super::{
     ClientFiles, Config, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret, Sink, Source,
-    Tls, Transform, Transport, Will, Wording, kafka, mqtt, routes,
+    Swap, Tls, Transform, Transport, Will, Wording, kafka, mqtt, routes,
 };
 use crate::filter;
 use crate::kafka_topic::KafkaTopic;
@@ -57,6 +57,11 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
             output: written.plugin_output_limit as usize,
             records: written.plugin_records_limit as usize,
             log_lines_per_second: written.plugin_log_limit,
+        },
+        swap: Swap {
+            watch: written.watch_plugins,
+            self_test: written.self_test.clone(),
+            errors_limit: written.swap_errors_limit,
         },
         max_in_flight_bytes: written.max_in_flight_bytes as usize,
         print: written.print,

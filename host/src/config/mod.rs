@@ -81,6 +81,7 @@ pub struct Config {
     /// What happens to a message that no route takes.
     pub unrouted: OnError,
     pub plugin_limits: PluginLimits,
+    pub swap: Swap,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
     /// Write every delivered record to standard output.
@@ -243,6 +244,17 @@ pub struct PluginLimits {
     pub records: usize,
     /// Lines of its log per second.
     pub log_lines_per_second: u32,
+}
+
+/// How changed files of plugins take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// Look for them without being asked.
+    pub watch: bool,
+    /// Files of golden cases.
+    pub self_test: Vec<PathBuf>,
+    /// By how many percent points errors may rise, at most 100, which turns it off.
+    pub errors_limit: u32,
 }
 
 /// Where records go.

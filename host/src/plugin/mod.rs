@@ -24,8 +24,12 @@ mod interfaces;
 mod load;
 mod log;
 mod packed;
+mod samples;
+mod seat;
 mod setters;
+mod slot;
 mod state;
+mod swap;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
@@ -44,6 +48,7 @@ pub use error::{LoadError, Problem};
 pub use hooks::{Hook, Hooks};
 pub use load::{Loader, Plugins, Spec};
 pub use setters::Setters;
+pub use swap::{Replacements, Swapper};
 
 /// What a plugin may use up. Exceeding it condemns the message that did, not the plugin.
 #[derive(Debug, Clone)]

@@ -4,22 +4,28 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::engine::Ticker;
-use super::load::Plugin;
-use super::worker::{Work, Worker};
+use super::seat::Seat;
+use super::slot::Slot;
+use super::worker::Work;
 use super::{Ability, Answer, Answers, Draft};
 use crate::message::Batch;
 
 /// Instances of all plugins for one thread, made as they are needed and renewed after failures.
 pub struct Setters {
-    workers: Vec<Worker>,
+    workers: Vec<Seat>,
     /// Times the calls; there is one as soon as there is a plugin.
     clock: Option<Arc<Ticker>>,
 }
 
 impl Setters {
-    pub(super) fn new(plugins: &[Arc<Plugin>], clock: Option<Arc<Ticker>>) -> Self {
-        let workers = plugins.iter().map(|plugin| Worker::new(Arc::clone(plugin))).collect();
-        Self { workers, clock }
+    pub(super) fn new(plugins: &[Arc<Slot>], clock: Option<Arc<Ticker>>) -> Self {
+        Self { workers: plugins.iter().map(Seat::new).collect(), clock }
+    }
+
+    /// Lets changed plugins take over. Only between two messages: what decides about a message is to
+    /// be of one version.
+    pub fn renew(&mut self) {
+        self.workers.iter_mut().for_each(Seat::renew);
     }
 
     /// Whether a plugin decides this.

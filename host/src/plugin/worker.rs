@@ -69,8 +69,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub fn new(plugin: Arc<Plugin>) -> Self {
-        Self { plugin, instance: None, pace: Pace::default() }
+    /// With an instance, if one is ready.
+    pub fn new(plugin: Arc<Plugin>, instance: Option<Instance>) -> Self {
+        Self { plugin, instance, pace: Pace::default() }
     }
 
     pub fn has(&self, ability: Ability) -> bool {

@@ -56,6 +56,7 @@ impl Transform {
 
     /// Decides what becomes of each message of a batch. Records come in the order of the messages.
     pub fn each(&mut self, batch: &Batch, mut decided: impl FnMut(usize, Verdict<'_>)) {
+        self.plugins.renew();
         if !self.plugins.has(Ability::Json) {
             return self.set(batch, decided);
         }

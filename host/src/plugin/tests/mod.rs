@@ -5,6 +5,7 @@ pub(crate) mod guests;
 mod hooks;
 mod limits;
 mod refusals;
+mod swap;
 mod transformers;
 
 use std::io;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use super::interfaces::Indices;
 use super::load::Plugin;
+use super::slot::Slot;
 use super::{Ability, Answer, Answers, Draft, Limits, Loader, Plugins, Setters, Spec};
 use crate::message::{Batch, Publish, Qos};
 
@@ -71,10 +73,10 @@ fn typed_only(plugins: &Plugins) -> Plugins {
 
 fn changed(plugins: &Plugins, change: impl Fn(&mut Plugin)) -> Plugins {
     let mut plugins = plugins.clone();
-    for plugin in &mut plugins.loaded {
-        let mut other = (**plugin).clone();
+    for slot in &mut plugins.loaded {
+        let mut other = (*slot.plugin()).clone();
         change(&mut other);
-        *plugin = Arc::new(other);
+        *slot = Arc::new(Slot::new(slot.spec(), Arc::new(other)));
     }
     plugins
 }
