@@ -136,8 +136,8 @@ fn run<F: Future>(something: F) -> Result<F::Output, Failure> {
     Ok(output)
 }
 
-/// Counts requests to stop: SIGTERM and SIGINT. SIGHUP asks for a look at the plugins' files, unless it
-/// says that the terminal is gone.
+/// Counts requests to stop: SIGTERM and SIGINT. SIGHUP asks for a look at the plugins' files, but ends
+/// the program, as it always does, if it says that the terminal is gone.
 fn stops(ask: Option<swap::Ask>) -> Result<Stops, String> {
     let (sender, stops) = watch::channel(0);
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
@@ -150,15 +150,15 @@ fn stops(ask: Option<swap::Ask>) -> Result<Stops, String> {
     };
     tokio::spawn(count(terminate, sender.clone()));
     if let Some(ask) = ask {
-        let (mut hangup, sender) = (listen(SignalKind::hangup())?, sender.clone());
+        let mut hangup = listen(SignalKind::hangup())?;
         let had_terminal = std::io::stderr().is_terminal();
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {
                 if had_terminal && !std::io::stderr().is_terminal() {
-                    sender.send_modify(|stops| *stops += 1);
-                } else {
-                    ask.now();
+                    // Nothing that could still be said would be read.
+                    std::process::exit(i32::from(FAILED));
                 }
+                ask.now();
             }
         });
     }

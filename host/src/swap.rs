@@ -125,3 +125,61 @@ impl Swaps {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::plugin::tests::guests::{File, binary, marked, obedient, typed, wat};
+    use crate::plugin::{Limits, Loader, Spec};
+
+    const CASES: &str = r#"
+        {"topic": "plain/a", "payload": "a", "expect": {"key": "plain/a"}}
+        {"topic": "keyed/a", "payload": "a", "expect": {"key": "a"}}"#;
+
+    /// One route without plugins and one with a key setter, whose file is given.
+    fn golden(cases: &str, key: &File) -> (Result<Golden, String>, Swapper) {
+        let cases = File::new("cases.jsonl", cases.as_bytes());
+        let mut loader = Loader::with_cache(Limits::default(), None);
+        let spec = Spec::from(key.path());
+        let loaded = [vec![], vec![spec]].map(|specs| loader.load(&specs).expect("good plugins"));
+        let routes = ["plain/#", "keyed/#"].into_iter().zip(loaded).map(|(filter, plugins)| {
+            Route { topics: vec![filter.to_owned()], builtin: Builtin::new(true), plugins }
+        });
+        let golden = Golden::read(&[cases.path().to_owned()], routes.collect());
+        (golden, Swapper::new(loader, 5))
+    }
+
+    #[test]
+    fn cases_take_their_route_and_are_put_to_the_new_version() {
+        let key = wat("key.wasm", &obedient());
+        let (golden, mut swapper) = golden(CASES, &key);
+        let golden = golden.expect("good cases");
+        assert_eq!(golden.prove(&Replacements::default()), Ok(2));
+        let said = RefCell::new(Ok(0));
+        let proof = |new: &Replacements| {
+            *said.borrow_mut() = golden.prove(new);
+            said.borrow().clone()
+        };
+        key.replace(&binary(&typed()));
+        swapper.take_all(&proof);
+        let problem = said.replace(Ok(0)).expect_err("another key");
+        let expected = r#"cases.jsonl:3: the key is "keyed/a"; key "a" is expected"#;
+        assert!(problem.ends_with(expected), "{problem}");
+        assert_eq!(golden.prove(&Replacements::default()), Ok(2), "the old one stays");
+        key.replace(&marked(&binary(&obedient()), 1));
+        swapper.take_all(&proof);
+        assert_eq!(said.replace(Ok(0)), Ok(2));
+    }
+
+    #[test]
+    fn a_case_that_no_route_takes_is_refused() {
+        let key = wat("key.wasm", &obedient());
+        let problem = golden(r#"{"topic": "other"}"#, &key).0.err().expect("no route");
+        assert!(
+            problem.ends_with(r#"cases.jsonl:1: no route takes the topic "other""#),
+            "{problem}"
+        );
+    }
+}

@@ -159,24 +159,24 @@ impl Slot {
         }) else {
             return false;
         };
-        let new = mem::replace(&mut place.plugin, trial.old);
+        let new = mem::replace(&mut place.plugin, Arc::clone(&trial.old));
         let unused = mem::take(&mut place.ready);
         place.failed = Some(new.name.sha256.clone());
         self.changed(place);
+        drop(lock);
+        drop(unused);
         tracing::error!(
             "plugin {}: version {} comes back, since errors have risen with version {}: {} of {} \
              answers were errors, {:.1} % before; the last one: {}; the file is not taken again until \
              it changes",
             self.spec.file.display(),
-            short(&place.plugin.name),
+            short(&trial.old.name),
             short(&new.name),
             new.tally.failures.load(Ordering::Relaxed),
             new.tally.answers.load(Ordering::Relaxed),
             trial.usual * 100.0,
             answers.iter().rev().find_map(failure).map_or("", |rejection| &rejection.error),
         );
-        drop(lock);
-        drop(unused);
         true
     }
 
