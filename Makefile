@@ -13,12 +13,13 @@ GUESTS   := $(call members,tests/guests)
 # apt-get and cargo wait for themselves badly.
 .NOTPARALLEL:
 
-.PHONY: help demo test bench lint plugins deps test-deps
+.PHONY: help demo test bench fuzz lint plugins deps test-deps
 
 help:
 	@echo "make demo      see it work: brokers, devices and plugins included (ARGS='--seconds 30')"
 	@echo "make test      check everything, with a real mosquitto and a real Apache Kafka"
 	@echo "make bench     messages per second and CPU time per message (ARGS=--help)"
+	@echo "make fuzz      attack what reads plugins, with a nightly compiler (FUZZ_SECONDS=600 for each of three)"
 	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
 	@echo "make plugins   build the example plugins into target/wasm32-unknown-unknown/plugin/"
 	@echo "make deps      install what building needs, and nothing else"
@@ -32,6 +33,17 @@ test: test-deps lint
 
 bench: test-deps
 	cargo run --release --package tests --bin bench -- $(ARGS)
+
+# What is found to be interesting is collected beside the corpus, which is kept small by hand
+# (cargo fuzz cmin); inputs that do harm are put into host/fuzz/artifacts.
+fuzz: FUZZ_SECONDS ?= 600
+fuzz: deps
+	@cargo +nightly fuzz --version || { echo 'first: rustup toolchain install nightly && cargo install cargo-fuzz'; exit 1; }
+	cd host/fuzz && for target in packed draft load; do \
+	    mkdir -p target/found/$$target && \
+	    cargo +nightly fuzz run --fuzz-dir . --sanitizer none $$target target/found/$$target corpus/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=60 -max_len=4096 || exit 1; \
+	done
 
 lint: deps
 	cargo metadata --locked --format-version 1 --quiet >/dev/null

@@ -5,11 +5,11 @@
 
 pub mod backoff;
 pub mod bridge;
+pub mod case;
 pub mod checkup;
 pub mod config;
 pub mod demo;
 pub mod filter;
-pub mod golden;
 pub mod kafka_topic;
 pub mod message;
 pub mod plugin;
@@ -20,3 +20,4 @@ pub mod source;
 pub mod swap;
 pub mod telemetry;
 pub mod transform;
+pub mod workbench;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use host::bridge::{self, Stops};
 use host::checkup;
-use host::config::{self, Check, Command, Config};
+use host::config::{self, Capture, Check, Command, Config, New, Replay, Workbench};
 use host::demo;
 use host::setup::{self, Prepared};
 use host::swap;
 use host::telemetry::{self, Ledger};
+use host::workbench::{self, capture, new, replay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
         Ok(Command::Demo(demo)) => show(demo),
         Ok(Command::Print(text)) => print(&text),
         Ok(Command::Check(check)) => look_over(check),
+        Ok(Command::Workbench(workbench)) => work(workbench),
+        Ok(Command::New(plugin)) => begin(&plugin),
+        Ok(Command::Capture(capture)) => record(*capture),
+        Ok(Command::Replay(letters)) => try_again(letters),
         Ok(Command::Bridge(config)) => carry(*config),
     };
     match done {
@@ -96,6 +101,56 @@ fn look_over(Check { name, config, connect }: Check) -> Result<(), Failure> {
     if findings.wrong.is_empty() { Ok(()) } else { Err(Failure { code: FAILED, problem: None }) }
 }
 
+/// Looks at plugins.
+fn work(workbench: Workbench) -> Result<(), Failure> {
+    telemetry::init(&workbench.log).map_err(|problem| Failure::new(USAGE, problem))?;
+    worked(workbench::run(workbench, &mut std::io::stdout().lock()))
+}
+
+/// Begins a plugin.
+fn begin(plugin: &New) -> Result<(), Failure> {
+    telemetry::init(&plugin.log).map_err(|problem| Failure::new(USAGE, problem))?;
+    worked(new::run(plugin, &mut std::io::stdout().lock()))
+}
+
+fn worked(result: Result<(), workbench::Ended>) -> Result<(), Failure> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(workbench::Ended::Unusable(problem)) => {
+            Err(Failure::new(USAGE, problem.replace('\n', "\nhost: ")))
+        }
+        Err(workbench::Ended::Failed) => Err(Failure { code: FAILED, problem: None }),
+        Err(workbench::Ended::Output(error)) => written(Err(error)),
+    }
+}
+
+/// Records messages.
+fn record(capture: Capture) -> Result<(), Failure> {
+    telemetry::init(&capture.log).map_err(|problem| Failure::new(USAGE, problem))?;
+    end_on_panic();
+    let Capture { source, output, count, time, wording, .. } = capture;
+    let unusable = |problem: String| Failure::new(USAGE, wording.of(&problem));
+    let source = setup::source_settings(source).map_err(unusable)?;
+    let output = capture::Output::open(output).map_err(unusable)?;
+    let recorded = run(async { capture::run(&source, output, count, time, stops()?).await })?;
+    let messages = recorded.map_err(|problem| Failure::new(FAILED, wording.of(&problem)))?;
+    eprintln!("{messages} messages recorded");
+    Ok(())
+}
+
+/// Tries dead letters again.
+fn try_again(Replay { config, json, count }: Replay) -> Result<(), Failure> {
+    let wording = config.wording.clone();
+    let prepared = prepare(*config)?;
+    let options = replay::Options { json, count };
+    match replay::run(prepared, options, &mut std::io::stdout().lock()) {
+        Ok(Ok(0)) => Ok(()),
+        Ok(Ok(_)) => Err(Failure { code: FAILED, problem: None }),
+        Ok(Err(problem)) => Err(Failure::new(FAILED, wording.of(&problem))),
+        Err(error) => written(Err(error)),
+    }
+}
+
 /// Starts the log, and makes of the configuration what it takes to run.
 fn prepare(config: Config) -> Result<Prepared, Failure> {
     telemetry::init(&config.log).map_err(|problem| Failure::new(USAGE, problem))?;
@@ -104,9 +159,14 @@ fn prepare(config: Config) -> Result<Prepared, Failure> {
     setup::prepare(config).map_err(|problem| Failure::new(USAGE, wording.of(&problem)))
 }
 
-/// Writes to standard output. A reader that has seen enough is no failure.
+/// Writes to standard output.
 fn print(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    written(std::io::stdout().write_all(text.as_bytes()))
+}
+
+/// Whether standard output was written to. A reader that has seen enough is no failure.
+fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new(FAILED, format!("cannot write to standard output: {error}")))
         }

@@ -153,6 +153,20 @@ impl Batch {
         self.entries.push(entry);
     }
 
+    /// A batch of some of the messages.
+    ///
+    /// # Panics
+    /// If the range is not within the batch.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let mut part = Self::new();
+        for index in range {
+            let message = self.message(index);
+            part.push_deserialized(&message, message.json());
+        }
+        part
+    }
+
     /// Copies a message of another batch to the end, with another payload and no JSON beside it. The
     /// payload has at most 4 GiB.
     pub fn push_changed(&mut self, message: &Message<'_>, payload: &[u8]) {
@@ -422,6 +436,8 @@ pub enum Verdict<'a> {
     Reject(Rejection),
     /// A plugin cannot work at all, and said why.
     Fatal(Rejection),
+    /// A plugin that is needed for it is broken: it has to wait, and all behind it.
+    Wait,
 }
 
 /// A Kafka record in the making.
@@ -450,6 +466,8 @@ impl Record<'_> {
 pub struct Choice<'a> {
     /// A Kafka topic, not checked yet.
     pub topic: Option<Cow<'a, str>>,
+    /// The plugin that has chosen the topic.
+    pub topic_by: Option<&'a Arc<PluginName>>,
     /// At most `i32::MAX`. Otherwise the key decides.
     pub partition: Option<i32>,
     /// All headers.
@@ -615,6 +633,9 @@ mod tests {
             assert_eq!(properties[0], properties[1]);
         }
         assert_eq!(with.packed(2..3), batch.packed(1..2));
+        let part = with.part(1..3);
+        assert_eq!((part.len(), part.packed(0..2)), (2, with.packed(1..3)));
+        assert_eq!((part.message(0).sequence(), part.message(0).json()), (8, json[1]));
         with.clear(0);
         assert!(with.is_empty() && with.size() == 0);
     }

@@ -2,7 +2,9 @@
 //! configuration", before the first connection.
 
 use crate::config::{self, Config};
-use crate::plugin::{Ability, Hooks, Limits, Loader, Plugins, Replacements, Spec, Swapper};
+use crate::plugin::{
+    Ability, Hooks, Limits, Loader, OnBroken, Plugins, Replacements, Spec, Swapper,
+};
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
 use crate::source::{ClientFiles, Server, Tls, TlsSettings, Websocket};
 use crate::swap::{self, Golden, Swaps};
@@ -73,14 +75,10 @@ fn swaps(config: &Config, loader: Loader, setters: &Setters) -> Result<Swaps, St
 /// The setters of each route, its plugins loaded, with their loader and a line about each plugin. Routes with the same
 /// plugins share what is compiled.
 fn setters(config: &Config) -> Result<(Loader, Setters, Vec<String>), String> {
-    let mut loader = Loader::new(Limits {
-        call: config.plugin_limits.time,
-        memory: config.plugin_limits.memory,
-        output: config.plugin_limits.output,
-        records: config.plugin_limits.records,
-        log_lines_per_second: config.plugin_limits.log_lines_per_second,
-        ..Limits::default()
-    });
+    let plugins = config.routes.iter().flat_map(|route| &route.plugins);
+    let limits = limits(&config.plugin_limits);
+    let shortest = plugins.map(|plugin| plugin.limits.time).min().unwrap_or(limits.call);
+    let mut loader = Loader::new(limits).timing(shortest);
     let mut lines: Vec<String> = Vec::new();
     let mut setters = Vec::with_capacity(config.routes.len());
     for route in &config.routes {
@@ -99,13 +97,37 @@ fn setters(config: &Config) -> Result<(Loader, Setters, Vec<String>), String> {
                 file.display()
             ));
         }
-        setters.push((Builtin::new(json), plugins));
+        let on_broken = match route.on_plugin_broken {
+            config::OnPluginBroken::Stop => OnBroken::Stop,
+            config::OnPluginBroken::Default => OnBroken::Default,
+            config::OnPluginBroken::Pause => OnBroken::Pause,
+        };
+        setters.push((Builtin::new(json), plugins.when_broken(on_broken)));
     }
     Ok((loader, setters, lines))
 }
 
-fn spec(plugin: &config::Plugin) -> Spec {
-    Spec { file: plugin.file.clone(), sha256: plugin.sha256.clone(), config: plugin.config.clone() }
+/// A plugin as the loader takes it.
+pub fn spec(plugin: &config::Plugin) -> Spec {
+    Spec {
+        file: plugin.file.clone(),
+        sha256: plugin.sha256.clone(),
+        config: plugin.config.clone(),
+        limits: Some(limits(&plugin.limits)),
+    }
+}
+
+/// What plugins may use up.
+pub fn limits(limits: &config::PluginLimits) -> Limits {
+    Limits {
+        call: limits.time,
+        memory: limits.memory,
+        output: limits.output,
+        records: limits.records,
+        log_lines_per_second: limits.log_lines_per_second,
+        failures: limits.failures,
+        ..Limits::default()
+    }
 }
 
 /// Tells the plugins of all routes about the connections, if one wants to know.
@@ -159,7 +181,11 @@ fn sources(config: config::Source) -> Result<Vec<source::Settings>, String> {
     Ok((1..=connections).map(numbered).collect())
 }
 
-fn source_settings(config: config::Source) -> Result<source::Settings, String> {
+/// What to connect to, certificates included.
+///
+/// # Errors
+/// What of it cannot be used, in one line that names the cure.
+pub fn source_settings(config: config::Source) -> Result<source::Settings, String> {
     let server = server(&config)?;
     let (version, properties) = match config.protocol {
         config::Protocol::V31 => (Version::V3_1, ConnectProperties::default()),

@@ -1,12 +1,16 @@
 //! When changed plugin files are looked at, on a thread that nobody waits for; and the golden cases
 //! that plugins have to stand before they run.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+use crate::case::{ARRIVAL, Outcome, Sample, difference};
 use crate::filter;
-use crate::golden::Case;
+use crate::message::Batch;
 use crate::plugin::{Plugins, Replacements, Swapper};
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
@@ -25,8 +29,17 @@ pub struct Route {
 /// Golden cases, and what becomes of their messages.
 pub struct Golden {
     routes: Vec<Route>,
-    /// Each with the number of the first route that takes it.
-    cases: Vec<(Case, usize)>,
+    cases: Vec<Case>,
+}
+
+/// A message, and what has to become of it.
+struct Case {
+    /// Where it stands: file and line.
+    at: String,
+    batch: Batch,
+    expected: Value,
+    /// The number of the first route that takes it.
+    route: usize,
 }
 
 impl Golden {
@@ -37,15 +50,14 @@ impl Golden {
     pub fn read(files: &[PathBuf], routes: Vec<Route>) -> Result<Self, String> {
         let mut cases = Vec::new();
         for file in files {
-            for case in Case::read(file)? {
-                let takes = |route: &Route| {
-                    let mut filters = route.topics.iter();
-                    route.topics.is_empty() || filters.any(|it| filter::matches(it, &case.topic))
-                };
-                let Some(number) = routes.iter().position(takes) else {
-                    return Err(format!("{}: no route takes the topic {:?}", case.at, case.topic));
-                };
-                cases.push((case, number));
+            let text = fs::read_to_string(file)
+                .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+            for (number, line) in
+                text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty())
+            {
+                let at = place(file, number);
+                let case = Case::read(line, &at, &routes);
+                cases.push(case.map_err(|problem| format!("{at}: {problem}"))?);
             }
         }
         Ok(Self { routes, cases })
@@ -56,22 +68,43 @@ impl Golden {
     /// # Errors
     /// Which case failed, and how.
     pub fn prove(&self, new: &Replacements) -> Result<usize, String> {
-        // A clock before 1970 counts as 1970.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut transforms: Vec<Option<Transform>> = self.routes.iter().map(|_| None).collect();
-        for (case, number) in &self.cases {
-            let transform = transforms[*number].get_or_insert_with(|| {
-                let Route { builtin, plugins, .. } = &self.routes[*number];
+        for Case { at, batch, expected, route } in &self.cases {
+            let transform = transforms[*route].get_or_insert_with(|| {
+                let Route { builtin, plugins, .. } = &self.routes[*route];
                 Transform::new(*builtin, plugins.apart(new).instantiate())
             });
-            let mut checked = Ok(());
-            transform.each(&case.batch(now.as_millis() as i64), |_, verdict| {
-                checked = case.check(&verdict);
+            let mut differs = None;
+            transform.each(batch, |_, verdict| {
+                differs = difference(expected, &Outcome::of(&verdict));
             });
-            checked?;
+            if let Some(differs) = differs {
+                return Err(format!("{at}: {differs}"));
+            }
         }
         Ok(self.cases.len())
     }
+}
+
+impl Case {
+    fn read(line: &str, at: &str, routes: &[Route]) -> Result<Self, String> {
+        let sample = Sample::read(line)?;
+        let mut batch = Batch::new();
+        sample.push(&mut batch, 0, ARRIVAL)?;
+        let expected = sample.expect.ok_or("there is no \"expect\": what is to become of it?")?;
+        let takes = |route: &Route| {
+            let mut filters = route.topics.iter();
+            route.topics.is_empty() || filters.any(|filter| filter::matches(filter, &sample.topic))
+        };
+        let route = routes.iter().position(takes);
+        let route = route.ok_or_else(|| format!("no route takes the topic {:?}", sample.topic))?;
+        Ok(Self { at: at.to_owned(), batch, expected, route })
+    }
+}
+
+/// A line of a file, counted from 0 here and from 1 by people.
+fn place(file: &Path, number: usize) -> String {
+    format!("{}:{}", file.display(), number + 1)
 }
 
 /// All that it takes to put changed files in the places of the plugins that run.
@@ -165,7 +198,7 @@ mod tests {
         key.replace(&binary(&typed()));
         swapper.take_all(&proof);
         let problem = said.replace(Ok(0)).expect_err("another key");
-        let expected = r#"cases.jsonl:3: the key is "keyed/a"; key "a" is expected"#;
+        let expected = r#"cases.jsonl:3: key: expected "a", found "keyed/a""#;
         assert!(problem.ends_with(expected), "{problem}");
         assert_eq!(golden.prove(&Replacements::default()), Ok(2), "the old one stays");
         key.replace(&marked(&binary(&obedient()), 1));
@@ -176,7 +209,8 @@ mod tests {
     #[test]
     fn a_case_that_no_route_takes_is_refused() {
         let key = wat("key.wasm", &obedient());
-        let problem = golden(r#"{"topic": "other"}"#, &key).0.err().expect("no route");
+        let problem =
+            golden(r#"{"topic": "other", "expect": {}}"#, &key).0.err().expect("no route");
         assert!(
             problem.ends_with(r#"cases.jsonl:1: no route takes the topic "other""#),
             "{problem}"

@@ -6,13 +6,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module and what it may use of the others; `main`, `setup`, `checkup` and `demo` may use all.
+/// A module and what it may use of the others; `main`, `setup`, `checkup`, `demo` and `workbench` may use all.
 const USES: [(&str, &[&str]); 14] = [
     ("backoff", &[]),
     (
         "bridge",
         &[
             "backoff",
+            "case",
             "filter",
             "kafka_topic",
             "message",
@@ -23,16 +24,16 @@ const USES: [(&str, &[&str]); 14] = [
             "transform",
         ],
     ),
+    ("case", &["message", "reject"]),
     ("config", &["filter", "kafka_topic", "message", "transform"]),
     ("filter", &[]),
-    ("golden", &["message"]),
     ("kafka_topic", &[]),
     ("message", &[]),
-    ("plugin", &["message"]),
+    ("plugin", &["backoff", "message"]),
     ("reject", &["message", "sink", "transform"]),
     ("sink", &["message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),
-    ("swap", &["filter", "golden", "plugin", "transform"]),
+    ("swap", &["case", "filter", "message", "plugin", "transform"]),
     ("telemetry", &["config"]),
     ("transform", &["message", "plugin"]),
 ];

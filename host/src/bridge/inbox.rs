@@ -52,6 +52,8 @@ pub enum Mail {
     Parcel(Parcel),
     /// Kafka refused these records.
     Failures(Vec<Failure>),
+    /// It is time to look at what waits.
+    Due,
     /// The source has ended and all parcels are taken.
     Closed,
 }
@@ -94,12 +96,17 @@ impl Inbox {
         self.mail.notify_one();
     }
 
-    /// Waits for mail; failures come before parcels, so that trouble is seen at once.
-    pub fn next(&self) -> Mail {
+    /// Waits for mail, or `until` something else is to be done; failures come before all else, so that
+    /// trouble is seen at once.
+    pub fn next(&self, until: Option<Instant>) -> Mail {
         let mut state = self.lock();
         loop {
             if !state.failures.is_empty() {
                 return Mail::Failures(std::mem::take(&mut state.failures));
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) && !state.closed {
+                return Mail::Due;
             }
             if let Some(parcel) = state.parcels.pop_front() {
                 return Mail::Parcel(parcel);
@@ -107,7 +114,13 @@ impl Inbox {
             if state.closed {
                 return Mail::Closed;
             }
-            state = self.mail.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match left {
+                None => self.mail.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let woken = self.mail.wait_timeout(state, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
     }
 
@@ -127,5 +140,25 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_before_parcels_and_only_until_the_end() {
+        let (inbox, now) = (Inbox::default(), Instant::now());
+        inbox.deliver(Parcel::new(0, 0));
+        assert!(matches!(inbox.next(Some(now)), Mail::Due));
+        let later = now + Duration::from_hours(1);
+        assert!(matches!(inbox.next(Some(later)), Mail::Parcel(_)));
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert!(matches!(inbox.next(Some(soon)), Mail::Due));
+        assert!(Instant::now() >= soon);
+        inbox.close();
+        assert!(matches!(inbox.next(Some(now)), Mail::Closed));
+        assert!(matches!(inbox.next(Some(later)), Mail::Closed));
     }
 }

@@ -1,15 +1,17 @@
 //! A lane: one thread that takes parcels from its inbox, lets the setters decide about each
 //! message, and sends the records. Messages of one MQTT topic always take the same lane, so they
-//! reach Kafka in the order received.
+//! reach Kafka in the order received. While a plugin is broken, its route [waits](super::waiting).
 //!
 //! Nothing is acknowledged here. What Kafka refuses comes back as [`Failure`]s, and
 //! [`recovery`](super::recovery) deals with them before anything else is sent.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::in_flight::InFlight;
 use super::inbox::{Inbox, Mail, Parcel};
 use super::record_id::{RECORDS, RecordId, Role};
+use super::waiting::{Load, Waiting};
 use super::{Ended, OnError, Route, Stop};
 use crate::message::{Cut, Header, Message, Reason, Record, Rejection, Verdict};
 use crate::reject;
@@ -31,6 +33,8 @@ pub struct Lane {
     pub(super) in_flight: Arc<InFlight>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) stop: Arc<Stop>,
+    /// What the pause of a route holds back.
+    pub(super) waiting: Waiting,
     /// Records handed to Kafka's client since the lane began; each is reported once.
     pub(super) sent: u64,
     pub(super) refusals: RateLimited,
@@ -42,9 +46,10 @@ impl Lane {
     /// give up.
     pub fn run(mut self) {
         loop {
-            let carried = match self.inbox.next() {
-                Mail::Parcel(parcel) => self.carry(parcel),
+            let carried = match self.inbox.next(self.waiting.until()) {
+                Mail::Parcel(parcel) => self.take_in(parcel),
                 Mail::Failures(failures) => self.recover(failures),
+                Mail::Due => self.try_again(),
                 Mail::Closed => break,
             };
             if let Err(ended) = carried {
@@ -57,31 +62,72 @@ impl Lane {
         }
     }
 
-    fn carry(&mut self, parcel: Parcel) -> Result<(), Ended> {
+    fn take_in(&mut self, parcel: Parcel) -> Result<(), Ended> {
         let parcel = Arc::new(parcel);
         let slot = self.in_flight.insert(&parcel);
+        match self.waiting.queue(Load { parcel, slot, from: 0 }) {
+            Some(load) => self.carry(load),
+            None => Ok(()),
+        }
+    }
+
+    fn try_again(&mut self) -> Result<(), Ended> {
+        match self.waiting.take_due(Instant::now()) {
+            Some(load) => self.carry(load),
+            None => Ok(()),
+        }
+    }
+
+    /// Carries messages of a parcel up to the first that has to wait, and puts back the rest. If a
+    /// plugin is broken, one message tries it first.
+    fn carry(&mut self, load: Load) -> Result<(), Ended> {
+        let Load { parcel, slot, from } = load;
         let mut outcome = Outcome::default();
         if let Some(cut) = parcel.cut {
             outcome.rejected = vec![(0, too_large(cut))];
             return self.settle(slot, &parcel, outcome);
         }
-        let Self { routes, sink, in_flight, sent, ledger, .. } = self;
+        let Self { routes, sink, in_flight, sent, ledger, waiting, .. } = self;
         let Some((route, transform)) = routes.get_mut(parcel.route) else {
             outcome.rejected = parcel.batch.messages().map(|_| no_route()).enumerate().collect();
             return self.settle(slot, &parcel, outcome);
         };
+        let to = match transform.pause() {
+            None => parcel.batch.len(),
+            Some(pause) if pause.until <= Instant::now() => from + 1,
+            pause => {
+                waiting.put_back(Load { parcel, slot, from }, pause, Instant::now());
+                return Ok(());
+            }
+        };
         let name = String::new();
         let mut sender = Sender { route, sink, in_flight, slot, name, outcome, sent: 0 };
-        transform.each(&parcel.batch, |index, verdict| {
+        let mut carry_out = |index, verdict: Verdict<'_>| {
             sender.carry_out(index, &parcel.batch.message(index), verdict);
-        });
+        };
+        if (from, to) == (0, parcel.batch.len()) {
+            transform.each(&parcel.batch, carry_out);
+        } else {
+            let part = parcel.batch.part(from..to);
+            transform.each(&part, |at, verdict| carry_out(from + at, verdict));
+        }
         *sent += sender.sent;
         outcome = sender.outcome;
         let unusable = transform.take_unusable_timestamps();
         if unusable > 0 {
             ledger.timestamp_unusable(unusable);
         }
-        self.settle(slot, &parcel, outcome)
+        if let Some(first) = outcome.waits {
+            outcome.forget_behind(first);
+            transform.hold_back();
+        }
+        let rest = outcome.waits.unwrap_or(to);
+        let pause = transform.pause();
+        self.settle(slot, &parcel, outcome)?;
+        if rest < parcel.batch.len() {
+            self.waiting.put_back(Load { parcel, slot, from: rest }, pause, Instant::now());
+        }
+        Ok(())
     }
 
     /// Deals with the messages of a parcel that did not simply become records.
@@ -172,6 +218,10 @@ impl Sender<'_> {
             Verdict::Fatal(rejection) => {
                 self.outcome.fatal = self.outcome.fatal.take().or(Some(rejection));
             }
+            Verdict::Wait => {
+                let first = self.outcome.waits.map_or(index, |first| first.min(index));
+                self.outcome.waits = Some(first);
+            }
         }
     }
 
@@ -239,7 +289,8 @@ fn topic<'a>(
         Some(chosen) => route.kafka_topic.check_choice(chosen).map(|()| chosen),
         None => route.kafka_topic.name(message.topic(), name),
     };
-    topic.map_err(|error| Rejection { reason: Reason::BadTopic, error, plugin: None })
+    let by = record.choice.as_ref().and_then(|choice| choice.topic_by.cloned());
+    topic.map_err(|error| Rejection { reason: Reason::BadTopic, error, plugin: by })
 }
 
 /// Why messages are rejected that no route takes.
@@ -270,9 +321,17 @@ struct Outcome {
     rejected: Vec<(usize, Rejection)>,
     refused: Vec<Failure>,
     fatal: Option<Rejection>,
+    /// The first that has to wait; so do all behind it.
+    waits: Option<usize>,
 }
 
 impl Outcome {
+    /// Forgets what was decided about messages that have to wait after all.
+    fn forget_behind(&mut self, first: usize) {
+        self.skipped.retain(|index| *index < first);
+        self.rejected.retain(|(index, _)| *index < first);
+    }
+
     /// Whether a record was refused that has to be sent again, before any after it.
     fn holds_back(&self) -> bool {
         self.refused.iter().any(|failure| matches!(failure.fault, Fault::Trouble(_)))

@@ -24,6 +24,7 @@ mod record_id;
 mod recovery;
 mod router;
 mod start;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +44,8 @@ use accounts::Accounts;
 pub use hooks::Hook;
 use hooks::News;
 use inbox::Inbox;
+pub use router::Router;
+use waiting::Reasons;
 
 /// Everything that the path needs, already checked.
 pub struct Settings {
@@ -138,11 +141,13 @@ pub async fn run(
     else {
         return Ok(());
     };
+    let progress =
+        progress::watch(Arc::clone(&path.ledger), path.health.clone(), path.pauses.clone());
     let failed = tokio::select! {
         _ = stops.wait_for(|stops| *stops > 0) => None,
         ended = path.ended.recv() => Some(ended),
         result = path.sources.next() => Some(result.and_then(Result::err).map(Ended::Failed)),
-        never = progress::watch(Arc::clone(&path.ledger), path.health.clone()) => match never {},
+        never = progress => match never {},
     };
     let _ = control.send(Control::Drain);
     match failed {
@@ -175,6 +180,8 @@ struct Path {
     sources: Sources,
     ledger: Arc<Ledger>,
     health: Vec<Arc<sink::Health>>,
+    /// Why routes pause, on each lane.
+    pauses: Vec<Arc<Reasons>>,
     shutdown_timeout: Duration,
 }
 
@@ -228,9 +235,11 @@ impl Path {
             _ = stops.wait_for(|stops| *stops > 1) => "asked to stop a second time".to_owned(),
         };
         let ledger = Arc::clone(&self.ledger);
+        let paused = self.pauses.iter().find_map(|reasons| reasons.first());
+        let because = paused.map_or(String::new(), |why| format!(", since {why}"));
         self.abandon();
         Err(format!(
-            "{early}: {} messages were not in Kafka; they are not acknowledged, and the MQTT server \
+            "{early}: {} messages were not in Kafka{because}; they are not acknowledged, and the MQTT server \
              will send those at QoS 1 and 2 again",
             ledger.in_flight()
         ))

@@ -3,10 +3,9 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::case::insert_bytes;
 use crate::message::Message;
 use crate::sink::Delivered;
 
@@ -49,31 +48,4 @@ fn render(record: &Delivered<'_>, message: Message<'_>) -> Value {
     object.insert("qos".to_owned(), (message.qos() as u8).into());
     object.insert("retain".to_owned(), message.retain().into());
     Value::Object(object)
-}
-
-/// Text where it is UTF-8, else `NAME_base64`.
-fn insert_bytes(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
-    match bytes.map(std::str::from_utf8) {
-        None => object.insert(name.to_owned(), Value::Null),
-        Some(Ok(text)) => object.insert(name.to_owned(), text.into()),
-        Some(Err(_)) => {
-            let encoded = STANDARD.encode(bytes.unwrap_or_default());
-            object.insert(format!("{name}_base64"), encoded.into())
-        }
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_text_where_they_are_utf_8_and_base64_where_not() {
-        let mut object = Map::new();
-        insert_bytes(&mut object, "key", Some("ü".as_bytes()));
-        insert_bytes(&mut object, "value", Some(&[0xff, 0]));
-        insert_bytes(&mut object, "none", None);
-        let json = Value::Object(object).to_string();
-        assert_eq!(json, r#"{"key":"ü","none":null,"value_base64":"/wA="}"#);
-    }
 }

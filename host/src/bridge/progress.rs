@@ -1,4 +1,4 @@
-//! Says when Kafka is silent or away, and why.
+//! Says when nothing gets into Kafka, or Kafka is away, and why.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::waiting::Reasons;
 use crate::sink::Health;
 use crate::telemetry::{Counts, Ledger};
 
@@ -16,23 +17,34 @@ const REPEAT: Duration = Duration::from_secs(30);
 
 /// Says when nothing gets confirmed although messages wait, or no broker is connected, again every
 /// half a minute, and when it goes on.
-pub async fn watch(ledger: Arc<Ledger>, health: Vec<Arc<Health>>) -> Infallible {
+pub async fn watch(
+    ledger: Arc<Ledger>,
+    health: Vec<Arc<Health>>,
+    pauses: Vec<Arc<Reasons>>,
+) -> Infallible {
     let mut progress = Progress::new(Instant::now());
+    let mut to_blame = "Kafka";
     loop {
         sleep(GLANCE).await;
         let away = health.iter().filter_map(|health| health.away_since()).min();
+        let paused = pauses.iter().find_map(|reasons| reasons.first());
         // A reason is known a moment before it is noticed that there is trouble.
         let reason = |since: Instant| {
             let since = since.checked_sub(SILENCE).unwrap_or(since);
             health.iter().find_map(|health| health.reason(since)).unwrap_or_default()
         };
         match progress.look(Instant::now(), &ledger.counts(), away) {
-            Some(News::Trouble { since, what }) => match reason(since).as_str() {
-                "" => tracing::warn!("{what}; nothing is lost or acknowledged meanwhile"),
-                why => tracing::warn!("{what}: {why}; nothing is lost or acknowledged meanwhile"),
-            },
+            Some(News::Trouble { since, what }) => {
+                to_blame = if paused.is_some() { "the plugin" } else { "Kafka" };
+                match paused.unwrap_or_else(|| reason(since)).as_str() {
+                    "" => tracing::warn!("{what}; nothing is lost or acknowledged meanwhile"),
+                    why => {
+                        tracing::warn!("{what}: {why}; nothing is lost or acknowledged meanwhile");
+                    }
+                }
+            }
             Some(News::Over { since }) => {
-                tracing::info!("Kafka works again, after {} s", since.elapsed().as_secs());
+                tracing::info!("{to_blame} works again, after {} s", since.elapsed().as_secs());
             }
             None => {}
         }

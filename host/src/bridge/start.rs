@@ -19,6 +19,7 @@ use super::intake::Intake;
 use super::lane::Lane;
 use super::print::Printer;
 use super::router::Router;
+use super::waiting::Waiting;
 use super::{Path, Settings, Sources, Stop, Stops};
 use crate::backoff::Backoff;
 use crate::kafka_topic::KafkaTopic;
@@ -48,6 +49,7 @@ impl Path {
         let inboxes: Vec<_> = lanes.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
         let tables: Arc<[_]> = lanes.iter().map(|lane| Arc::clone(&lane.in_flight)).collect();
         let health = lanes.iter().map(|lane| lane.sink.health()).collect();
+        let pauses = lanes.iter().map(|lane| lane.waiting.reasons()).collect();
         let lanes = spawn_lanes(lanes)?;
         let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes));
         let account = |number| Accounts::new(number, Arc::clone(&tables), Arc::clone(&ledger));
@@ -75,6 +77,7 @@ impl Path {
             news,
             ledger,
             health,
+            pauses,
             shutdown_timeout: settings.shutdown_timeout,
         }))
     }
@@ -101,6 +104,7 @@ fn make_lanes(
             in_flight,
             ledger: Arc::clone(ledger),
             stop: Arc::clone(stop),
+            waiting: Waiting::default(),
             sent: 0,
             refusals: RateLimited::default(),
             troubles: RateLimited::default(),

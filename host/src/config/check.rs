@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::net::Ipv6Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::cli::{
     Bridge, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, TransportKind,
 };
-use super::file::{File, PluginTable};
+use super::file::File;
 use super::problem::Problem;
 use super::routes::Routes;
 use super::written::Written;
@@ -51,13 +51,7 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
         sink: sink(&mut written)?,
         unrouted,
         routes,
-        plugin_limits: PluginLimits {
-            time: Duration::from_millis(written.plugin_time_limit),
-            memory: written.plugin_memory_limit as usize,
-            output: written.plugin_output_limit as usize,
-            records: written.plugin_records_limit as usize,
-            log_lines_per_second: written.plugin_log_limit,
-        },
+        plugin_limits: plugin_limits(&written),
         swap: Swap {
             watch: written.watch_plugins,
             self_test: written.self_test.clone(),
@@ -72,9 +66,20 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
     })
 }
 
-/// What becomes of messages of these topics, or of all where there are none. `tables` is what the
-/// file says of the plugins, if they are from the file.
-pub fn route(written: &Options, tables: &[PluginTable]) -> Checked<Route> {
+/// What a plugin may use up with these options.
+pub fn plugin_limits(written: &Options) -> PluginLimits {
+    PluginLimits {
+        time: Duration::from_millis(written.plugins.plugin_time_limit),
+        memory: written.plugins.plugin_memory_limit as usize,
+        output: written.plugins.plugin_output_limit as usize,
+        records: written.plugins.plugin_records_limit as usize,
+        log_lines_per_second: written.plugins.plugin_log_limit,
+        failures: written.plugin_failures_limit,
+    }
+}
+
+/// What becomes of messages of these topics, or of all where there are none.
+pub fn route(written: &Options, plugins: Vec<Plugin>) -> Checked<Route> {
     let topic = written.kafka_topic.as_deref().ok_or("--kafka-topic is missing")?;
     let kafka_topic =
         KafkaTopic::parse(topic, &written.kafka_topics_allowed, !written.plugin.is_empty())
@@ -83,14 +88,6 @@ pub fn route(written: &Options, tables: &[PluginTable]) -> Checked<Route> {
                 let flag = if about_topic { "--kafka-topic" } else { "--kafka-topics-allowed" };
                 format!("{flag} {problem}")
             })?;
-    let plugin = |(number, file): (usize, &PathBuf)| {
-        let table = tables.get(number);
-        Plugin {
-            file: file.clone(),
-            sha256: table.and_then(|table| table.sha256.clone()),
-            config: table.and_then(|table| Some(table.config.as_ref()?.to_string())),
-        }
-    };
     Ok(Route {
         topics: Vec::new(),
         proceed: false,
@@ -100,7 +97,8 @@ pub fn route(written: &Options, tables: &[PluginTable]) -> Checked<Route> {
             json: matches!(written.payload_deserializer, Deserializer::Json),
             headers: written.headers.into(),
         },
-        plugins: written.plugin.iter().enumerate().map(plugin).collect(),
+        plugins,
+        on_plugin_broken: written.on_plugin_broken.into(),
     })
 }
 

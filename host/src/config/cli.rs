@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
-use super::{LogFormat, Secret, size};
+use super::workbench::PluginSub;
+use super::{LogFormat, OnPluginBroken, Secret, size};
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
 
@@ -48,6 +49,7 @@ host --topic FILTER --client-id ID --server HOST --port PORT --broker-address HO
             --kafka-topic TOPIC [OPTIONS]
        host --config FILE [OPTIONS]
        host config show|check|schema
+       host plugin new|check|run|test|bench
        host demo";
 
 const EXAMPLES: &str = "\
@@ -104,6 +106,11 @@ pub enum Sub {
     Config {
         #[command(subcommand)]
         what: ConfigSub,
+    },
+    /// Begin, check, try, test and measure plugins, record messages for that, and try dead letters again.
+    Plugin {
+        #[command(subcommand)]
+        what: PluginSub,
     },
 }
 
@@ -347,31 +354,22 @@ pub struct Options {
     #[arg(long, value_name = "FILE", help_heading = PLUGINS)]
     pub plugin: Vec<PathBuf>,
 
-    /// Configuration of plugins: a JSON object with one member per plugin, named by its file's stem.
+    #[command(flatten)]
+    pub plugins: PluginOptions,
+
+    /// After how many messages in a row that it fails for a plugin counts as broken, 1 to 1000000.
     ///
-    /// '@' and a path instead names a file that holds it.
-    #[arg(long, value_name = "JSON|@FILE", help_heading = PLUGINS)]
-    pub plugin_config: Option<String>,
+    /// Failing is to trap, to take too much time or memory, or to answer what is not allowed; what a
+    /// plugin itself calls a bad message does not count.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = value_parser!(u32).range(1..=1_000_000), help_heading = PLUGINS)]
+    pub plugin_failures_limit: u32,
 
-    /// Longest time that one call of a plugin may take, in milliseconds, 1 to 60000.
-    #[arg(long, value_name = "MS", default_value = "50", value_parser = value_parser!(u64).range(1..=60_000), help_heading = PLUGINS)]
-    pub plugin_time_limit: u64,
-
-    /// Most memory that a plugin may have, in bytes or with KiB, MiB, GiB; 1MiB to 4GiB.
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = plugin_memory, help_heading = PLUGINS)]
-    pub plugin_memory_limit: u64,
-
-    /// Most bytes that a plugin may answer for one message, in bytes or with KiB, MiB; 1KiB to 256MiB.
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = plugin_output, help_heading = PLUGINS)]
-    pub plugin_output_limit: u64,
-
-    /// Most records that a transformer may make of one, 1 to 65536.
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = value_parser!(u32).range(1..=65_536), help_heading = PLUGINS)]
-    pub plugin_records_limit: u32,
-
-    /// Most lines that a plugin may log in a second; more are counted and dropped.
-    #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u32), help_heading = PLUGINS)]
-    pub plugin_log_limit: u32,
+    /// What to do while a plugin is broken: pause its route, do without it (default), or stop.
+    ///
+    /// With pause and default one message tries it again after 1 second, then after 2, and so on up to a
+    /// minute, until it works.
+    #[arg(long, value_name = "stop|default|pause", default_value = "pause", hide_possible_values = true, help_heading = PLUGINS)]
+    pub on_plugin_broken: OnBrokenKind,
 
     /// Let a plugin whose file changes take over from the one that runs, once it has passed a self-test.
     ///
@@ -381,7 +379,7 @@ pub struct Options {
     #[arg(action = clap::ArgAction::Set)]
     pub watch_plugins: bool,
 
-    /// File of messages and what has to become of them, a JSON object a line; repeatable.
+    /// File of messages and what has to become of them, as `host plugin test` takes it; repeatable.
     ///
     /// Plugins have to pass it at the start and before they take over, e.g.
     /// {"topic": "plant/a", "payload": "7", "expect": {"key": "a"}}.
@@ -411,6 +409,37 @@ pub struct Options {
     pub shutdown_timeout: u64,
 }
 
+/// How plugins are run, by the bridge and by the workbench.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the options' names")]
+pub struct PluginOptions {
+    /// Configuration of plugins: a JSON object with one member per plugin, named by its file's stem.
+    ///
+    /// '@' and a path instead names a file that holds it.
+    #[arg(long, value_name = "JSON|@FILE", help_heading = PLUGINS)]
+    pub plugin_config: Option<String>,
+
+    /// Longest time that one call of a plugin may take, in milliseconds, 1 to 60000.
+    #[arg(long, value_name = "MS", default_value = "50", value_parser = value_parser!(u64).range(1..=60_000), help_heading = PLUGINS)]
+    pub plugin_time_limit: u64,
+
+    /// Most memory that a plugin may have, in bytes or with KiB, MiB, GiB; 1MiB to 4GiB.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = plugin_memory, help_heading = PLUGINS)]
+    pub plugin_memory_limit: u64,
+
+    /// Most bytes that a plugin may answer for one message, in bytes or with KiB, MiB; 1KiB to 256MiB.
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = plugin_output, help_heading = PLUGINS)]
+    pub plugin_output_limit: u64,
+
+    /// Most records that a transformer may make of one, 1 to 65536.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = value_parser!(u32).range(1..=65_536), help_heading = PLUGINS)]
+    pub plugin_records_limit: u32,
+
+    /// Most lines that a plugin may log in a second; more are counted and dropped.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u32), help_heading = PLUGINS)]
+    pub plugin_log_limit: u32,
+}
+
 /// How to log, also for subcommands.
 #[derive(Debug, Args)]
 pub struct LogOptions {
@@ -426,11 +455,12 @@ pub struct LogOptions {
 }
 
 /// The options that a `[[route]]` may have for itself.
-pub const OF_ROUTES: [&str; 8] = [
+pub const OF_ROUTES: [&str; 9] = [
     "topic",
     "kafka-topic",
     "kafka-topics-allowed",
     "plugin",
+    "on-plugin-broken",
     "headers",
     "payload-deserializer",
     "on-error",
@@ -488,6 +518,23 @@ pub enum OnErrorKind {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OnBrokenKind {
+    Stop,
+    Default,
+    Pause,
+}
+
+impl From<OnBrokenKind> for OnPluginBroken {
+    fn from(kind: OnBrokenKind) -> Self {
+        match kind {
+            OnBrokenKind::Stop => Self::Stop,
+            OnBrokenKind::Default => Self::Default,
+            OnBrokenKind::Pause => Self::Pause,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Format {
     Human,
     Json,
@@ -511,7 +558,7 @@ fn mqtt_version(text: &str) -> Result<MqttVersion, String> {
     }
 }
 
-fn qos(text: &str) -> Result<Qos, String> {
+pub fn qos(text: &str) -> Result<Qos, String> {
     match text {
         "0" => Ok(Qos::AtMostOnce),
         "1" => Ok(Qos::AtLeastOnce),

@@ -22,6 +22,7 @@ mod size;
 #[cfg(test)]
 mod tests;
 mod wording;
+mod workbench;
 mod written;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ use std::time::Duration;
 pub use problem::Refusal;
 pub use secret::Secret;
 pub use wording::Wording;
+pub use workbench::{Capture, Language, Messages, New, Replay, Setter, Task, Tests, Workbench};
 
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
@@ -58,6 +60,14 @@ pub enum Command {
     Print(String),
     /// Say whether the configuration is right.
     Check(Check),
+    /// Look at plugins.
+    Workbench(Workbench),
+    /// Begin a plugin.
+    New(New),
+    /// Record messages.
+    Capture(Box<Capture>),
+    /// Try dead letters again.
+    Replay(Replay),
 }
 
 /// A configuration that is right as far as it says itself.
@@ -80,6 +90,7 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What happens to a message that no route takes.
     pub unrouted: OnError,
+    /// Of plugins of which nothing else is said.
     pub plugin_limits: PluginLimits,
     pub swap: Swap,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
@@ -209,6 +220,7 @@ pub struct Route {
     pub kafka_topic: KafkaTopic,
     pub transform: Transform,
     pub plugins: Vec<Plugin>,
+    pub on_plugin_broken: OnPluginBroken,
     pub on_error: OnError,
 }
 
@@ -229,9 +241,10 @@ pub struct Plugin {
     pub sha256: Option<String>,
     /// A JSON object for the plugin's start.
     pub config: Option<String>,
+    pub limits: PluginLimits,
 }
 
-/// What each plugin may use up.
+/// What a plugin may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginLimits {
     /// Processor time of one call.
@@ -244,6 +257,19 @@ pub struct PluginLimits {
     pub records: usize,
     /// Lines of its log per second.
     pub log_lines_per_second: u32,
+    /// Messages in a row that it may fail for before it counts as broken; not 0.
+    pub failures: u32,
+}
+
+/// What becomes of messages while a plugin that they need is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPluginBroken {
+    /// The program ends.
+    Stop,
+    /// They do without it.
+    Default,
+    /// They wait.
+    Pause,
 }
 
 /// How changed files of plugins take over.

@@ -1,4 +1,4 @@
-//! Which plugin gets which configuration, where that does not stand beside its file.
+//! Which plugins a route has, with what limits, and which configuration each of them gets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,10 +7,57 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::Plugin;
-use super::check::Wrong;
-use super::file::{PluginConfig, suggestion};
-use super::problem::Problem;
-use super::written::list;
+use super::check::{self, Wrong};
+use super::cli::Options;
+use super::file::{PluginConfig, PluginTable, suggestion};
+use super::kind;
+use super::problem::{Problem, Refusal};
+use super::written::{Written, list};
+
+/// The plugins that are written. `tables` is what the file says of each, if they are from the file: a
+/// limit that stands there is above what is said of all plugins, wherever that is.
+///
+/// # Errors
+/// What is wrong with these limits.
+pub fn plugins(
+    options: &Options,
+    written: &Written,
+    tables: &[PluginTable],
+) -> Result<Vec<Plugin>, Vec<Problem>> {
+    let (mut plugins, mut problems) = (Vec::with_capacity(options.plugin.len()), Vec::new());
+    for (number, file) in options.plugin.iter().enumerate() {
+        let mut plugin = Plugin {
+            file: file.clone(),
+            sha256: None,
+            config: None,
+            limits: check::plugin_limits(options),
+        };
+        if let Some(table) = tables.get(number) {
+            plugin.sha256.clone_from(&table.sha256);
+            plugin.config = table.config.as_ref().map(Json::to_string);
+            match with_limits(written, table) {
+                Ok(Some(options)) => plugin.limits = check::plugin_limits(&options),
+                Ok(None) => {}
+                Err(Refusal::Problems(more)) => problems.extend(more),
+                Err(Refusal::Usage(error)) => {
+                    problems.push(Problem::at(&table.at, error.to_string()));
+                }
+            }
+        }
+        plugins.push(plugin);
+    }
+    if problems.is_empty() { Ok(plugins) } else { Err(problems) }
+}
+
+/// All options as they are for a plugin that has limits of its own.
+fn with_limits(written: &Written, table: &PluginTable) -> Result<Option<Options>, Refusal> {
+    if table.limits.is_empty() {
+        return Ok(None);
+    }
+    let written = written.under(&table.limits);
+    let everything: Vec<&str> = written.options().iter().map(kind::name).collect();
+    Ok(Some(written.parse(&everything)?.options))
+}
 
 /// Gives plugins their configuration by name: what the command line or the environment says stands
 /// above what the file says.

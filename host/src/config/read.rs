@@ -14,8 +14,11 @@ use super::check::Wrong;
 use super::cli::{Bridge, Cli, ConfigSub, Sub};
 use super::file::{self, File};
 use super::problem::Refusal;
+use super::workbench::PluginSub;
 use super::written::{Layer, Origin, Value, Written, from_environment, from_flags, lenient};
-use super::{Check, Command, Config, Demo, check, kind, schema, show};
+use super::{
+    Capture, Check, Command, Config, Demo, New, Replay, Workbench, check, kind, schema, show,
+};
 
 /// See [`super::read()`].
 pub fn read(
@@ -28,6 +31,7 @@ pub fn read(
     let mut given = Given {
         options: kind::options().into(),
         flags: Layer::new(),
+        unneeded: Layer::new(),
         environment: environment.into_iter().collect(),
         command,
     };
@@ -56,6 +60,32 @@ pub fn read(
         Some(Sub::Config { what: ConfigSub::Schema }) => {
             Ok(Command::Print(schema::text(&given.options)))
         }
+        Some(Sub::Plugin { what: PluginSub::New { name, lang: language, ability: abilities } }) => {
+            Ok(Command::New(New { name, language, abilities, log: given.log()? }))
+        }
+        Some(Sub::Plugin { what: PluginSub::Capture { output, count, seconds, .. } }) => {
+            given.unneeded(&[("kafka-topic", "unneeded"), ("broker-address", "unneeded:1")]);
+            let Config { source, log, wording, .. } = given.put_together()?.config;
+            let output = Some(output).filter(|output| output.as_os_str() != "-");
+            let time = seconds.map(Duration::from_secs);
+            let capture = Capture { source, output, count, time, log, wording };
+            Ok(Command::Capture(Box::new(capture)))
+        }
+        Some(Sub::Plugin { what: PluginSub::Replay { json, count, .. } }) => {
+            given.unneeded(&[
+                ("topic", "#"),
+                ("client-id", "host"),
+                ("server", "unneeded"),
+                ("port", "1"),
+                ("tls-enabled", "false"),
+            ]);
+            Ok(Command::Replay(Replay::new(given.put_together()?.config, json, count)))
+        }
+        Some(Sub::Plugin { what }) => {
+            let (bridge, written) = given.only(&["log", "plugin"])?;
+            let checked = Workbench::checked(what, bridge);
+            Ok(Command::Workbench(checked.map_err(|wrong| given.refusal(&written, wrong))?))
+        }
     }
 }
 
@@ -63,6 +93,8 @@ pub fn read(
 struct Given {
     options: Arc<[Arg]>,
     flags: Layer,
+    /// Stands in for what is required and of no use, below all other layers.
+    unneeded: Layer,
     environment: HashMap<OsString, OsString>,
     command: clap::Command,
 }
@@ -85,17 +117,24 @@ impl Given {
             None => None,
             Some(path) => Some(file::read(&path, &self.options).map_err(Refusal::Problems)?),
         };
+        let routed = file.as_ref().is_some_and(|file| !file.routes.is_empty());
+        let optional: &[&str] = if routed { &["topic", "kafka-topic"] } else { &[] };
+        self.unneeded.retain(|name, _| !optional.contains(&name.as_str()));
         let nothing = Layer::new();
         let layer = file.as_ref().map_or(&nothing, |file| &file.layer);
         let path = file.as_ref().map(|file| Arc::clone(&file.path));
-        let layers = [&self.flags, &environment, layer];
+        let layers = [&self.flags, &environment, layer, &self.unneeded];
         let written = Arc::new(Written::new(Arc::clone(&self.options), path, &layers));
-        let routed = file.as_ref().is_some_and(|file| !file.routes.is_empty());
-        let optional: &[&str] = if routed { &["topic", "kafka-topic"] } else { &[] };
         let bridge = written.parse(optional)?;
         let config = check::bridge(bridge, &written, file.as_ref())
             .map_err(|wrong| self.refusal(&written, wrong))?;
         Ok(Whole { written, file, config })
+    }
+
+    fn unneeded(&mut self, values: &[(&str, &str)]) {
+        let value = |text: &str| vec![Value { text: text.into(), origin: Origin::Flag }];
+        self.unneeded =
+            values.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect();
     }
 
     fn refusal(&mut self, written: &Written, wrong: Wrong) -> Refusal {
@@ -115,13 +154,19 @@ impl Given {
 
     /// How to log, where nothing else of the bridge matters.
     fn log(&self) -> Result<super::Log, Refusal> {
-        let about_logs = |option: &&Arg| kind::name(option).starts_with("log");
-        let options: Arc<[Arg]> = self.options.iter().filter(about_logs).cloned().collect();
+        Ok(check::log(self.only(&["log"])?.0.log))
+    }
+
+    /// What the command line and the environment say of options whose names begin with one of these.
+    fn only(&self, beginnings: &[&str]) -> Result<(Bridge, Written), Refusal> {
+        let wanted = |option: &&Arg| {
+            beginnings.iter().any(|beginning| kind::name(option).starts_with(beginning))
+        };
+        let options: Arc<[Arg]> = self.options.iter().filter(wanted).cloned().collect();
         let environment = from_environment(&options, &self.environment);
         let written = Written::new(options, None, &[&self.flags, &environment]);
         let everything: Vec<&str> = self.options.iter().map(kind::name).collect();
-        let Bridge { log, .. } = written.parse(&everything)?;
-        Ok(check::log(log))
+        Ok((written.parse(&everything)?, written))
     }
 }
 

@@ -46,7 +46,8 @@ pub fn routes(options: &Options, all: &Written, file: Option<&File>) -> Result<R
     }
     fail_with(problems)?;
     let rest = if tables.is_empty() || options.kafka_topic.is_some() {
-        Some(check::route(options, plugin_tables(all, top_tables))?)
+        let plugins = plugin::plugins(options, all, plugin_tables(all, top_tables));
+        Some(check::route(options, plugins.map_err(Wrong::Placed)?)?)
     } else {
         None
     };
@@ -65,7 +66,7 @@ pub fn routes(options: &Options, all: &Written, file: Option<&File>) -> Result<R
     let mut plugins: Vec<&mut Plugin> =
         routes.iter_mut().flat_map(|route| &mut route.plugins).collect();
     let in_file = file.map_or(&[][..], |file| &file.plugin_configs);
-    plugin::configure(&mut plugins, in_file, options.plugin_config.as_deref())?;
+    plugin::configure(&mut plugins, in_file, options.plugins.plugin_config.as_deref())?;
     Ok(Routes { list: routes, unrouted, topics })
 }
 
@@ -104,7 +105,8 @@ fn route(
         mqtt::check_filter("--topic", filter).map_err(placed)?;
     }
     let tables = if own_plugins { &table.plugins } else { plugin_tables(all, top_tables) };
-    let route = check::route(&options, tables).map_err(placed)?;
+    let plugins = plugin::plugins(&options, &written, tables)?;
+    let route = check::route(&options, plugins).map_err(placed)?;
     let route = Route { topics: options.topic, proceed: table.goes_on, ..route };
     Ok(Placed { route, at: table.at.clone(), written })
 }

@@ -7,6 +7,7 @@ use clap::Arg;
 use serde_json::{Map, Value as Json, json};
 
 use super::cli::OF_ROUTES;
+use super::file::{LIMITS, limit_option};
 use super::kind::{self, Kind};
 
 /// The whole text.
@@ -45,7 +46,7 @@ pub fn text(options: &[Arg]) -> String {
                 "required": ["topic"],
                 "properties": of_route,
             },
-            "plugin": plugin(),
+            "plugin": plugin(options),
             "values": table("values", &one_or_many(&json!({ "type": ["string", "number", "boolean"] }))),
             "paths": table("paths", &json!({ "type": "string", "minLength": 1 })),
         },
@@ -107,7 +108,17 @@ fn table(name: &str, value: &Json) -> Json {
     json!({ "type": "object", "additionalProperties": { "anyOf": [value, inner] } })
 }
 
-fn plugin() -> Json {
+fn plugin(options: &[Arg]) -> Json {
+    let limit = |key: &str| {
+        let name = limit_option(key);
+        let option = options.iter().find(|option| kind::name(option) == name)?;
+        let mut schema = value(option);
+        if let (Some(help), Json::Object(schema)) = (option.get_help(), &mut schema) {
+            schema.insert("description".to_owned(), help.to_string().into());
+        }
+        Some((key.to_owned(), schema))
+    };
+    let limits: Map<String, Json> = LIMITS.into_iter().filter_map(limit).collect();
     json!({
         "anyOf": [
             { "type": "string", "minLength": 1 },
@@ -123,6 +134,12 @@ fn plugin() -> Json {
                         "description": "Another file than the one with this SHA-256 is refused.",
                     },
                     "config": { "type": "object", "description": "What the plugin gets at its start." },
+                    "limits": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": limits,
+                        "description": "What this plugin may use up, where it is not as for all plugins.",
+                    },
                 },
             },
         ],

@@ -102,6 +102,16 @@ fn verify_cli() {
     cli::Cli::command().debug_assert();
 }
 
+/// Of plugins of which nothing is said.
+const LIMITS: PluginLimits = PluginLimits {
+    time: Duration::from_millis(50),
+    memory: 64 << 20,
+    output: 16 << 20,
+    records: 1_000,
+    log_lines_per_second: 100,
+    failures: 10,
+};
+
 #[test]
 fn what_is_required_is_enough() {
     let config = config(&[]);
@@ -124,17 +134,11 @@ fn what_is_required_is_enough() {
         kafka_topic: KafkaTopic::named("plant"),
         transform: Transform { json: true, headers: HeaderPolicy::Properties },
         plugins: Vec::new(),
+        on_plugin_broken: OnPluginBroken::Pause,
         on_error: on_error.clone(),
     };
     assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
-    let limits = PluginLimits {
-        time: Duration::from_millis(50),
-        memory: 64 << 20,
-        output: 16 << 20,
-        records: 1_000,
-        log_lines_per_second: 100,
-    };
-    assert_eq!(config.plugin_limits, limits);
+    assert_eq!(config.plugin_limits, LIMITS);
     let swap = Swap { watch: false, self_test: Vec::new(), errors_limit: 5 };
     assert_eq!(config.swap, swap);
     assert_eq!(config.sink.brokers, "127.0.0.1:9092");
@@ -199,12 +203,21 @@ fn every_other_option_is_taken() {
     let config = config_of(
         "--payload-deserializer none --headers all --plugin a.wasm --plugin b.wasm
          --plugin-time-limit 7 --plugin-memory-limit 1GiB --plugin-output-limit 2KiB
-         --plugin-records-limit 3 --plugin-log-limit 4 --watch-plugins
-         --self-test a.jsonl --self-test b.jsonl --swap-errors-limit 100 --max-in-flight-bytes 64KiB
+         --plugin-records-limit 3 --plugin-log-limit 4 --plugin-failures-limit 5
+         --on-plugin-broken stop --watch-plugins --self-test a.jsonl --self-test b.jsonl
+         --swap-errors-limit 100 --max-in-flight-bytes 64KiB
          -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
          --log-format json --log debug --shutdown-timeout 0",
     );
-    let plugin = |file: &str| Plugin { file: file.into(), sha256: None, config: None };
+    let limits = PluginLimits {
+        time: Duration::from_millis(7),
+        memory: 1 << 30,
+        output: 2048,
+        records: 3,
+        log_lines_per_second: 4,
+        failures: 5,
+    };
+    let plugin = |file: &str| Plugin { file: file.into(), sha256: None, config: None, limits };
     let on_error = OnError::DeadLetter { topic: "bad".into() };
     let route = Route {
         topics: Vec::new(),
@@ -212,16 +225,10 @@ fn every_other_option_is_taken() {
         kafka_topic: KafkaTopic::named("plant"),
         transform: Transform { json: false, headers: HeaderPolicy::All },
         plugins: vec![plugin("a.wasm"), plugin("b.wasm")],
+        on_plugin_broken: OnPluginBroken::Stop,
         on_error: on_error.clone(),
     };
     assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
-    let limits = PluginLimits {
-        time: Duration::from_millis(7),
-        memory: 1 << 30,
-        output: 2048,
-        records: 3,
-        log_lines_per_second: 4,
-    };
     assert_eq!(config.plugin_limits, limits);
     let self_test = vec!["a.jsonl".into(), "b.jsonl".into()];
     assert_eq!(config.swap, Swap { watch: true, self_test, errors_limit: 100 });

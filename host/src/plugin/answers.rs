@@ -12,6 +12,13 @@ use crate::message::{PluginName, Reason, Rejection};
 /// Capacity beyond this is given back when the answers are used again, in bytes.
 const KEPT: usize = 4 << 20;
 
+/// Answers that take more than this are used before there are more of them, in bytes: a batch has
+/// thousands of messages, and each may be answered with as much as the limit allows.
+const FULL: usize = 32 << 20;
+
+/// Of a Kafka topic's name, in bytes. A longer one is not even worth a place in an error.
+const LONGEST_TOPIC: usize = 249;
+
 /// What a setter decided about one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -27,6 +34,8 @@ pub enum Answer {
     Records(Vec<Draft>),
     /// Make no record; the text says why, in one line.
     Skip(String),
+    /// The plugin is broken: the message has to wait until it works again.
+    Wait,
     /// The message cannot be carried.
     Reject(Rejection),
     /// The plugin cannot work at all.
@@ -39,6 +48,8 @@ pub struct Answers {
     /// What [`Answer::Bytes`] points into.
     pub bytes: Vec<u8>,
     pub items: Vec<Answer>,
+    /// Bytes that all [`Answer::Records`] take.
+    pub(super) in_records: usize,
 }
 
 impl Answers {
@@ -52,6 +63,20 @@ impl Answers {
         self.items.clear();
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
+        self.in_records = 0;
+    }
+
+    /// Adds the answer for the next message.
+    pub(super) fn push(&mut self, answer: Answer) {
+        if let Answer::Records(records) = &answer {
+            self.in_records += records.iter().map(Draft::weight).sum::<usize>();
+        }
+        self.items.push(answer);
+    }
+
+    /// Whether what is there is to be used before there is more.
+    pub(super) fn are_full(&self) -> bool {
+        self.bytes.len() + self.in_records > FULL
     }
 }
 
@@ -65,6 +90,10 @@ fn check_json(bytes: &[u8]) -> Result<(), String> {
 fn improper(record: &Draft) -> Option<String> {
     if let Some(milliseconds) = record.timestamp_ms.filter(|milliseconds| *milliseconds <= 0) {
         return Some(format!("the timestamp {milliseconds}, a timestamp is positive"));
+    }
+    if let Some(topic) = record.topic.as_ref().filter(|topic| topic.len() > LONGEST_TOPIC) {
+        let size = topic.len();
+        return Some(format!("a topic of {size} bytes, at most {LONGEST_TOPIC} are allowed"));
     }
     let partition = record.partition.filter(|partition| i32::try_from(*partition).is_err())?;
     Some(format!("partition {partition}, Kafka has no such partition"))

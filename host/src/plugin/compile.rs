@@ -9,8 +9,11 @@ use super::bindings::mqtt_source::plugin::{host, types};
 use super::error::Problem;
 use super::interfaces::{self, Indices};
 use super::state::State;
-use super::text::joined;
-use super::{contract, wrap};
+use super::text::{joined, size};
+use super::{contract, weigh, wrap};
+
+/// Largest file that is compiled, in bytes. Interpreters with their libraries have some 20 MiB.
+pub(super) const LARGEST: usize = 64 << 20;
 
 /// Compiled and linked. Plugins of the same file share it, so it is cheap to clone.
 #[derive(Clone)]
@@ -26,7 +29,11 @@ pub(super) struct Code {
 impl Code {
     /// Compiles a file, and checks all that can be checked without running it.
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, Problem> {
+        if bytes.len() > LARGEST {
+            return Err(Problem::TooMuch(format!("the file has more than {}", size(LARGEST))));
+        }
         let wrapped = wrap::component(bytes)?;
+        weigh::check(&wrapped)?;
         let began = Instant::now();
         let component = Component::from_binary(engine, &wrapped)
             .map_err(|error| Problem::Invalid(joined(&format!("{error:#}"))))?;

@@ -34,6 +34,8 @@ pub struct Description {
     pub name: Arc<PluginName>,
     pub abilities: Vec<(Ability, Calls)>,
     pub hooks: Vec<Hook>,
+    /// Whether it takes a configuration.
+    pub configurable: bool,
     /// Bytes of the file.
     pub size: usize,
     /// How long it took to compile, or to find it compiled in the cache.

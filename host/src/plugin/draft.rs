@@ -70,11 +70,17 @@ impl Draft {
     }
 
     /// Bytes of all that it holds.
-    pub(super) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let headers = self.headers.iter().flatten();
         let headers = headers.map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len));
         let topic = self.topic.as_ref().map_or(0, String::len);
         topic + self.key.bytes().len() + self.value.bytes().len() + headers.sum::<usize>()
+    }
+
+    /// Bytes that it takes here, about.
+    pub(super) fn weight(&self) -> usize {
+        let headers = self.headers.as_ref().map_or(0, Vec::len);
+        size_of::<Self>() + headers * size_of::<DraftHeader>() + self.size()
     }
 
     /// Appends the packed form.
@@ -146,6 +152,7 @@ fn headers(rest: &mut Rest<'_>) -> Result<Vec<DraftHeader>, String> {
             [1] => Some(rest.sized()?.to_vec()),
             _ => return Err("a header's value is neither null nor bytes".to_owned()),
         };
+        rest.make_room(size_of::<DraftHeader>())?;
         headers.push((name, value));
     }
     Ok(headers)
@@ -180,7 +187,7 @@ mod tests {
         assert_eq!(packed(&Draft::default()), [0]);
         for draft in [full(), Draft::default()] {
             let packed = packed(&draft);
-            let mut rest = Rest::new(&packed);
+            let mut rest = Rest::new(&packed, 1 << 10);
             assert_eq!(Draft::read(&mut rest), Ok(draft));
             assert_eq!(rest.left(), 0);
         }
@@ -190,10 +197,10 @@ mod tests {
     fn a_record_that_ends_too_early_or_lies_is_refused() {
         let whole = packed(&full());
         for size in 0..whole.len() {
-            assert!(Draft::read(&mut Rest::new(&whole[..size])).is_err(), "{size} bytes");
+            assert!(Draft::read(&mut Rest::new(&whole[..size], 1 << 10)).is_err(), "{size} bytes");
         }
         for lie in [&b"\x03"[..], b"\x0c", b"\x80\xff\xff\xff\xff", b"\x80\x01\0\0\0\0\0\0\0\x02"] {
-            assert!(Draft::read(&mut Rest::new(lie)).is_err(), "{lie:?}");
+            assert!(Draft::read(&mut Rest::new(lie, 1 << 10)).is_err(), "{lie:?}");
         }
     }
 

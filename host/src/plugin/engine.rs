@@ -16,17 +16,23 @@ const REST: Duration = Duration::from_secs(1);
 /// Functions of a trap's backtrace that are kept.
 const FRAMES: usize = 16;
 
-/// An engine that keeps what it compiled in `cache`, as far as that directory can be written.
-pub(super) fn engine(cache: Option<&Path>) -> wasmtime::Result<Engine> {
+/// An engine that keeps what it compiled in `cache`, as far as that directory can be written, and may
+/// count the instructions that it runs.
+pub(super) fn engine(cache: Option<&Path>, counting: bool) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         // Makes every call four times as expensive, for what the contract does not use.
         .concurrency_support(false)
         .epoch_interruption(true)
+        .consume_fuel(counting)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
         // The same message gets the same answer on every machine.
         .wasm_relaxed_simd(false)
+        // What compilers of plugins do not use needs not be trusted.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
         .cache(cache.and_then(compile_cache));
     Engine::new(&config)
 }
@@ -154,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_clock_rests_when_nothing_is_called_and_goes_on_with_the_next_call() {
-        let engine = engine(None).expect("an engine");
+        let engine = engine(None, false).expect("an engine");
         let ticker = Ticker::start(&engine, Duration::from_millis(10)).expect("a thread");
         eventually("the clock rests", || ticker.calls.parked.load(SeqCst));
         let running = ticker.running();

@@ -28,6 +28,8 @@ pub enum Problem {
     NotWasm(&'static str),
     #[error("is not valid WebAssembly ({0}); build or copy it again")]
     Invalid(String),
+    #[error("is too much for a plugin: {0}; build it from less, or in parts")]
+    TooMuch(String),
     #[error(
         "is WebAssembly, but no plugin: it exports nothing of {PACKAGE}; build it with plugin-sdk"
     )]

@@ -42,6 +42,8 @@ impl Instance {
         });
         let ticks = store.data_mut().time.begin();
         store.set_epoch_deadline(ticks);
+        // Fails where instructions are not counted; time is what limits calls.
+        store.set_fuel(u64::MAX).unwrap_or_default();
         // What crosses the boundary was in the instance's memory, so it cannot be more.
         store.set_hostcall_fuel(plugin.limits.memory);
         let instance = plugin
@@ -62,9 +64,22 @@ impl Instance {
                 return Err(Unstarted::failed(store.data(), &plugin.limits, &error));
             }
         }
+        store.set_fuel(u64::MAX).unwrap_or_default();
         let at_start = store.data().memory.used;
         store.data_mut().time = Allowance::new(plugin.tick, plugin.limits.call);
         Ok(Self { store, exports, at_start, calls: 0 })
+    }
+
+    /// Bytes of all its memories.
+    pub fn memory(&self) -> usize {
+        self.store.data().memory.used
+    }
+
+    /// WebAssembly instructions since the start or since this was last asked, if they are counted.
+    pub fn take_instructions(&mut self) -> Option<u64> {
+        let left = self.store.get_fuel().ok()?;
+        self.store.set_fuel(u64::MAX).ok()?;
+        Some(u64::MAX - left)
     }
 
     /// Whether it has not been called yet.

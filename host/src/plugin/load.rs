@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use super::compile::{Code, wrong_type};
+use super::compile::{self, Code, wrong_type};
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
@@ -17,7 +19,7 @@ use super::instance::Instance;
 use super::log::PluginLog;
 use super::slot::{Slot, Tally};
 use super::text::joined;
-use super::{Ability, Calls, Description, Hook, Limits, Setters};
+use super::{Ability, Calls, Description, Hook, Limits, OnBroken, Setters};
 use crate::message::PluginName;
 
 /// A plugin as the user asks for it.
@@ -28,6 +30,8 @@ pub struct Spec {
     pub sha256: Option<String>,
     /// A JSON object for the plugin's start.
     pub config: Option<String>,
+    /// Its own limits, in place of the loader's.
+    pub limits: Option<Limits>,
 }
 
 impl From<&Path> for Spec {
@@ -42,6 +46,7 @@ pub struct Plugins {
     pub(super) loaded: Vec<Arc<Slot>>,
     /// Absent without plugins: nothing is timed then.
     pub(super) clock: Option<Arc<Ticker>>,
+    pub(super) on_broken: OnBroken,
 }
 
 /// One version of a plugin, as all lanes share it.
@@ -76,6 +81,7 @@ impl Plugins {
             name: Arc::clone(&plugin.name),
             abilities: plugin.abilities().collect(),
             hooks: plugin.hooks().collect(),
+            configurable: plugin.code.indices.lifecycle.is_some(),
             size: plugin.code.size,
             compile: plugin.code.compile,
         })
@@ -96,7 +102,13 @@ impl Plugins {
     /// Setters for one thread. Their instances start as they are first needed.
     #[must_use]
     pub fn instantiate(&self) -> Setters {
-        Setters::new(&self.loaded, self.clock.clone())
+        Setters::new(&self.loaded, self.clock.clone(), self.on_broken)
+    }
+
+    /// The same with another way to deal with one of them that is broken.
+    #[must_use]
+    pub fn when_broken(self, on_broken: OnBroken) -> Self {
+        Self { on_broken, ..self }
     }
 }
 
@@ -118,9 +130,13 @@ impl Plugin {
 
 /// Loads lists of plugins that share an engine, a clock and what was compiled.
 pub struct Loader {
+    /// Of plugins that have none of their own.
     limits: Limits,
+    /// The shortest time that any call may take.
+    shortest: Duration,
     /// Where compiled code is kept, if anywhere.
     cache: Option<PathBuf>,
+    counting: bool,
     /// Made for the first plugin.
     running: Option<(Engine, Arc<Ticker>)>,
     /// Everything loaded so far.
@@ -137,7 +153,21 @@ impl Loader {
     /// A loader that keeps what was compiled in `cache`, or nowhere.
     #[must_use]
     pub fn with_cache(limits: Limits, cache: Option<PathBuf>) -> Self {
-        Self { limits, cache, running: None, loaded: Vec::new() }
+        let shortest = limits.call;
+        let (running, loaded) = (None, Vec::new());
+        Self { limits, shortest, cache, counting: false, running, loaded }
+    }
+
+    /// Counts the WebAssembly instructions that plugins run, which makes them slower.
+    #[must_use]
+    pub fn counting(self) -> Self {
+        Self { counting: true, ..self }
+    }
+
+    /// The same for plugins of which some may have less time. To be said before anything is loaded.
+    #[must_use]
+    pub fn timing(self, shortest: Duration) -> Self {
+        Self { shortest: self.shortest.min(shortest), ..self }
     }
 
     /// Loads plugins that work together: for each ability there is one at most.
@@ -167,14 +197,14 @@ impl Loader {
                 .map_err(|problem| fault(file, problem))?;
             plugins.push(plugin);
         }
-        Ok(Plugins { loaded: plugins, clock: Some(clock) })
+        Ok(Plugins { loaded: plugins, clock: Some(clock), on_broken: OnBroken::default() })
     }
 
     pub(super) fn running(&mut self) -> Result<(Engine, Arc<Ticker>), Problem> {
         if self.running.is_none() {
-            let engine = engine::engine(self.cache.as_deref())
+            let engine = engine::engine(self.cache.as_deref(), self.counting)
                 .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
-            let clock = Ticker::start(&engine, self.limits.call)
+            let clock = Ticker::start(&engine, self.shortest)
                 .map_err(|error| Problem::Engine(error.to_string()))?;
             self.running = Some((engine, Arc::new(clock)));
         }
@@ -188,11 +218,14 @@ impl Loader {
         clock: &Ticker,
     ) -> Result<Arc<Slot>, Problem> {
         let _running = clock.running();
-        let bytes = std::fs::read(&spec.file).map_err(Problem::Unreadable)?;
+        let bytes = read(&spec.file).map_err(Problem::Unreadable)?;
         let name = name(&spec.file, &bytes);
         refuse_other_file(spec, &name)?;
-        let same =
-            |slot: &&Arc<Slot>| slot.is_for(spec) && slot.plugin().name.sha256 == name.sha256;
+        let limits = spec.limits.as_ref().unwrap_or(&self.limits);
+        let same = |slot: &&Arc<Slot>| {
+            let known = slot.plugin();
+            slot.is_for(spec) && known.name.sha256 == name.sha256 && known.limits == *limits
+        };
         if let Some(known) = self.loaded.iter().find(same) {
             known.pin(spec.sha256.as_ref());
             return Ok(Arc::clone(known));
@@ -222,12 +255,13 @@ impl Loader {
             return Err(Problem::TakesNoConfig);
         }
         let name = Arc::new(name);
+        let limits = spec.limits.as_ref().unwrap_or(&self.limits);
         let plugin = Plugin {
-            log: Arc::new(PluginLog::new(Arc::clone(&name), self.limits.log_lines_per_second)),
+            log: Arc::new(PluginLog::new(Arc::clone(&name), limits.log_lines_per_second)),
             name,
             file: spec.file.clone(),
             config: spec.config.clone(),
-            limits: self.limits.clone(),
+            limits: limits.clone(),
             code,
             tick: clock.tick(),
             tally: Arc::default(),
@@ -243,6 +277,13 @@ impl Loader {
             }
         }
     }
+}
+
+/// What a file holds, as far as it matters: one that is too large is not read to its end.
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(compile::LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn fault(file: &Path, problem: Problem) -> LoadError {

@@ -11,6 +11,7 @@
 
 mod answers;
 mod bindings;
+mod breaker;
 mod compile;
 mod contract;
 mod describe;
@@ -18,7 +19,11 @@ mod draft;
 mod engine;
 mod error;
 mod failure;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzzer learns")]
+pub mod fuzzing;
 mod hooks;
+mod inspect;
 mod instance;
 mod interfaces;
 mod load;
@@ -35,6 +40,7 @@ pub(crate) mod tests;
 mod text;
 mod time;
 mod typed;
+mod weigh;
 mod worker;
 mod wrap;
 
@@ -42,16 +48,19 @@ use std::fmt;
 use std::time::Duration;
 
 pub use answers::{Answer, Answers};
+pub use breaker::{OnBroken, Pause};
 pub use describe::{Calls, Description};
 pub use draft::{Content, Draft, DraftHeader};
 pub use error::{LoadError, Problem};
 pub use hooks::{Hook, Hooks};
+pub use inspect::Inspection;
 pub use load::{Loader, Plugins, Spec};
 pub use setters::Setters;
 pub use swap::{Replacements, Swapper};
 
-/// What a plugin may use up. Exceeding it condemns the message that did, not the plugin.
-#[derive(Debug, Clone)]
+/// What a plugin may use up. Exceeding it condemns the message that did, not the plugin; a plugin that
+/// does so again and again is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Time of one call, whether it is for one message or for a run of them. It is processor
     /// time: waiting for a busy machine does not count.
@@ -66,6 +75,8 @@ pub struct Limits {
     pub records: usize,
     /// Lines that one plugin may log per second, over all lanes.
     pub log_lines_per_second: u32,
+    /// Messages in a row that it may fail for before it counts as broken; at least 1.
+    pub failures: u32,
 }
 
 impl Default for Limits {
@@ -78,6 +89,7 @@ impl Default for Limits {
             output: 16 << 20,
             records: 1_000,
             log_lines_per_second: 100,
+            failures: 10,
         }
     }
 }

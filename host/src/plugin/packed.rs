@@ -15,20 +15,21 @@ pub(super) fn read(
     bytes: &[u8],
     answers: &mut Answers,
 ) -> Result<(), String> {
-    let (first, base) = (answers.items.len(), answers.bytes.len());
-    let mut rest = Rest::new(bytes);
+    let (first, base, in_records) = (answers.items.len(), answers.bytes.len(), answers.in_records);
+    let forget = |answers: &mut Answers, error| {
+        answers.items.truncate(first);
+        answers.in_records = in_records;
+        Err(error)
+    };
+    let mut rest = Rest::new(bytes, judge.limits.memory);
     for _ in 0..count {
         match one(judge, base, &mut rest) {
-            Ok(answer) => answers.items.push(answer),
-            Err(error) => {
-                answers.items.truncate(first);
-                return Err(error);
-            }
+            Ok(answer) => answers.push(answer),
+            Err(error) => return forget(answers, error),
         }
     }
     if rest.left() > 0 {
-        answers.items.truncate(first);
-        return Err(format!("{} bytes follow the last answer", rest.left()));
+        return forget(answers, format!("{} bytes follow the last answer", rest.left()));
     }
     // Records have their own.
     if judge.ability != Ability::Transformer {
@@ -57,8 +58,8 @@ fn one(judge: &Judge<'_>, base: usize, rest: &mut Rest<'_>) -> Result<Answer, St
             let mut records = Vec::new();
             for number in 0..count {
                 let record = Draft::read(rest)?;
-                // One takes a byte at least there, and a hundred times that here.
                 if number < judge.limits.records {
+                    rest.make_room(size_of::<Draft>())?;
                     records.push(record);
                 }
             }
@@ -72,11 +73,21 @@ fn one(judge: &Judge<'_>, base: usize, rest: &mut Rest<'_>) -> Result<Answer, St
 pub(super) struct Rest<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Bytes that records and headers may still take here besides what is in them. There, one takes
+    /// a few bytes; here, up to a hundred times that.
+    room: usize,
 }
 
 impl<'a> Rest<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    pub fn new(bytes: &'a [u8], room: usize) -> Self {
+        Self { bytes, at: 0, room }
+    }
+
+    /// Before something is kept that takes so much by itself.
+    pub fn make_room(&mut self, size: usize) -> Result<(), String> {
+        let left = self.room.checked_sub(size);
+        self.room = left.ok_or("its records and headers take more than the memory limit")?;
+        Ok(())
     }
 
     pub fn left(&self) -> usize {
@@ -113,7 +124,8 @@ mod tests {
         let limits = Limits { output: 4, records: 8, ..Limits::default() };
         let plugin = Arc::new(PluginName { name: "p".into(), sha256: String::new() });
         // Answers of an earlier run, which must stay.
-        let mut answers = Answers { bytes: b"old".to_vec(), items: vec![Answer::Bytes(0..3)] };
+        let mut answers =
+            Answers { bytes: b"old".to_vec(), items: vec![Answer::Bytes(0..3)], in_records: 0 };
         let judge = Judge { plugin: &plugin, ability, limits: &limits };
         let read = read(&judge, count, bytes, &mut answers);
         assert_eq!(answers.items[0], Answer::Bytes(0..3));

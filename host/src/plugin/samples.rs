@@ -3,14 +3,13 @@
 //! Only a few messages a second are kept, so that keeping them costs next to nothing.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::load::Plugin;
 use super::slot::failure;
 use super::worker::{Work, Worker};
-use super::{Ability, Answer, Answers, Draft};
+use super::{Ability, Answer, Answers, Draft, OnBroken};
 use crate::message::{Batch, Reason, Rejection};
 
 /// Time between two looks, by the messages' time of arrival, in milliseconds.
@@ -56,19 +55,19 @@ pub(super) struct Tried {
 }
 
 impl Samples {
-    /// Keeps a few of the messages that were answered, now and then.
-    pub fn offer(&self, work: Work<'_>, range: Range<usize>, answers: &[Answer]) {
+    /// Keeps a few of the messages that were answered, from `first` on, now and then.
+    pub fn offer(&self, work: Work<'_>, first: usize, answers: &[Answer]) {
         let kept = &self.0[work.ability as usize];
-        if range.is_empty() {
+        if answers.is_empty() {
             return;
         }
-        let now = work.batch.message(range.start).received_at_ms();
+        let now = work.batch.message(first).received_at_ms();
         // A clock that was set back must not end it.
         if now.abs_diff(kept.last.load(Ordering::Relaxed)) < INTERVAL {
             return;
         }
         kept.last.store(now, Ordering::Relaxed);
-        let look = Look::new(work, range, answers);
+        let look = Look::new(work, first, answers);
         let mut looks = kept.looks.lock().unwrap_or_else(PoisonError::into_inner);
         looks.push_back(Arc::new(look));
         let too_much = |looks: &VecDeque<Arc<Look>>| {
@@ -82,7 +81,7 @@ impl Samples {
 
     /// Asks a plugin about all messages that are kept, up to the first that it cannot handle.
     pub fn try_out(&self, plugin: &Arc<Plugin>) -> Tried {
-        let mut worker = Worker::new(Arc::clone(plugin), None);
+        let mut worker = Worker::new(Arc::clone(plugin), OnBroken::Default, None);
         let mut tried = Tried::default();
         for kept in &self.0 {
             // The lanes go on meanwhile.
@@ -99,24 +98,24 @@ impl Samples {
 }
 
 impl Look {
-    /// The last messages of a range, as far as there is room for them.
-    fn new(work: Work<'_>, range: Range<usize>, answers: &[Answer]) -> Self {
+    /// The last messages that were answered, as far as there is room for them.
+    fn new(work: Work<'_>, first: usize, answers: &[Answer]) -> Self {
         let mut look = Self {
             ability: work.ability,
             batch: Batch::new(),
             drafts: Vec::new(),
             failed: Vec::new(),
         };
-        let first = range.end.saturating_sub(LOOK).max(range.start);
-        for index in first..range.end {
+        let left_out = answers.len().saturating_sub(LOOK);
+        for (place, answer) in answers.iter().enumerate().skip(left_out) {
+            let index = first + place;
             let message = work.batch.message(index);
             let draft = work.drafts.get(index).cloned().unwrap_or_default();
             let more = work.batch.packed(index..index + 1).len() + draft.size();
             if look.size() + more <= LOOK_BYTES {
                 look.batch.push_deserialized(&message, message.json());
                 look.drafts.push(draft);
-                let answer = answers.get(index - range.start);
-                look.failed.push(answer.and_then(failure).is_some());
+                look.failed.push(failure(answer).is_some() || *answer == Answer::Wait);
             }
         }
         look
@@ -164,7 +163,7 @@ mod tests {
             batch.push(0, at, &publish);
         }
         let work = Work { ability: Ability::Key, batch: &batch, drafts: &[] };
-        samples.offer(work, 0..batch.len(), &vec![Answer::Default; batch.len()]);
+        samples.offer(work, 0, &vec![Answer::Default; batch.len()]);
     }
 
     fn kept(samples: &Samples) -> Vec<String> {

@@ -6,22 +6,23 @@ use std::sync::Arc;
 use super::load::Plugin;
 use super::slot::Slot;
 use super::worker::{Work, Worker};
-use super::{Ability, Answers};
+use super::{Ability, Answers, OnBroken};
 
 /// A worker for whichever version of its plugin is there.
 pub(super) struct Seat {
     slot: Arc<Slot>,
     version: u64,
     plugin: Arc<Plugin>,
-    worker: Worker,
+    on_broken: OnBroken,
+    pub worker: Worker,
 }
 
 impl Seat {
-    pub fn new(slot: &Arc<Slot>) -> Self {
+    pub fn new(slot: &Arc<Slot>, on_broken: OnBroken) -> Self {
         slot.seat();
         let (version, plugin, instance) = slot.take();
-        let worker = Worker::new(Arc::clone(&plugin), instance);
-        Self { slot: Arc::clone(slot), version, plugin, worker }
+        let worker = Worker::new(Arc::clone(&plugin), on_broken, instance);
+        Self { slot: Arc::clone(slot), version, plugin, on_broken, worker }
     }
 
     pub fn has(&self, ability: Ability) -> bool {
@@ -34,21 +35,19 @@ impl Seat {
         if self.slot.version() != self.version {
             let (version, plugin, instance) = self.slot.take();
             (self.version, self.plugin) = (version, Arc::clone(&plugin));
-            self.worker = Worker::new(plugin, instance);
+            self.worker = Worker::new(plugin, self.on_broken, instance);
         }
     }
 
-    /// As [`Worker::answer`]. If a version loses its place over its answers, the one that comes back
+    /// As [`Worker::answer`], where there are no answers yet. If a version loses its place over its answers, the one that comes back
     /// gives them.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
-        let (items, bytes) = (answers.items.len(), answers.bytes.len());
         self.worker.answer(work, range.clone(), answers);
-        if self.slot.count(&self.plugin, &answers.items[items..]) {
-            answers.items.truncate(items);
-            answers.bytes.truncate(bytes);
+        if self.slot.count(&self.plugin, &answers.items, self.worker.is_broken()) {
+            answers.clear();
             self.renew();
             self.worker.answer(work, range.clone(), answers);
         }
-        self.slot.samples.offer(work, range, &answers.items[items..]);
+        self.slot.samples.offer(work, range.start, &answers.items);
     }
 }

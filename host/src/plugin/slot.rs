@@ -140,21 +140,25 @@ impl Slot {
         drop(unused);
     }
 
-    /// Takes note of the answers of a version. Whether it has lost its place over them.
-    pub fn count(&self, plugin: &Arc<Plugin>, answers: &[Answer]) -> bool {
+    /// Takes note of the answers of a version, and whether it is left alone now for failing again and
+    /// again. Whether it has lost its place over that.
+    pub fn count(&self, plugin: &Arc<Plugin>, answers: &[Answer], is_broken: bool) -> bool {
         let failures = answers.iter().filter_map(failure);
         let failures = plugin.tally.add(answers.len(), failures.count());
-        failures && self.on_trial.load(Ordering::Relaxed) && self.judge(plugin, answers)
+        (failures || is_broken)
+            && self.on_trial.load(Ordering::Relaxed)
+            && self.judge(plugin, answers, is_broken)
     }
 
     /// Lets the version before come back if errors have risen.
-    fn judge(&self, plugin: &Arc<Plugin>, answers: &[Answer]) -> bool {
+    fn judge(&self, plugin: &Arc<Plugin>, answers: &[Answer], is_broken: bool) -> bool {
         let mut lock = self.lock();
         let place = &mut *lock;
         let Some(trial) = place.trial.take_if(|trial| {
             let risen = plugin.tally.share() > trial.usual + trial.limit;
             let many = plugin.tally.failures.load(Ordering::Relaxed) >= FEW;
-            let cannot_work = answers.iter().any(|answer| matches!(answer, Answer::Fatal(_)));
+            let cannot_work =
+                is_broken || answers.iter().any(|answer| matches!(answer, Answer::Fatal(_)));
             Arc::ptr_eq(&place.plugin, plugin) && (cannot_work || many && risen)
         }) else {
             return false;

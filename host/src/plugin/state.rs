@@ -10,8 +10,9 @@ use super::log::PluginLog;
 use super::text::{joined, size};
 use super::time::Allowance;
 
-/// Elements that a table may have. A pointer's worth of memory each.
-const TABLE: usize = 100_000;
+/// Core instances, memories and tables that an instance of a plugin may be made of, each. Components
+/// of the SDK have up to four, those of interpreters a few dozen.
+const PARTS: usize = 256;
 
 /// What the host keeps for an instance.
 pub(super) struct State {
@@ -23,7 +24,7 @@ pub(super) struct State {
     pub panic: Option<String>,
 }
 
-/// Counts all memories of an instance together.
+/// Counts all memories and tables of an instance together.
 pub(super) struct Memory {
     pub limit: usize,
     pub used: usize,
@@ -45,6 +46,25 @@ impl fmt::Display for Memory {
     }
 }
 
+impl Memory {
+    /// Whether there may be so much more.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let used = self.used.saturating_add(bytes);
+        if used > self.limit {
+            self.grown = 0;
+            self.denied = true;
+            return false;
+        }
+        (self.grown, self.used) = (bytes, used);
+        true
+    }
+
+    /// There is none after all.
+    fn shrink_back(&mut self) {
+        self.used -= mem::take(&mut self.grown);
+    }
+}
+
 impl ResourceLimiter for Memory {
     fn memory_growing(
         &mut self,
@@ -52,29 +72,38 @@ impl ResourceLimiter for Memory {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.grown = desired.saturating_sub(current);
-        let used = self.used.saturating_add(self.grown);
-        if used > self.limit {
-            self.grown = 0;
-            self.denied = true;
-            return Ok(false);
-        }
-        self.used = used;
-        Ok(true)
+        Ok(self.grow(desired.saturating_sub(current)))
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.used -= mem::take(&mut self.grown);
+        self.shrink_back();
         Ok(())
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE)
+        Ok(self.grow(desired.saturating_sub(current).saturating_mul(size_of::<usize>())))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.shrink_back();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        PARTS
+    }
+
+    fn tables(&self) -> usize {
+        PARTS
+    }
+
+    fn memories(&self) -> usize {
+        PARTS
     }
 }
 

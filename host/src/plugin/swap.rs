@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use super::error::Problem;
 use super::instance::Instance;
-use super::load::{Loader, Plugin, Plugins, name};
+use super::load::{Loader, Plugin, Plugins, name, read};
 use super::log::PluginLog;
 use super::samples::Tried;
 use super::slot::Slot;
@@ -174,7 +174,7 @@ impl Swapper {
     pub(super) fn swap(&mut self, number: usize, proof: Proof<'_>) -> Result<Swapped, Refusal> {
         let Self { loader, limit, files } = self;
         let file = &files[number];
-        let bytes = fs::read(&file.path).map_err(Problem::Unreadable)?;
+        let bytes = read(&file.path).map_err(Problem::Unreadable)?;
         let to = name(&file.path, &bytes);
         let (engine, clock) = loader.running()?;
         let _running = clock.running();
@@ -217,7 +217,7 @@ impl Plugins {
             let plugin = replaced.map_or_else(|| slot.plugin(), |(_, plugin)| Arc::clone(plugin));
             Arc::new(Slot::new(slot.spec(), Arc::new(plugin.apart())))
         };
-        Self { loaded: self.loaded.iter().map(apart).collect(), clock: self.clock.clone() }
+        Self { loaded: self.loaded.iter().map(apart).collect(), ..self.clone() }
     }
 }
 

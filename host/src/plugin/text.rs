@@ -26,7 +26,18 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// As [`one_line`], for text whose line breaks are layout: each becomes a space.
 pub(super) fn joined(text: &str) -> String {
-    one_line(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if line.len() > LONGEST {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        // Some more than is kept, so that what is cut shows.
+        line.extend(word.chars().take(LONGEST + 1));
+    }
+    one_line(&line)
 }
 
 /// Enough of a file's hash to tell it from others.
@@ -62,6 +73,13 @@ mod tests {
     #[test]
     fn layout_becomes_spaces() {
         assert_eq!(joined("panicked at a.rs:1:2:\n  no\n"), "panicked at a.rs:1:2: no");
+    }
+
+    #[test]
+    fn of_long_text_only_the_start_is_looked_at() {
+        for text in ["ab ".repeat(LONGEST), "ü".repeat(LONGEST)] {
+            assert_eq!(joined(&text), one_line(&text));
+        }
     }
 
     #[test]

@@ -146,5 +146,5 @@ pub(super) fn read(judge: &Judge<'_>, answer: Typed, answers: &mut Answers) {
         Err(PluginError::BadMessage(why)) => judge.bad_message(&why),
         Err(PluginError::Fatal(why)) => judge.fatal(&why),
     };
-    answers.items.push(item);
+    answers.push(item);
 }

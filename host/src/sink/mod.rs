@@ -10,6 +10,7 @@ mod health;
 mod poll;
 mod record;
 mod settings;
+mod stored;
 mod topic;
 mod try_out;
 
@@ -29,6 +30,7 @@ pub use health::Health;
 use poll::Poll;
 pub use record::{Delivered, Failure, Parts};
 pub use settings::Settings;
+pub use stored::{Stored, stored};
 pub use topic::largest_batch;
 pub use try_out::{Topic, try_out};
 

@@ -89,6 +89,21 @@ pub struct Settings {
     pub max_packet_size: usize,
 }
 
+impl Settings {
+    /// The same in a session of its own, which takes no message from anybody as long as no subscription
+    /// is shared, and is forgotten as it ends. Its client id ends with `suffix`.
+    #[must_use]
+    pub fn aside(&self, suffix: &str) -> Self {
+        let mut settings = self.clone();
+        let hello = &mut settings.hello;
+        hello.client_id.push_str(suffix);
+        (hello.clean_session, hello.will) = (true, None);
+        hello.properties.session_expiry = 0;
+        settings.unsubscribe.clear();
+        settings
+    }
+}
+
 /// Why a connection is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]

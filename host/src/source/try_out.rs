@@ -25,12 +25,7 @@ pub struct TriedOut {
 /// # Errors
 /// Why that is not possible, in one line that names the cure.
 pub async fn try_out(settings: &Settings) -> Result<TriedOut, String> {
-    let mut settings = settings.clone();
-    let hello = &mut settings.hello;
-    hello.client_id.push_str("-check");
-    (hello.clean_session, hello.will) = (true, None);
-    hello.properties.session_expiry = 0;
-    settings.unsubscribe.clear();
+    let settings = settings.aside("-check");
     let told = |broken: Broken| format!("MQTT server {}: {}", settings.server.name(), broken.what);
     connect(&settings).await.map_err(told)
 }

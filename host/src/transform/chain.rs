@@ -2,10 +2,13 @@
 //! before it has made of a batch of messages.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::builtin::{Builtin, Decision, Wanted};
 use super::exceptional;
-use crate::message::{Batch, Choice, Header, Message, Reason, Record, Rejection, Verdict};
+use crate::message::{
+    Batch, Choice, Header, Message, PluginName, Reason, Record, Rejection, Verdict,
+};
 use crate::plugin::{Answer, Answers, Content, Draft, DraftHeader, Setters};
 
 /// Most records that a whole chain may make of a message. A ticket has no room for more.
@@ -17,18 +20,36 @@ struct Piece {
     /// Which message of the batch it is made of.
     index: usize,
     draft: Draft,
+    /// The plugin that has chosen its topic.
+    topic_by: Option<Arc<PluginName>>,
 }
 
-/// What becomes of the messages of one batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    records: usize,
+    bytes: usize,
+}
+
+/// What becomes of some messages of a batch that stand together.
 #[derive(Debug, Default)]
 pub struct Chain {
+    /// The first of them.
+    first: usize,
+    /// Bytes that all records of a message may take.
+    limit: usize,
     /// In the order of their messages.
     pieces: Vec<Piece>,
+    /// Of the records of the last message that has any.
+    last: Size,
     /// Messages that become no record, and why.
     settled: Vec<Option<Verdict<'static>>>,
 }
 
 impl Chain {
+    pub fn new(first: usize, limit: usize) -> Self {
+        Self { first, limit, ..Self::default() }
+    }
+
     /// The next message becomes no record.
     pub fn settle(&mut self, verdict: &Verdict<'_>) {
         self.settled.push(Some(owned(verdict)));
@@ -36,7 +57,8 @@ impl Chain {
 
     /// The next message becomes a record about which so much has been decided.
     pub fn begin(&mut self, draft: Draft) {
-        self.pieces.push(Piece { index: self.settled.len(), draft });
+        let index = self.first + self.settled.len();
+        self.pieces.push(Piece { index, draft, topic_by: None });
         self.settled.push(None);
     }
 
@@ -47,42 +69,85 @@ impl Chain {
             changed.clear(0);
             let drafts: Vec<Draft> =
                 self.pieces.iter().map(|piece| present(piece, batch, &mut changed)).collect();
-            plugins.transform(number, &changed, &drafts, &mut answers);
-            self.apply(&mut answers);
+            let plugin = plugins.transformer(number).cloned();
+            let mut given = std::mem::take(&mut self.pieces).into_iter();
+            self.last = Size::default();
+            let mut answered = 0;
+            while answered < drafts.len() {
+                plugins.transform(number, &changed, &drafts, answered, &mut answers);
+                answered += answers.items.len();
+                self.apply(plugin.as_ref(), &mut given, &mut answers);
+            }
         }
     }
 
     /// Puts what a transformer has answered in the place of what it was given.
-    fn apply(&mut self, answers: &mut Answers) {
-        let mut made: Vec<Piece> = Vec::with_capacity(self.pieces.len());
-        let pieces = std::mem::take(&mut self.pieces);
-        // Where the records of the message at hand begin.
-        let mut first = 0;
-        for (piece, answer) in pieces.into_iter().zip(answers.items.drain(..)) {
+    fn apply(
+        &mut self,
+        plugin: Option<&Arc<PluginName>>,
+        given: &mut impl Iterator<Item = Piece>,
+        answers: &mut Answers,
+    ) {
+        for answer in answers.items.drain(..) {
+            let Some(piece) = given.next() else { break };
             let index = piece.index;
-            if made.last().is_some_and(|last| last.index != index) {
-                first = made.len();
-            }
+            let settled = self.settled[index - self.first].is_some();
             match answer {
+                // Its other records are gone already.
+                answer if settled && !matches!(answer, Answer::Fatal(_)) => {}
                 Answer::Records(drafts) => {
-                    let over = |draft: Draft| Piece { index, draft: draft.over(&piece.draft) };
-                    made.extend(drafts.into_iter().map(over));
-                    if made.len() - first > MOST {
-                        made.truncate(first);
-                        self.settled[index] = Some(too_many());
+                    for draft in drafts {
+                        let chosen = draft.topic.as_ref().and(plugin);
+                        let topic_by = chosen.or(piece.topic_by.as_ref()).cloned();
+                        let draft = draft.over(&piece.draft);
+                        if let Err(verdict) = self.add(Piece { index, draft, topic_by }) {
+                            self.settle_last(index, verdict);
+                            break;
+                        }
                     }
                 }
                 answer => match exceptional([&answer]) {
                     // The message's other records stay.
                     Some(Verdict::Skip(_)) => {}
-                    Some(verdict) => self.settled[index] = Some(owned(&verdict)),
-                    None => made.push(piece),
+                    Some(verdict) => self.settle_last(index, owned(&verdict)),
+                    None => {
+                        if let Err(verdict) = self.add(piece) {
+                            self.settle_last(index, verdict);
+                        }
+                    }
                 },
             }
         }
-        let settled = &self.settled;
-        made.retain(|piece| settled[piece.index].is_none());
-        self.pieces = made;
+    }
+
+    /// Adds a record behind the others, unless its message has too much.
+    fn add(&mut self, piece: Piece) -> Result<(), Verdict<'static>> {
+        let so_far = self.pieces.last().filter(|last| last.index == piece.index);
+        self.last = so_far.map_or_else(Size::default, |_| self.last);
+        self.last.records += 1;
+        self.last.bytes += piece.draft.size();
+        if self.last.records > MOST {
+            return Err(too_much(&format!("more than {MOST} records")));
+        }
+        if self.last.bytes > self.limit {
+            let limit = self.limit;
+            let what = format!("more than {limit} bytes of records (--plugin-output-limit)");
+            return Err(too_much(&what));
+        }
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    /// Nothing more becomes of a message than this. Its records are the last ones, and go.
+    fn settle_last(&mut self, index: usize, verdict: Verdict<'static>) {
+        let others = self.pieces.partition_point(|piece| piece.index < index);
+        self.pieces.truncate(others);
+        self.settled[index - self.first] = Some(verdict);
+    }
+
+    /// Whether one of the messages has to wait.
+    pub fn waits(&self) -> bool {
+        self.settled.iter().flatten().any(|verdict| matches!(verdict, Verdict::Wait))
     }
 
     /// Says what becomes of each message, in order. What nobody has decided is as the built-in setters
@@ -91,26 +156,30 @@ impl Chain {
         self,
         builtin: Builtin,
         batch: &Batch,
-        mut decided: impl FnMut(usize, Verdict<'_>),
+        decided: &mut impl FnMut(usize, Verdict<'_>),
     ) -> u64 {
         let mut pieces = self.pieces.iter().peekable();
         let mut unusable = 0;
-        for (index, verdict) in self.settled.into_iter().enumerate() {
+        for (index, verdict) in (self.first..).zip(self.settled) {
             let own = std::iter::from_fn(|| pieces.next_if(|piece| piece.index == index));
-            let drafts: Vec<&Draft> = own.map(|piece| &piece.draft).collect();
+            let own: Vec<&Piece> = own.collect();
             if let Some(verdict) = verdict {
+                let waits = matches!(verdict, Verdict::Wait);
                 decided(index, verdict);
+                if waits {
+                    break;
+                }
                 continue;
             }
             let message = batch.message(index);
             let wanted = Wanted {
-                key: drafts.iter().any(|draft| draft.key == Content::Default),
-                timestamp: drafts.iter().any(|draft| draft.timestamp_ms.is_none()),
+                key: own.iter().any(|piece| piece.draft.key == Content::Default),
+                timestamp: own.iter().any(|piece| piece.draft.timestamp_ms.is_none()),
             };
             let decision = builtin.decide(&message, wanted);
             unusable += u64::from(decision.timestamp_unusable);
             let mut records: Vec<Record<'_>> =
-                drafts.into_iter().map(|draft| record(draft, &decision, &message)).collect();
+                own.into_iter().map(|piece| record(piece, &decision, &message)).collect();
             decided(
                 index,
                 match records.len() {
@@ -138,7 +207,8 @@ fn present(piece: &Piece, batch: &Batch, changed: &mut Batch) -> Draft {
     draft.clone()
 }
 
-fn record<'a>(draft: &'a Draft, decision: &Decision<'a>, message: &Message<'a>) -> Record<'a> {
+fn record<'a>(piece: &'a Piece, decision: &Decision<'a>, message: &Message<'a>) -> Record<'a> {
+    let draft = &piece.draft;
     let content = |content: &'a Content, otherwise: Option<Cow<'a, [u8]>>| match content {
         Content::Default => otherwise,
         Content::Null => None,
@@ -155,6 +225,7 @@ fn record<'a>(draft: &'a Draft, decision: &Decision<'a>, message: &Message<'a>) 
         timestamp_ms: draft.timestamp_ms.unwrap_or(decision.timestamp_ms),
         choice: Some(Box::new(Choice {
             topic: draft.topic.as_deref().map(Cow::Borrowed),
+            topic_by: piece.topic_by.as_ref(),
             // The plugin's answer was checked.
             partition: draft.partition.and_then(|partition| i32::try_from(partition).ok()),
             headers: headers.map(|headers| headers.iter().map(header).collect()),
@@ -162,8 +233,8 @@ fn record<'a>(draft: &'a Draft, decision: &Decision<'a>, message: &Message<'a>) 
     }
 }
 
-fn too_many() -> Verdict<'static> {
-    let error = format!("the transformers made more than {MOST} records of it");
+fn too_much(what: &str) -> Verdict<'static> {
+    let error = format!("the transformers made {what} of it");
     Verdict::Reject(Rejection { reason: Reason::BadOutput, error, plugin: None })
 }
 
@@ -172,6 +243,7 @@ fn owned(verdict: &Verdict<'_>) -> Verdict<'static> {
         Verdict::Skip(why) => Verdict::Skip(Cow::Owned(why.clone().into_owned())),
         Verdict::Reject(rejection) => Verdict::Reject(rejection.clone()),
         Verdict::Fatal(rejection) => Verdict::Fatal(rejection.clone()),
+        Verdict::Wait => Verdict::Wait,
         // Only what becomes no record is kept.
         Verdict::Record(_) | Verdict::Records(_) => Verdict::Skip(Cow::Borrowed("")),
     }
@@ -179,10 +251,8 @@ fn owned(verdict: &Verdict<'_>) -> Verdict<'static> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::message::{PluginName, Publish, Qos};
+    use crate::message::{Publish, Qos};
 
     fn batch(payloads: &[&str]) -> Batch {
         let mut batch = Batch::new();
@@ -214,22 +284,33 @@ mod tests {
         Rejection { reason: Reason::BadMessage, error: error.to_owned(), plugin }
     }
 
+    /// Bytes that the records of a message may take.
+    const LIMIT: usize = 1 << 10;
+
+    /// The next transformer answers.
+    fn answer(chain: &mut Chain, items: Vec<Answer>) {
+        let mut given = std::mem::take(&mut chain.pieces).into_iter();
+        let mut answers = Answers::new();
+        answers.items = items;
+        chain.apply(None, &mut given, &mut answers);
+    }
+
     /// What becomes of these messages after transformers with these answers.
     fn told(payloads: &[&str], answers: Vec<Vec<Answer>>) -> Vec<String> {
         let batch = batch(payloads);
-        let mut chain = Chain::default();
+        let mut chain = Chain::new(0, LIMIT);
         for _ in payloads {
             chain.begin(Draft::default());
         }
         for items in answers {
-            chain.apply(&mut Answers { items, ..Answers::new() });
+            answer(&mut chain, items);
         }
         let text = |bytes: &Option<Cow<'_, [u8]>>| {
             bytes.as_deref().map_or("null".into(), String::from_utf8_lossy).into_owned()
         };
         let one = |record: &Record<'_>| format!("{}={}", text(&record.key), text(&record.value));
         let mut told = Vec::new();
-        chain.finish(Builtin::new(true), &batch, |index, verdict| {
+        chain.finish(Builtin::new(true), &batch, &mut |index: usize, verdict: Verdict<'_>| {
             assert_eq!(index, told.len());
             told.push(match verdict {
                 Verdict::Record(record) => one(&record),
@@ -237,6 +318,7 @@ mod tests {
                 Verdict::Skip(why) => format!("skip: {why}"),
                 Verdict::Reject(why) => format!("reject: {}", why.error),
                 Verdict::Fatal(why) => format!("fatal: {}", why.error),
+                Verdict::Wait => "wait".to_owned(),
             });
         });
         told
@@ -274,15 +356,61 @@ mod tests {
     #[test]
     fn what_setters_have_settled_reaches_no_transformer() {
         let batch = batch(&["x", "y"]);
-        let mut chain = Chain::default();
+        let mut chain = Chain::new(0, LIMIT);
         chain.settle(&Verdict::Skip(Cow::Borrowed("no")));
         chain.begin(key("k"));
-        chain.apply(&mut Answers { items: vec![Answer::Default], ..Answers::new() });
+        answer(&mut chain, vec![Answer::Default]);
         let mut told = Vec::new();
-        chain.finish(Builtin::new(true), &batch, |index, verdict| {
+        chain.finish(Builtin::new(true), &batch, &mut |index: usize, verdict: Verdict<'_>| {
             told.push((index, matches!(verdict, Verdict::Skip(_))));
         });
         assert_eq!(told, [(0, true), (1, false)]);
+    }
+
+    #[test]
+    fn the_plugin_that_has_chosen_a_topic_is_known() {
+        let batch = batch(&["x"]);
+        let topic = |name: &str| Draft { topic: Some(name.to_owned()), ..Draft::default() };
+        let plugin = |name: &str| Arc::new(PluginName { name: name.into(), sha256: String::new() });
+        let mut chain = Chain::default();
+        chain.begin(Draft::default());
+        for (name, drafts) in [
+            ("first", vec![topic("a"), key("k"), topic("b")]),
+            ("second", vec![key("k")]),
+            ("third", vec![topic("c")]),
+        ] {
+            let answers = match name {
+                "third" => vec![Answer::Default, Answer::Default, Answer::Records(drafts)],
+                "second" => vec![Answer::Records(drafts), Answer::Default, Answer::Default],
+                _ => vec![Answer::Records(drafts)],
+            };
+            chain.apply(Some(&plugin(name)), &mut Answers { items: answers, ..Answers::new() });
+        }
+        let mut chosen = Vec::new();
+        chain.finish(Builtin::new(true), &batch, |_, verdict| {
+            let Verdict::Records(records) = verdict else { panic!("three records") };
+            for choice in records.iter().filter_map(|record| record.choice.as_ref()) {
+                chosen.push((
+                    choice.topic.as_deref().map(str::to_owned),
+                    choice.topic_by.map(|plugin| plugin.name.clone()),
+                ));
+            }
+        });
+        let expected = [(Some("a"), Some("first")), (None, None), (Some("c"), Some("third"))];
+        let expected =
+            expected.map(|(topic, by)| (topic.map(str::to_owned), by.map(str::to_owned)));
+        assert_eq!(chosen, expected);
+    }
+
+    #[test]
+    fn a_message_that_has_broken_a_transformer_is_rejected_and_those_behind_it_wait() {
+        let split = || Answer::Records(vec![value("1"), value("2")]);
+        let first = vec![split(), split(), split()];
+        let reject = Answer::Reject(rejection("bad"));
+        let wait = || Answer::Wait;
+        let second = vec![reject, wait(), wait(), wait(), wait(), wait()];
+        // What is behind the first that waits is not decided about.
+        assert_eq!(told(&["x", "y", "z"], vec![first, second]), ["reject: bad", "wait"]);
     }
 
     #[test]
@@ -292,5 +420,18 @@ mod tests {
         let told = told(&["x", "y"], vec![vec![many(), Answer::Default], second]);
         assert!(told[0].starts_with("reject: the transformers made more than"), "{}", told[0]);
         assert_eq!(told[1], "t=y");
+    }
+
+    #[test]
+    fn records_that_are_repeated_until_they_take_too_much_are_stopped() {
+        let large = || Answer::Records(vec![value(&"v".repeat(LIMIT / 2))]);
+        let twice = || Answer::Records(vec![Draft::default(); 2]);
+        let thrice = Answer::Records(vec![Draft::default(); 3]);
+        let stages = vec![vec![large(), large()], vec![twice(), thrice]];
+        let told = told(&["x", "y"], stages);
+        assert!(told[0].starts_with("t=vvv"), "{}", told[0]);
+        let error = "reject: the transformers made more than 1024 bytes of records \
+                     (--plugin-output-limit) of it";
+        assert_eq!(told[1], error);
     }
 }

@@ -7,11 +7,26 @@ use crate::plugin::{Limits, Loader, Spec};
 
 /// What becomes of a message on topic `t` with each payload, in words, in the order decided.
 fn carried(plugins: &[&str], payloads: &[&str]) -> Vec<(usize, String)> {
+    let mut transform = transform(plugins, Limits::default());
+    let batch = batch(payloads);
+    let mut carried = Vec::new();
+    // Twice, since buffers are used again.
+    for _ in 0..2 {
+        carried.clear();
+        transform.each(&batch, |index, verdict| carried.push((index, told(&verdict))));
+    }
+    carried
+}
+
+fn transform(plugins: &[&str], limits: Limits) -> Transform {
     let specs: Vec<_> = plugins.iter().map(|plugin| Spec::from(built(plugin).as_path())).collect();
-    let loaded = Loader::with_cache(Limits::default(), None).load(&specs).expect("good plugins");
-    let mut transform = Transform::new(Builtin::new(true), loaded.instantiate());
+    let loaded = Loader::with_cache(limits, None).load(&specs).expect("good plugins");
+    Transform::new(Builtin::new(true), loaded.instantiate())
+}
+
+fn batch(payloads: &[&str]) -> Batch {
     let mut batch = Batch::new();
-    for payload in payloads {
+    for (sequence, payload) in (0..).zip(payloads) {
         let publish = Publish {
             topic: "t",
             payload: payload.as_bytes(),
@@ -21,15 +36,9 @@ fn carried(plugins: &[&str], payloads: &[&str]) -> Vec<(usize, String)> {
             packet_id: 0,
             properties: None,
         };
-        batch.push(0, 7, &publish);
+        batch.push(sequence, 7, &publish);
     }
-    let mut carried = Vec::new();
-    // Twice, since buffers are used again.
-    for _ in 0..2 {
-        carried.clear();
-        transform.each(&batch, |index, verdict| carried.push((index, told(&verdict))));
-    }
-    carried
+    batch
 }
 
 fn told(verdict: &Verdict<'_>) -> String {
@@ -45,6 +54,7 @@ fn told(verdict: &Verdict<'_>) -> String {
         Verdict::Skip(why) => format!("skip: {why}"),
         Verdict::Reject(why) => format!("reject: {}", why.error),
         Verdict::Fatal(why) => format!("fatal: {}", why.error),
+        Verdict::Wait => "wait".to_owned(),
     }
 }
 
@@ -81,4 +91,36 @@ fn a_message_that_a_deserializer_refuses_reaches_no_setter_and_spoils_no_other()
     assert_eq!(bad, "reject: bad luck");
     assert!(not_json.starts_with("reject: the payload deserializer answered what is not JSON"));
     assert_eq!(fatal, "fatal: fatal flaw");
+}
+
+#[test]
+fn once_a_message_has_to_wait_no_record_is_made_of_those_behind_it() {
+    let limits = Limits { failures: 2, memory: 8 << 20, ..Limits::default() };
+    let mut transform = transform(&["scripted", "misbehave"], limits);
+    let batch = batch(&["one", "eat", "eat", "waits", "skip it", "bad luck", "behind"]);
+    let mut carried = Vec::new();
+    transform.each(&batch, |index, verdict| carried.push((index, told(&verdict))));
+    let short: Vec<_> =
+        carried.iter().map(|(index, told)| (*index, told.split(' ').next().unwrap())).collect();
+    // What the deserializer decides is decided before the setters are asked.
+    let expected =
+        [(4, "skip:"), (5, "reject:"), (0, "one"), (1, "reject:"), (2, "reject:"), (3, "wait")];
+    assert_eq!(short, expected);
+    let pause = transform.pause().expect("a pause");
+    assert!(pause.why.contains("misbehave"), "{}", pause.why);
+}
+
+#[test]
+fn large_answers_are_used_in_portions_and_each_stays_with_its_message() {
+    let payloads: Vec<_> =
+        (0..12).map(|number| format!("{number} {}", "x".repeat(4 << 20))).collect();
+    let payloads: Vec<&str> = payloads.iter().map(String::as_str).collect();
+    for plugins in [&["misbehave"][..], &["misbehave", "scripted"], &["misbehave", "rewrite"]] {
+        let carried = carried(plugins, &payloads);
+        assert_eq!(carried.len(), payloads.len());
+        for ((index, told), (number, payload)) in carried.iter().zip(payloads.iter().enumerate()) {
+            assert_eq!(*index, number);
+            assert!(*told == format!("{payload} 7 {payload}"), "{number}: {plugins:?}");
+        }
+    }
 }

@@ -10,6 +10,7 @@
 
 mod acknowledgement;
 mod backlog;
+mod broken;
 mod config;
 mod connecting;
 mod connections;
@@ -19,6 +20,7 @@ mod deserializers;
 mod exactly_once;
 mod harness;
 mod hooks;
+mod hostile;
 mod idle;
 mod kafka_access;
 mod kafka_rights;
@@ -39,3 +41,4 @@ mod tls;
 mod transformers;
 mod usage;
 mod websocket;
+mod workbench;

@@ -149,6 +149,13 @@ fn what_a_transformer_may_not_do_condemns_its_message_and_no_other() {
         assert_eq!(record.header("reject.reason"), Some(*reason), "{payload}");
         let error = record.header("reject.error").unwrap();
         assert!(error.contains(words), "{payload}: {error}");
+        // Kafka does not know who has chosen what it refuses.
+        let refused = matches!(
+            *words,
+            "does not exist" | "does not have that partition" | "no record this large"
+        );
+        let plugin = (!refused).then_some("rewrite");
+        assert_eq!(record.header("reject.plugin"), plugin, "{payload}");
     }
     let records = kafka.wait_for(&topic, 2 * wrong.len(), SOON);
     let expected: Vec<String> =

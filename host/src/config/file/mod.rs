@@ -18,7 +18,7 @@ use super::kind::{self, Kind};
 use super::problem::{Position, Problem};
 use super::written::Layer;
 use document::{Document, Entry, entries};
-pub use plugin::{PluginConfig, PluginTable};
+pub use plugin::{LIMITS, PluginConfig, PluginTable, limit_option};
 
 /// What a file says.
 pub struct File {

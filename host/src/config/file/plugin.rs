@@ -1,4 +1,4 @@
-//! Plugins in the file: a path, or a table with the file's hash and the plugin's configuration.
+//! Plugins in the file: a path, or a table with the file's hash, the plugin's configuration and its limits.
 
 use std::path::PathBuf;
 
@@ -8,8 +8,9 @@ use toml::de::DeValue;
 
 use super::document::{Entry, entries, type_name};
 use super::{Reader, suggestion};
+use crate::config::kind;
 use crate::config::problem::{Position, Problem};
-use crate::config::written::{Origin, Value};
+use crate::config::written::{Layer, Origin, Value};
 
 /// A plugin as the file has it.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct PluginTable {
     /// 64 hexadecimal digits in lower case.
     pub sha256: Option<String>,
     pub config: Option<Json>,
+    /// Its own values of the options that limit plugins.
+    pub limits: Layer,
 }
 
 /// A member of `plugin_config`.
@@ -30,15 +33,26 @@ pub struct PluginConfig {
     pub config: Json,
 }
 
+/// The option that a member of `limits` is one plugin's own value of, without its dashes.
+pub fn limit_option(key: &str) -> String {
+    format!("plugin-{key}-limit")
+}
+
+/// The members that `limits` may have.
+pub const LIMITS: [&str; 6] = ["time", "memory", "output", "records", "log", "failures"];
+
 impl PluginTable {
+    fn new(at: Position, file: PathBuf) -> Self {
+        Self { at, file, sha256: None, config: None, limits: Layer::new() }
+    }
+
     /// As a value of the option.
     pub fn value(&self) -> Value {
         Value { text: self.file.clone().into(), origin: Origin::File(self.at.clone()) }
     }
 }
 
-const FORMS: &str =
-    "write \"key.wasm\" or { file = \"key.wasm\", sha256 = \"...\", config = { ... } }";
+const FORMS: &str = "write \"key.wasm\" or { file = \"key.wasm\", sha256 = \"...\", config = { ... }, limits = { ... } }";
 
 impl Reader<'_> {
     /// One plugin or a list of them.
@@ -56,15 +70,14 @@ impl Reader<'_> {
         let at = self.document.position(start);
         match value {
             DeValue::String(path) if !path.is_empty() => {
-                Some(PluginTable { at, file: self.path(path).into(), sha256: None, config: None })
+                Some(PluginTable::new(at, self.path(path).into()))
             }
             DeValue::String(_) => {
                 self.problems.push(Problem::at(&at, format!("a plugin's path is empty: {FORMS}")));
                 None
             }
             DeValue::Table(table) => {
-                let mut plugin =
-                    PluginTable { at, file: PathBuf::new(), sha256: None, config: None };
+                let mut plugin = PluginTable::new(at, PathBuf::new());
                 for entry in entries(table) {
                     self.plugin_entry(&mut plugin, &entry);
                 }
@@ -97,15 +110,34 @@ impl Reader<'_> {
             ("config", DeValue::Table(_)) => {
                 plugin.config = self.json(entry.value, entry.value_start);
             }
+            ("limits", DeValue::Table(limits)) => {
+                for entry in entries(limits) {
+                    self.plugin_limit(&mut plugin.limits, &entry);
+                }
+            }
             ("file" | "sha256", _) => self.wrong_type(entry, "a text in quotes", "\"...\""),
             ("config", _) => self.wrong_type(entry, "a table", "{ NAME = VALUE }"),
+            ("limits", _) => self.wrong_type(entry, "a table", "{ time = 100 }"),
             (key, _) => {
-                let known = ["file", "sha256", "config"].map(str::to_owned);
+                let known = ["file", "sha256", "config", "limits"].map(str::to_owned);
                 self.problem_at_key(
                     entry,
                     format!("a plugin has no key {key}{}", suggestion(key, &known)),
                 );
             }
+        }
+    }
+
+    fn plugin_limit(&mut self, limits: &mut Layer, entry: &Entry<'_>) {
+        let name = limit_option(entry.key);
+        let Some(option) = self.options.iter().find(|option| kind::name(option) == name) else {
+            let known = LIMITS.map(str::to_owned);
+            let text =
+                format!("a plugin has no limit {}{}", entry.key, suggestion(entry.key, &known));
+            return self.problem_at_key(entry, text);
+        };
+        if let Some(values) = self.values(option, entry) {
+            limits.insert(name, values);
         }
     }
 

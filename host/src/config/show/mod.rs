@@ -11,14 +11,14 @@ use self::toml::{inline, is_bare, quoted};
 use super::file::{File, RouteTable};
 use super::kind::{self, Kind};
 use super::written::{Origin, Value, Written, list};
-use super::{Config, Plugin, Route};
+use super::{Config, Plugin, PluginLimits, Route};
 
 /// The column in which comments begin, unless the line is longer.
 const COMMENTS: usize = 44;
 
 /// The whole text.
 pub fn text(config: &Config, written: &Written, file: Option<&File>) -> String {
-    let mut page = Page::default();
+    let mut page = Page { text: String::new(), limits: config.plugin_limits };
     page.line("# What host would run with; host --config FILE reads it back.");
     if let (Some(path), [value, ..]) = (written.file(), written.values("config")) {
         page.line(&format!("# The file is {} ({}).", path.display(), origin(value, "config")));
@@ -74,9 +74,10 @@ fn origin(value: &Value, name: &str) -> String {
     }
 }
 
-#[derive(Default)]
 struct Page {
     text: String,
+    /// Of plugins that have none of their own.
+    limits: PluginLimits,
 }
 
 impl Page {
@@ -162,6 +163,10 @@ impl Page {
                     comment = format!("{comment}; {} left out", list(&left_out));
                 }
             }
+            let limits = own_limits(&plugin.limits, &self.limits);
+            if !limits.is_empty() {
+                members.push(format!("limits = {{ {} }}", limits.join(", ")));
+            }
             self.commented(&format!("    {{ {} }},", members.join(", ")), &comment);
         }
         self.line("]");
@@ -187,6 +192,22 @@ impl Page {
             self.line("continue = true");
         }
     }
+}
+
+/// The limits of a plugin that are not those of all.
+fn own_limits(own: &PluginLimits, all: &PluginLimits) -> Vec<String> {
+    let numbers = |limits: &PluginLimits| {
+        [
+            ("time", limits.time.as_millis()),
+            ("memory", limits.memory as u128),
+            ("output", limits.output as u128),
+            ("records", limits.records as u128),
+            ("log", limits.log_lines_per_second.into()),
+            ("failures", limits.failures.into()),
+        ]
+    };
+    let both = numbers(own).into_iter().zip(numbers(all)).filter(|(own, all)| own != all);
+    both.map(|((key, limit), _)| format!("{key} = {limit}")).collect()
 }
 
 /// A value in TOML.

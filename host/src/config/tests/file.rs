@@ -207,14 +207,52 @@ fn plugins_have_their_hash_and_their_configuration_beside_them() {
             file: "/a.wasm".into(),
             sha256: None,
             config: Some(r#"{"names":["x",{"y":1.5}]}"#.into()),
+            limits: LIMITS,
         },
         Plugin {
             file: "/b.wasm".into(),
             sha256: Some("ab".repeat(32)),
             config: Some(r#"{"at":"07:32:00","level":2}"#.into()),
+            limits: LIMITS,
         },
     ];
     assert_eq!(config.routes[0].plugins, expected);
+}
+
+#[test]
+fn a_plugin_has_the_limits_beside_it_and_otherwise_those_of_all() {
+    let own = "limits = { time = 200, memory = \"256MiB\", output = 1024, records = 5, log = 0, failures = 3 }";
+    let text = format!(
+        "{ENOUGH}plugin = [\"/a.wasm\", {{ file = \"/b.wasm\", {own} }}, {{ file = \"/c.wasm\", limits.time = 7 }}]
+         plugin_records_limit = 2
+         [[route]]
+         topic = \"plant/a\"
+         [[route]]
+         topic = \"plant/b\"
+         plugin = {{ file = \"/b.wasm\", limits = {{ log = 1 }} }}
+         on_plugin_broken = \"default\""
+    );
+    let config = bridge_of(read_file(&text, &["--plugin-time-limit", "60"], &[]).expect("valid"));
+    let all = PluginLimits { time: Duration::from_millis(60), records: 2, ..LIMITS };
+    let whole = PluginLimits {
+        time: Duration::from_millis(200),
+        memory: 256 << 20,
+        output: 1024,
+        records: 5,
+        log_lines_per_second: 0,
+        failures: 3,
+    };
+    let limits = |route: usize| -> Vec<_> {
+        config.routes[route].plugins.iter().map(|plugin| plugin.limits).collect()
+    };
+    let quick = PluginLimits { time: Duration::from_millis(7), ..all };
+    for above in [0, 2] {
+        assert_eq!(limits(above), [all, whole, quick]);
+        assert_eq!(config.routes[above].on_plugin_broken, OnPluginBroken::Pause);
+    }
+    assert_eq!(limits(1), [PluginLimits { log_lines_per_second: 1, ..all }]);
+    assert_eq!(config.routes[1].on_plugin_broken, OnPluginBroken::Default);
+    assert_eq!(config.plugin_limits, all);
 }
 
 #[test]
@@ -374,7 +412,7 @@ fn tables_plugins_and_contradictions_are_said_with_their_place_and_the_cure() {
         (
             "plugin = 5",
             "1:10: a plugin is a path or a table, not a number: write \"key.wasm\" or \
-             { file = \"key.wasm\", sha256 = \"...\", config = { ... } }",
+             { file = \"key.wasm\", sha256 = \"...\", config = { ... }, limits = { ... } }",
         ),
         (
             "plugin = [{ file = \"a.wasm\", sha256 = \"00\" }]",
@@ -383,6 +421,22 @@ fn tables_plugins_and_contradictions_are_said_with_their_place_and_the_cure() {
         (
             "plugin = [{ file = \"a.wasm\", sha = \"00\" }]",
             "1:30: a plugin has no key sha; did you mean sha256?",
+        ),
+        (
+            "plugin = [{ file = \"a.wasm\", limits = { tim = 1 } }]",
+            "1:41: a plugin has no limit tim; did you mean time?",
+        ),
+        (
+            "plugin = [{ file = \"a.wasm\", limits = { time = \"5\" } }]",
+            "1:48: time takes a whole number, not a text: write time = 5",
+        ),
+        (
+            "plugin = [{ file = \"a.wasm\", limits = { time = 50, memory = \"1KiB\" } }]",
+            "1:61: plugin_memory_limit \"1KiB\": it takes 1MiB to 4GiB",
+        ),
+        (
+            "plugin = [{ file = \"a.wasm\", limits = 5 }]",
+            "1:39: limits takes a table, not a number: write limits = { time = 100 }",
         ),
         (
             "plugin = [{ file = \"a.wasm\", config = { limit = inf } }]",

@@ -57,6 +57,7 @@ fn a_route_says_its_own_and_inherits_the_rest() {
         file: file.into(),
         sha256: None,
         config: Some(config.into()),
+        limits: LIMITS,
     };
     let top = plugin("/top.wasm", r#"{"x":1}"#);
     let expected = [
@@ -66,6 +67,7 @@ fn a_route_says_its_own_and_inherits_the_rest() {
             kafka_topic: fixed("alarm"),
             transform: Transform { json: false, headers: HeaderPolicy::None },
             plugins: vec![plugin("/alarm.wasm", r#"{"level":1}"#)],
+            on_plugin_broken: OnPluginBroken::Pause,
             on_error: OnError::Skip,
         },
         Route {
@@ -74,6 +76,7 @@ fn a_route_says_its_own_and_inherits_the_rest() {
             kafka_topic: fixed("weather"),
             transform: Transform { json: true, headers: HeaderPolicy::All },
             plugins: vec![top.clone()],
+            on_plugin_broken: OnPluginBroken::Pause,
             on_error: dead_letter("bad-weather"),
         },
         Route {
@@ -82,6 +85,7 @@ fn a_route_says_its_own_and_inherits_the_rest() {
             kafka_topic: fixed("plant"),
             transform: Transform { json: true, headers: HeaderPolicy::All },
             plugins: vec![top],
+            on_plugin_broken: OnPluginBroken::Pause,
             on_error: dead_letter("plant.dead-letter"),
         },
     ];
@@ -171,7 +175,7 @@ fn every_problem_with_a_route_says_where_it_is_and_what_to_do() {
         ),
         (
             "[[route]]\ntopic = \"a\"\nkafka_topic = \"k\"\nspeed = 1",
-            "8:1: unknown key speed; there are topic, kafka_topic, kafka_topics_allowed, payload_deserializer, headers, plugin, on_error, dead_letter_topic and continue",
+            "8:1: unknown key speed; there are topic, kafka_topic, kafka_topics_allowed, payload_deserializer, headers, plugin, on_plugin_broken, on_error, dead_letter_topic and continue",
         ),
         (
             "[[route]]\ntopic = \"a\"\nkafka_topic = \"k\"\ncontinue = 1",

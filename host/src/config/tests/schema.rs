@@ -77,6 +77,8 @@ fn what_is_misspelt_or_of_the_wrong_type_is_found() {
         "max_packet_size = \"16MB\"",
         "plugin = { path = \"key.wasm\" }",
         "plugin = { file = \"key.wasm\", sha256 = \"abc\" }",
+        "plugin = { file = \"key.wasm\", limits = { tim = 5 } }",
+        "on_plugin_broken = \"wait\"",
         "plugin_config.key = 1",
         "kafka_secret.sasl.password = 1",
         "kafka_secret = [\"sasl.password=file\"]",

@@ -1,8 +1,10 @@
 //! Plugins as a whole: files are loaded and called as the bridge does it.
 
+mod broken;
 mod calls;
 pub(crate) mod guests;
 mod hooks;
+mod hostile;
 mod limits;
 mod refusals;
 mod swap;
@@ -116,6 +118,7 @@ enum Said {
     Timestamp(i64),
     Records(Vec<Draft>),
     Skip(String),
+    Wait,
     Reject(&'static str, String),
     Fatal(String),
 }
@@ -131,6 +134,7 @@ impl Said {
             Answer::Timestamp(milliseconds) => Self::Timestamp(*milliseconds),
             Answer::Records(records) => Self::Records(records.clone()),
             Answer::Skip(why) => Self::Skip(why.clone()),
+            Answer::Wait => Self::Wait,
             Answer::Reject(rejection) => {
                 assert!(rejection.plugin.is_some());
                 Self::Reject(rejection.reason.as_str(), rejection.error.clone())

@@ -14,7 +14,7 @@ fn transformed_by(setters: &mut Setters, payloads: &[&str], drafts: &[Draft]) ->
     let batch = batch(payloads);
     let mut answers = Answers::new();
     assert_eq!(setters.transformers(), 1);
-    setters.transform(0, &batch, drafts, &mut answers);
+    setters.transform(0, &batch, drafts, 0, &mut answers);
     assert_eq!(answers.items.len(), payloads.len());
     answers.items.iter().map(|item| Said::of(item, &answers)).collect()
 }

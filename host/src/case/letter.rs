@@ -1,0 +1,122 @@
+//! A dead letter, read back.
+
+use super::Sample;
+use super::sample::Properties;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A message that was rejected, and why.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    pub sample: Sample,
+    /// As the header `reject.reason` names it.
+    pub reason: String,
+    pub error: String,
+    pub plugin: Option<String>,
+    /// Where its record would have gone.
+    pub kafka_topic: Option<String>,
+    /// How many bytes the payload had, if only its start is there.
+    pub cut: Option<u64>,
+}
+
+impl Letter {
+    /// Reads a record of a dead-letter topic.
+    ///
+    /// # Errors
+    /// What it lacks of a dead letter.
+    pub fn read(payload: &[u8], headers: &[(String, Option<Vec<u8>>)]) -> Result<Self, String> {
+        // What the host adds stands behind what the publisher wrote under the same name.
+        let last = |name: &str| {
+            let found = headers.iter().rposition(|(found, _)| found == name)?;
+            let value = headers[found].1.as_deref()?;
+            Some((found, String::from_utf8_lossy(value).into_owned()))
+        };
+        let text = |name: &str| last(name).map(|(_, text)| text);
+        let needed = |name: &str| text(name).ok_or_else(|| format!("it has no header {name}"));
+        let topic = needed("mqtt.topic")?;
+        let reason = needed("reject.reason")?;
+        let mut sample = Sample::received(&topic, payload);
+        sample.qos = text("mqtt.qos").and_then(|qos| qos.parse().ok()).unwrap_or(1);
+        sample.retain = text("mqtt.retain").as_deref() == Some("true");
+        sample.dup = text("mqtt.dup").as_deref() == Some("true");
+        sample.received_at = text("reject.arrived-at").and_then(|time| time.parse().ok());
+        let own = last("mqtt.topic").map_or(0, |(place, _)| place);
+        sample.properties = properties(&headers[..own]);
+        sample.check()?;
+        Ok(Self {
+            sample,
+            reason,
+            error: text("reject.error").unwrap_or_default(),
+            plugin: text("reject.plugin"),
+            kafka_topic: text("reject.kafka-topic"),
+            cut: text("reject.payload-size").and_then(|size| size.parse().ok()),
+        })
+    }
+}
+
+/// The headers that MQTT 5 properties have become; none, and there were none, or it was no MQTT 5.
+fn properties(headers: &[(String, Option<Vec<u8>>)]) -> Option<Properties> {
+    let mut properties = Properties::default();
+    for (name, value) in headers {
+        let bytes = value.as_deref().unwrap_or_default();
+        let text = || String::from_utf8_lossy(bytes).into_owned();
+        match name.as_str() {
+            "mqtt.content-type" => properties.content_type = Some(text()),
+            "mqtt.response-topic" => properties.response_topic = Some(text()),
+            "mqtt.correlation-data" => properties.correlation_data = Some(STANDARD.encode(bytes)),
+            "mqtt.payload-format-indicator" => properties.payload_format = text().parse().ok(),
+            "mqtt.message-expiry-interval" => properties.message_expiry = text().parse().ok(),
+            name => properties.user.push((name.to_owned(), text())),
+        }
+    }
+    (!headers.is_empty()).then_some(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::ARRIVAL;
+    use crate::message::{Batch, Reason, Rejection};
+    use crate::reject;
+
+    type Headers = Vec<(String, Option<Vec<u8>>)>;
+
+    fn letter(line: &str) -> (Batch, Headers) {
+        let mut batch = Batch::new();
+        Sample::read(line)
+            .and_then(|sample| sample.push(&mut batch, 0, ARRIVAL))
+            .expect("a message");
+        let error = "as asked".to_owned();
+        let rejection = Rejection { reason: Reason::Trap, error, plugin: None };
+        let headers =
+            reject::record_headers(batch.message(0), &rejection, Some("plant"), Some(9_000));
+        let owned = headers.map(|header| {
+            (header.name.into_owned(), header.value.map(std::borrow::Cow::into_owned))
+        });
+        let owned = owned.collect();
+        (batch, owned)
+    }
+
+    #[test]
+    fn a_dead_letter_is_read_as_it_was_written() {
+        for line in [
+            r#"{"topic":"a/b","payload":"x","qos":2,"retain":true,"received_at":5,"properties":{"payload_format":1,"message_expiry":9,"content_type":"t","response_topic":"r","correlation_data":"/wA=","user":[["mqtt.topic","forged"],["n","1"],["n","2"]]}}"#,
+            r#"{"topic":"a","payload_base64":"/wA=","received_at":6}"#,
+        ] {
+            let (batch, headers) = letter(line);
+            let read = Letter::read(batch.message(0).payload(), &headers).expect("a dead letter");
+            assert_eq!(serde_json::to_string(&read.sample).expect("JSON"), line);
+            assert_eq!((read.reason.as_str(), read.error.as_str()), ("trap", "as asked"));
+            assert_eq!((read.kafka_topic.as_deref(), read.cut), (Some("plant"), Some(9_000)));
+        }
+    }
+
+    #[test]
+    fn any_other_record_is_not_taken_for_one() {
+        let (_, mut headers) = letter(r#"{"topic": "a"}"#);
+        headers.retain(|(name, _)| name != "reject.reason");
+        let error = Letter::read(b"", &headers).expect_err("no dead letter");
+        assert_eq!(error, "it has no header reject.reason");
+        assert!(Letter::read(b"", &[]).is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! A circuit breaker: a plugin that fails for many messages in a row is left alone for a while, in
+//! place of condemning one message after the other.
+//!
+//! While the circuit is closed, failures are counted. While it is open, nobody calls the plugin until
+//! a pause is over; then one message tries it again. If that works the circuit closes; if not, the
+//! next pause is longer. Time is told from outside, and only where something has failed.
+
+use std::time::{Duration, Instant};
+
+use crate::backoff::Backoff;
+use crate::message::{Reason, Sequence};
+
+/// The first and the longest pause.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// What becomes of messages while a plugin that they need is broken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnBroken {
+    /// The program ends.
+    Stop,
+    /// They are carried as if the plugin had nothing to say about them.
+    Default,
+    /// They wait.
+    #[default]
+    Pause,
+}
+
+/// Why messages have to wait, and how long at least.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Then one of them may try the plugin again.
+    pub until: Instant,
+    /// In one line.
+    pub why: String,
+}
+
+/// See the [module's documentation](self).
+#[derive(Debug)]
+pub(super) struct Breaker {
+    /// Messages in a row after which the circuit opens.
+    limit: u64,
+    /// Messages in a row that failed.
+    pub failed: u64,
+    /// The last of them. Each of a message's records may fail, but the message counts once.
+    last: Option<Sequence>,
+    pub open: Option<Open>,
+}
+
+/// An open circuit.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub since: Instant,
+    /// When the plugin may be tried again.
+    pub until: Instant,
+    /// What went wrong last, in one line.
+    pub error: String,
+    backoff: Backoff,
+}
+
+impl Breaker {
+    pub fn new(limit: u32) -> Self {
+        Self { limit: limit.into(), failed: 0, last: None, open: None }
+    }
+
+    /// The plugin has failed for this message. If the circuit is open from now on, the answer is the
+    /// pause until the plugin may be tried again.
+    pub fn fail(&mut self, message: Sequence, error: &str, now: Instant) -> Option<Duration> {
+        if self.last.replace(message) != Some(message) || self.open.is_some() {
+            self.failed += 1;
+        }
+        if self.open.is_none() && self.failed < self.limit {
+            return None;
+        }
+        let open = self.open.get_or_insert_with(|| Open {
+            since: now,
+            until: now,
+            error: String::new(),
+            backoff: Backoff::new(PAUSES.0, PAUSES.1),
+        });
+        error.clone_into(&mut open.error);
+        let pause = open.backoff.next_pause();
+        open.until = now + pause;
+        Some(pause)
+    }
+
+    /// The plugin has done its work for a message. If the circuit was open, the answer is since when.
+    pub fn succeed(&mut self) -> Option<Instant> {
+        (self.failed, self.last) = (0, None);
+        self.open.take().map(|open| open.since)
+    }
+}
+
+/// Whether a message is rejected because the plugin failed, and not because it said so.
+pub(super) fn is_failure(reason: Reason) -> bool {
+    match reason {
+        Reason::Trap | Reason::TimeOut | Reason::MemoryLimit | Reason::BadOutput => true,
+        Reason::BadMessage
+        | Reason::Fatal
+        | Reason::TooLarge
+        | Reason::InvalidRecord
+        | Reason::BadTopic
+        | Reason::NoRoute => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a pause is this long, but for its jitter.
+    fn is_about(pause: Option<Duration>, seconds: u64) -> bool {
+        let whole = Duration::from_secs(seconds);
+        pause.is_some_and(|pause| pause <= whole && pause >= whole.mul_f64(0.74))
+    }
+
+    #[test]
+    fn it_opens_when_so_many_messages_in_a_row_have_failed() {
+        let (mut breaker, now) = (Breaker::new(3), Instant::now());
+        for message in [1, 2] {
+            assert_eq!(breaker.fail(message, "e", now), None);
+        }
+        assert_eq!(breaker.succeed(), None);
+        for message in [4, 5] {
+            assert_eq!(breaker.fail(message, "e", now), None);
+        }
+        assert!(breaker.open.is_none());
+        let pause = breaker.fail(6, "the last", now);
+        assert!(is_about(pause, 1), "{pause:?}");
+        let open = breaker.open.as_ref().expect("open");
+        assert_eq!((open.since, Some(open.until - now)), (now, pause));
+        assert_eq!((open.error.as_str(), breaker.failed), ("the last", 3));
+    }
+
+    #[test]
+    fn records_of_one_message_that_fail_count_once() {
+        let (mut breaker, now) = (Breaker::new(2), Instant::now());
+        for _ in 0..5 {
+            assert_eq!(breaker.fail(7, "e", now), None);
+        }
+        assert!(breaker.fail(8, "e", now).is_some());
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_minute_while_it_is_tried_in_vain() {
+        let (mut breaker, start) = (Breaker::new(1), Instant::now());
+        let mut now = start;
+        for (message, seconds) in (0..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
+            let pause = breaker.fail(message, "e", now);
+            assert!(is_about(pause, seconds), "{pause:?} of {seconds} s");
+            now += pause.unwrap_or_default();
+            assert_eq!(
+                breaker.open.as_ref().map(|open| (open.since, open.until)),
+                Some((start, now))
+            );
+        }
+        assert_eq!(breaker.failed, 8);
+    }
+
+    #[test]
+    fn one_success_closes_it_and_it_counts_from_the_start_with_short_pauses() {
+        let (mut breaker, start) = (Breaker::new(2), Instant::now());
+        for message in 0..6 {
+            breaker.fail(message, "e", start);
+        }
+        assert_eq!((breaker.succeed(), breaker.succeed()), (Some(start), None));
+        let later = start + Duration::from_mins(5);
+        assert_eq!(breaker.fail(6, "e", later), None);
+        assert!(is_about(breaker.fail(7, "e", later), 1));
+        assert_eq!(breaker.open.as_ref().map(|open| open.since), Some(later));
+    }
+
+    #[test]
+    fn what_a_plugin_says_about_a_message_is_no_failure_of_its_own() {
+        assert!(is_failure(Reason::Trap) && is_failure(Reason::BadOutput));
+        assert!(!is_failure(Reason::BadMessage) && !is_failure(Reason::Fatal));
+    }
+}

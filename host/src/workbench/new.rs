@@ -1,0 +1,54 @@
+//! `host plugin new`: a project for a plugin that builds, with tests and golden cases.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::Ended;
+use crate::config::{Language, New, Setter};
+use crate::plugin::Ability;
+use crate::scaffold;
+
+/// Writes the project into a folder of its own.
+pub fn run(new: &New, out: &mut dyn Write) -> Result<(), Ended> {
+    let language = match new.language {
+        Language::Rust => scaffold::Language::Rust,
+        Language::C => scaffold::Language::C,
+        Language::Go => scaffold::Language::Go,
+        Language::Js => scaffold::Language::JavaScript,
+        Language::Python => scaffold::Language::Python,
+    };
+    let ability = |setter: &Setter| match setter {
+        Setter::Key => Ability::Key,
+        Setter::Value => Ability::Value,
+        Setter::Timestamp => Ability::Timestamp,
+        Setter::Transformer => Ability::Transformer,
+    };
+    let abilities: Vec<_> = new.abilities.iter().map(ability).collect();
+    let folder = Path::new(&new.name);
+    fs::create_dir(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Ended::Unusable(format!(
+            "{} is there already; choose another name, or remove it",
+            new.name
+        )),
+        _ => unwritable(folder, &error),
+    })?;
+    for (path, text) in scaffold::files(&new.name, language, &abilities) {
+        let path = folder.join(path);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|error| unwritable(&path, &error))?;
+    }
+    writeln!(
+        out,
+        "{} is a plugin in {}; its README.md says how to test, build and use it",
+        folder.display(),
+        language.as_str()
+    )?;
+    Ok(())
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Ended {
+    Ended::Unusable(format!("{} cannot be written: {error}", path.display()))
+}

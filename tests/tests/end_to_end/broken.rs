@@ -1,0 +1,232 @@
+//! A plugin that keeps failing: its messages wait, do without it or end the program, and none is lost.
+
+use tests::host::{Builder, Host};
+use tests::kafka::{Kafka, Record, dead_letters};
+use tests::mosquitto::Mosquitto;
+use tests::publisher::Publisher;
+use tests::scratch::Folder;
+use tests::scripted::ScriptedServer;
+use tests::wire::{Packet, Publish};
+use tests::{SOON, eventually};
+
+/// A topic with one partition, and so have its dead letters.
+fn topic(kafka: &Kafka, name: &str) -> String {
+    let topic = Kafka::unused_topic(name);
+    kafka.create_topic(&topic, 1, &[]);
+    kafka.create_topic(&dead_letters(&topic), 1, &[]);
+    topic
+}
+
+/// A `host` whose key setter panics where the payload says so, which makes it broken after so many.
+fn fragile(port: u16, kafka: &Kafka, topic: &str, failures: u32) -> Builder {
+    Host::between_ports(port, "#", kafka.address(), topic)
+        .plugin("misbehave")
+        .flag("plugin-failures-limit", failures)
+}
+
+fn panics(count: usize) -> Vec<Publish> {
+    (0..count).map(|number| Publish::new("a", format!("panic {number}"))).collect()
+}
+
+fn good(count: usize) -> Vec<Publish> {
+    (0..count).map(|number| Publish::new("a", format!("good-{number}"))).collect()
+}
+
+fn values(records: &[Record]) -> Vec<&str> {
+    records.iter().filter_map(Record::value_text).collect()
+}
+
+fn payloads(messages: &[Publish]) -> Vec<&str> {
+    messages.iter().map(|message| std::str::from_utf8(&message.payload).unwrap()).collect()
+}
+
+fn wait_until_it_failed(host: &Host, messages: usize) -> String {
+    let words = format!("is broken: it failed for {messages} messages in a row");
+    host.wait_for_line("that the plugin is broken", |line| line.contains(&words))
+}
+
+#[test]
+fn messages_wait_for_a_plugin_that_keeps_failing_and_go_on_in_order_when_it_recovers() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "broken-pause");
+    let host = fragile(mosquitto.port(), kafka, &topic, 3).start();
+    let (bad, well) = (panics(5), good(12));
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    publisher.publish(&[bad.as_slice(), &well].concat());
+
+    let warning = wait_until_it_failed(&host, 3);
+    assert!(warning.contains("misbehave") && warning.contains("wait"), "{warning}");
+    // Three before it is broken, and one at the end of each of two pauses.
+    wait_until_it_failed(&host, 5);
+    assert_eq!(kafka.count(&topic), 0, "what is behind it waits");
+    host.wait_for_line("that it works again", |line| line.contains("works again, after"));
+    publisher.publish(&[Publish::new("a", "last")]);
+
+    let records = kafka.wait_for(&topic, 13, SOON);
+    assert_eq!(values(&records), [payloads(&well), vec!["last"]].concat());
+    assert!(records.iter().all(|record| record.key == record.value), "the plugin's keys");
+    let letters = kafka.wait_for(&dead_letters(&topic), 5, SOON);
+    assert_eq!(values(&letters), payloads(&bad));
+    assert!(letters.iter().all(|letter| letter.header("reject.plugin") == Some("misbehave")));
+    let ledger = host.stop().assert_clean();
+    assert_eq!((ledger.received, ledger.delivered, ledger.dead_lettered), (18, 13, 5));
+}
+
+#[test]
+fn other_routes_go_on_while_one_waits_and_acknowledgements_stay_in_order() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let (broken, sound) = (topic(kafka, "broken-route"), topic(kafka, "sound-route"));
+    let folder = Folder::new("broken");
+    let plugin = tests::plugin::plugin("misbehave");
+    let routes = format!(
+        "[[route]]\ntopic = \"a\"\nkafka_topic = \"{broken}\"\nplugin = [{{ file = \"{}\", \
+         limits = {{ failures = 2 }} }}]\n[[route]]\ntopic = \"b\"\nkafka_topic = \"{sound}\"\n",
+        plugin.display()
+    );
+    let file = folder.write("host.toml", routes);
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &broken)
+        .without("topic")
+        .without("kafka-topic")
+        .flag("config", file.display())
+        .argument("--print")
+        .launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let messages = [
+        Publish::new("a", "panic"),
+        Publish::new("a", "panic"),
+        Publish::new("a", "waits"),
+        Publish::new("b", "one"),
+        Publish::new("a", "waits, too"),
+        Publish::new("b", "two"),
+    ];
+    for (id, message) in (1..).zip(&messages) {
+        connection.publish(id, message);
+    }
+    assert_eq!(connection.acknowledged(6), [1, 2, 3, 4, 5, 6]);
+    host.terminate();
+    connection.wait_for_end();
+    let ended = host.wait(SOON);
+    assert_eq!(ended.assert_clean().delivered, 4);
+    let printed = |value: &str| {
+        let value = format!("\"value\":\"{value}\"");
+        ended.output.lines().position(|line| line.contains(&value)).expect("a line for the record")
+    };
+    let order = ["one", "two", "waits", "waits, too"].map(printed);
+    assert!(order.is_sorted(), "another route is not held up: {}", ended.output);
+}
+
+#[test]
+fn messages_can_do_without_a_broken_plugin_until_it_works_again() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "broken-default");
+    let host =
+        fragile(mosquitto.port(), kafka, &topic, 2).flag("on-plugin-broken", "default").start();
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    publisher.publish(&[panics(4), vec![Publish::new("a", r#"{"_key":"built-in"}"#)]].concat());
+    let records = kafka.wait_for(&topic, 3, SOON);
+    assert_eq!(values(&records), ["panic 2", "panic 3", r#"{"_key":"built-in"}"#]);
+    let keys: Vec<_> = records.iter().map(Record::key_text).collect();
+    assert_eq!(keys, [Some("a"), Some("a"), Some("built-in")]);
+
+    eventually("the plugin is tried again", SOON, || {
+        publisher.publish(&[Publish::new("a", "own")]);
+        host.errors().contains("works again, after").then_some(())
+    });
+    publisher.publish(&[Publish::new("a", "last")]);
+    let ended = host.stop();
+    let ledger = ended.assert_clean();
+    assert_eq!(ledger.dead_lettered, 2);
+    let records = kafka.wait_for(&topic, ledger.delivered as usize, SOON);
+    let last = records.last().expect("a record");
+    assert_eq!((last.key_text(), last.value_text()), (Some("last"), Some("last")));
+}
+
+#[test]
+fn a_broken_plugin_can_end_the_program_and_nothing_is_acknowledged_that_is_not_in_kafka() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let topic = topic(kafka, "broken-stop");
+    let command = fragile(server.port(), kafka, &topic, 2);
+    let host = command.clone().flag("on-plugin-broken", "stop").launch();
+    let mut connection = server.accept_and_subscribe(false);
+    connection.publish(1, &Publish::new("a", "good"));
+    assert_eq!(connection.acknowledged(1), [1]);
+    let rest = ["panic one", "panic two", "behind"].map(|payload| Publish::new("a", payload));
+    for (id, message) in (2..).zip(&rest) {
+        connection.publish(id, message);
+    }
+    host.wait(SOON).assert_failed(
+        1,
+        &["misbehave", "2 messages in a row", "panic", "two", "--on-plugin-broken pause"],
+    );
+    let before = kafka.read_dead_letters(&topic).len();
+    let acknowledged = connection.wait_for_end();
+    assert_eq!(acknowledged.len(), before, "{acknowledged:?}");
+    assert!(acknowledged.iter().all(|packet| matches!(packet, Packet::PubAck(2))));
+    assert_eq!(values(&kafka.read(&topic)), ["good"]);
+
+    // They come again, and the plugin is trusted for longer.
+    let host = command.without("plugin-failures-limit").launch();
+    let mut connection = server.accept_and_subscribe(true);
+    for (id, message) in (2..).zip(&rest) {
+        connection.publish(id, &message.clone().again());
+    }
+    assert_eq!(connection.acknowledged(3), [2, 3, 4]);
+    assert_eq!(values(&kafka.read(&topic)), ["good", "behind"]);
+    host.terminate();
+    connection.wait_for_end();
+    host.wait(SOON).assert_clean();
+}
+
+#[test]
+fn a_stop_waits_for_a_broken_plugin_as_it_does_for_kafka() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "broken-drain");
+    let host = fragile(mosquitto.port(), kafka, &topic, 2).start();
+    let messages = [panics(2), good(3)].concat();
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
+    wait_until_it_failed(&host, 2);
+    let ledger = host.stop().assert_clean();
+    assert_eq!((ledger.delivered, ledger.dead_lettered), (3, 2));
+    assert_eq!(values(&kafka.wait_for(&topic, 3, SOON)), payloads(&good(3)));
+}
+
+#[test]
+fn a_plugin_that_stays_broken_is_named_as_what_keeps_messages_out_of_kafka() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "broken-stuck");
+    let command = fragile(mosquitto.port(), kafka, &topic, 1).flag("shutdown-timeout", 1);
+    let host = command.start();
+    Publisher::connect(mosquitto.port(), "publisher").publish(&[panics(5), good(2)].concat());
+    for failed in 1..=5 {
+        wait_until_it_failed(&host, failed);
+    }
+    host.wait_for_line("why nothing gets into Kafka", |line| {
+        line.contains("2 messages wait") && line.contains("plugin misbehave is broken")
+    });
+    host.terminate();
+    let ended = host.wait(SOON);
+    ended.assert_failed(1, &["2 messages were not in Kafka, since plugin misbehave is broken"]);
+    let ledger = ended.ledger();
+    ledger.assert_balanced();
+    assert_eq!((ledger.dead_lettered, ledger.in_flight), (5, 2));
+
+    // They were not acknowledged.
+    let host = command.start();
+    assert_eq!(values(&kafka.wait_for(&topic, 2, SOON)), payloads(&good(2)));
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_second_signal_ends_at_once_while_a_plugin_is_broken() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "broken-second");
+    let host = fragile(mosquitto.port(), kafka, &topic, 1).start();
+    Publisher::connect(mosquitto.port(), "publisher").publish(&[panics(4), good(1)].concat());
+    wait_until_it_failed(&host, 4);
+    host.terminate();
+    host.wait_for_line("that it stops", |line| line.contains("stopping:"));
+    host.terminate();
+    let ended = host.wait(SOON);
+    ended.assert_failed(1, &["asked to stop a second time", "1 messages were not in Kafka"]);
+    assert!(!ended.errors.contains("works again"), "it did not wait for the end of the pause");
+}
