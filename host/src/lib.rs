@@ -18,6 +18,7 @@ pub mod scaffold;
 pub mod setup;
 pub mod sink;
 pub mod source;
+pub mod swap;
 pub mod telemetry;
 pub mod transform;
 pub mod workbench;

@@ -1,6 +1,6 @@
 //! `host`: arguments, logging, run, exit code.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use host::checkup;
 use host::config::{self, Capture, Check, Command, Config, New, Replay, Workbench};
 use host::demo;
 use host::setup::{self, Prepared};
+use host::swap;
 use host::telemetry::{self, Ledger};
 use host::workbench::{self, capture, new, replay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -61,13 +62,16 @@ impl Failure {
 /// Carries messages until told to stop.
 fn carry(config: Config) -> Result<(), Failure> {
     let wording = config.wording.clone();
-    let Prepared { settings, transforms, plugins } = prepare(config)?;
+    let Prepared { settings, transforms, swaps, plugins } = prepare(config)?;
     for plugin in &plugins {
         tracing::info!("{plugin}");
     }
     let ledger = Arc::<Ledger>::default();
-    let result =
-        run(async { bridge::run(settings, transforms, Arc::clone(&ledger), stops()?).await })?;
+    let ask = swaps.start().map_err(|problem| Failure::new(FAILED, problem))?;
+    let result = run(async {
+        let stops = stops(Some(ask))?;
+        bridge::run(settings, transforms, Arc::clone(&ledger), stops).await
+    })?;
     let counts = ledger.counts();
     eprintln!("{counts}");
     if counts.timestamp_unusable > 0 {
@@ -176,7 +180,7 @@ fn show(mut demo: config::Demo) -> Result<(), Failure> {
     telemetry::init(&demo.log).map_err(|problem| Failure::new(USAGE, problem))?;
     end_on_panic();
     let options = demo::Options { time: demo.time, messages: demo.messages, plugins: demo.plugins };
-    let result = run(async { demo::run(options, stops()?).await })?;
+    let result = run(async { demo::run(options, stops(None)?).await })?;
     result.map_err(|problem| Failure::new(FAILED, problem))
 }
 
@@ -192,8 +196,9 @@ fn run<F: Future>(something: F) -> Result<F::Output, Failure> {
     Ok(output)
 }
 
-/// Counts requests to stop: SIGTERM and SIGINT.
-fn stops() -> Result<Stops, String> {
+/// Counts requests to stop: SIGTERM and SIGINT. SIGHUP asks for a look at the plugins' files, but ends
+/// the program, as it always does, if it says that the terminal is gone.
+fn stops(ask: Option<swap::Ask>) -> Result<Stops, String> {
     let (sender, stops) = watch::channel(0);
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
     let (terminate, interrupt) =
@@ -204,6 +209,19 @@ fn stops() -> Result<Stops, String> {
         }
     };
     tokio::spawn(count(terminate, sender.clone()));
+    if let Some(ask) = ask {
+        let mut hangup = listen(SignalKind::hangup())?;
+        let had_terminal = std::io::stderr().is_terminal();
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                if had_terminal && !std::io::stderr().is_terminal() {
+                    // Nothing that could still be said would be read.
+                    std::process::exit(i32::from(FAILED));
+                }
+                ask.now();
+            }
+        });
+    }
     tokio::spawn(count(interrupt, sender));
     Ok(stops)
 }

@@ -2,9 +2,12 @@
 //! configuration", before the first connection.
 
 use crate::config::{self, Config};
-use crate::plugin::{Ability, Hooks, Limits, Loader, OnBroken, Plugins, Spec};
+use crate::plugin::{
+    Ability, Hooks, Limits, Loader, OnBroken, Plugins, Replacements, Spec, Swapper,
+};
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
 use crate::source::{ClientFiles, Server, Tls, TlsSettings, Websocket};
+use crate::swap::{self, Golden, Swaps};
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
 use crate::{bridge, sink, source};
@@ -22,16 +25,18 @@ type Setters = Vec<(Builtin, Plugins)>;
 pub struct Prepared {
     pub settings: bridge::Settings,
     pub transforms: Transforms,
+    pub swaps: Swaps,
     /// A line about each plugin: what it offers.
     pub plugins: Vec<String>,
 }
 
-/// Loads plugins and certificates, and describes the path.
+/// Loads plugins and certificates, lets the plugins stand their golden cases, and describes the path.
 ///
 /// # Errors
 /// What of it cannot be used, in one line that names the cure.
 pub fn prepare(config: Config) -> Result<Prepared, String> {
-    let (setters, plugins) = setters(&config)?;
+    let (loader, setters, plugins) = setters(&config)?;
+    let swaps = swaps(&config, loader, &setters)?;
     let settings = bridge::Settings {
         sink: sink_settings(&config),
         routes: config.routes.into_iter().map(route).collect(),
@@ -47,12 +52,29 @@ pub fn prepare(config: Config) -> Result<Prepared, String> {
     let make =
         |(builtin, plugins): &(Builtin, Plugins)| Transform::new(*builtin, plugins.instantiate());
     let transforms = Box::new(move || setters.iter().map(make).collect());
-    Ok(Prepared { settings, transforms, plugins })
+    Ok(Prepared { settings, transforms, swaps, plugins })
 }
 
-/// The setters of each route, its plugins loaded, and a line about each plugin. Routes with the same
+/// What changed files of plugins need to take over. The plugins that are there have stood the golden
+/// cases.
+fn swaps(config: &Config, loader: Loader, setters: &Setters) -> Result<Swaps, String> {
+    let routes = config.routes.iter().zip(setters).map(|(route, (builtin, plugins))| swap::Route {
+        topics: route.topics.clone(),
+        builtin: *builtin,
+        plugins: plugins.clone(),
+    });
+    let config::Swap { watch, self_test, errors_limit } = &config.swap;
+    let golden = Golden::read(self_test, routes.collect())
+        .map_err(|problem| format!("--self-test {problem}"))?;
+    golden
+        .prove(&Replacements::default())
+        .map_err(|problem| format!("--self-test {problem}; correct the plugin or the case"))?;
+    Ok(Swaps { swapper: Swapper::new(loader, *errors_limit), golden, watch: *watch })
+}
+
+/// The setters of each route, its plugins loaded, with their loader and a line about each plugin. Routes with the same
 /// plugins share what is compiled.
-fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
+fn setters(config: &Config) -> Result<(Loader, Setters, Vec<String>), String> {
     let plugins = config.routes.iter().flat_map(|route| &route.plugins);
     let limits = limits(&config.plugin_limits);
     let shortest = plugins.map(|plugin| plugin.limits.time).min().unwrap_or(limits.call);
@@ -82,7 +104,7 @@ fn setters(config: &Config) -> Result<(Setters, Vec<String>), String> {
         };
         setters.push((Builtin::new(json), plugins.when_broken(on_broken)));
     }
-    Ok((setters, lines))
+    Ok((loader, setters, lines))
 }
 
 /// A plugin as the loader takes it.

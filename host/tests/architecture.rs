@@ -34,6 +34,7 @@ const USES: [(&str, &[&str]); 14] = [
     ("scaffold", &["plugin"]),
     ("sink", &["message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),
+    ("swap", &["case", "filter", "message", "plugin", "transform"]),
     ("telemetry", &["config"]),
     ("transform", &["message", "plugin"]),
 ];

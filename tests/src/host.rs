@@ -215,6 +215,11 @@ impl Host {
         self.process.interrupt();
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.process.hang_up();
+    }
+
     /// SIGTERM, then waits for the end.
     ///
     /// # Panics

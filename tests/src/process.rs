@@ -171,6 +171,11 @@ impl Process {
         self.signal("INT");
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
     /// SIGTERM, then waits.
     ///
     /// # Panics

@@ -16,7 +16,7 @@ use super::routes::Routes;
 use super::written::Written;
 use super::{
     ClientFiles, Config, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret, Sink, Source,
-    Tls, Transform, Transport, Will, Wording, kafka, mqtt, routes,
+    Swap, Tls, Transform, Transport, Will, Wording, kafka, mqtt, routes,
 };
 use crate::filter;
 use crate::kafka_topic::KafkaTopic;
@@ -52,6 +52,11 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
         unrouted,
         routes,
         plugin_limits: plugin_limits(&written),
+        swap: Swap {
+            watch: written.watch_plugins,
+            self_test: written.self_test.clone(),
+            errors_limit: written.swap_errors_limit,
+        },
         max_in_flight_bytes: written.max_in_flight_bytes as usize,
         print: written.print,
         shutdown_timeout: Duration::from_secs(written.shutdown_timeout),

@@ -146,6 +146,7 @@ pub enum ConfigSub {
 
 /// The options of the bridge. What is required is there once all layers are put together.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Options {
     /// TOML file with any of these options, and routes.
     ///
@@ -369,6 +370,27 @@ pub struct Options {
     /// minute, until it works.
     #[arg(long, value_name = "stop|default|pause", default_value = "pause", hide_possible_values = true, help_heading = PLUGINS)]
     pub on_plugin_broken: OnBrokenKind,
+
+    /// Let a plugin whose file changes take over from the one that runs, once it has passed a self-test.
+    ///
+    /// Without this it does so only after SIGHUP. It has to offer what the running one offers.
+    #[arg(long, value_name = "true|false", default_value = "false", help_heading = PLUGINS)]
+    #[arg(num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub watch_plugins: bool,
+
+    /// File of messages and what has to become of them, as `host plugin test` takes it; repeatable.
+    ///
+    /// Plugins have to pass it at the start and before they take over, e.g.
+    /// {"topic": "plant/a", "payload": "7", "expect": {"key": "a"}}.
+    #[arg(long, value_name = "FILE", help_heading = PLUGINS)]
+    pub self_test: Vec<PathBuf>,
+
+    /// By how many percent points errors may rise before the plugin that ran before comes back; 100 for never.
+    ///
+    /// Errors are messages that the plugin rejects or fails on.
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = value_parser!(u32).range(0..=100), help_heading = PLUGINS)]
+    pub swap_errors_limit: u32,
 
     /// What to do with a message that a plugin or Kafka refuses for good.
     #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]

@@ -92,6 +92,7 @@ pub struct Config {
     pub unrouted: OnError,
     /// Of plugins of which nothing else is said.
     pub plugin_limits: PluginLimits,
+    pub swap: Swap,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
     /// Write every delivered record to standard output.
@@ -269,6 +270,17 @@ pub enum OnPluginBroken {
     Default,
     /// They wait.
     Pause,
+}
+
+/// How changed files of plugins take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// Look for them without being asked.
+    pub watch: bool,
+    /// Files of golden cases.
+    pub self_test: Vec<PathBuf>,
+    /// By how many percent points errors may rise, at most 100, which turns it off.
+    pub errors_limit: u32,
 }
 
 /// Where records go.

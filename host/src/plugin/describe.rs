@@ -1,7 +1,8 @@
 //! What a plugin is, for whoever reads the log at the start.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::text::size;
@@ -28,9 +29,9 @@ impl fmt::Display for Calls {
 
 /// What a plugin is, for the log at the start. Prints as one line.
 #[derive(Debug)]
-pub struct Description<'a> {
-    pub file: &'a Path,
-    pub name: &'a PluginName,
+pub struct Description {
+    pub file: PathBuf,
+    pub name: Arc<PluginName>,
     pub abilities: Vec<(Ability, Calls)>,
     pub hooks: Vec<Hook>,
     /// Whether it takes a configuration.
@@ -41,7 +42,7 @@ pub struct Description<'a> {
     pub compile: Duration,
 }
 
-impl fmt::Display for Description<'_> {
+impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let abilities =
             self.abilities.iter().map(|(ability, calls)| format!("{ability} ({calls})"));

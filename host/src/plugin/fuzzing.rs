@@ -14,9 +14,10 @@ use super::answers::Judge;
 use super::compile::Code;
 use super::engine::{self, Ticker};
 use super::instance::Instance;
-use super::load::Plugin;
+use super::load::{Plugin, Spec};
 use super::log::PluginLog;
 use super::packed::{self, Rest};
+use super::slot::Slot;
 use super::{Ability, Answer, Answers, Draft, DraftHeader, Limits, Plugins};
 use crate::message::{Batch, PluginName, Publish, Qos};
 
@@ -29,6 +30,7 @@ fn limits() -> Limits {
         output: 64,
         records: 4,
         log_lines_per_second: 1,
+        ..Limits::default()
     }
 }
 
@@ -36,7 +38,7 @@ fn limits() -> Limits {
 pub fn load(bytes: &[u8]) {
     static RUNNING: OnceLock<(Engine, Arc<Ticker>)> = OnceLock::new();
     let (engine, clock) = RUNNING.get_or_init(|| {
-        let engine = engine::engine(None).expect("an engine");
+        let engine = engine::engine(None, false).expect("an engine");
         let clock = Ticker::start(&engine, limits().call).expect("a thread");
         (engine, Arc::new(clock))
     });
@@ -51,12 +53,18 @@ pub fn load(bytes: &[u8]) {
         limits: limits(),
         code,
         tick: clock.tick(),
+        tally: Arc::default(),
     };
     if Instance::start(&plugin).is_err() {
         return;
     }
     drop(running);
-    let plugins = Plugins { loaded: vec![Arc::new(plugin)], clock: Some(Arc::clone(clock)) };
+    let slot = Slot::new(Spec::default(), Arc::new(plugin));
+    let plugins = Plugins {
+        loaded: vec![Arc::new(slot)],
+        clock: Some(Arc::clone(clock)),
+        ..Plugins::default()
+    };
     let (mut setters, batch) = (plugins.instantiate(), messages());
     let mut answers = Answers::new();
     for ability in Ability::ALL {
@@ -115,7 +123,7 @@ fn check(answers: &Answers) {
             }
             Answer::Skip(text) => one_line(text),
             Answer::Reject(rejection) | Answer::Fatal(rejection) => one_line(&rejection.error),
-            Answer::Default | Answer::Null => {}
+            Answer::Default | Answer::Wait | Answer::Null => {}
         }
     }
 }

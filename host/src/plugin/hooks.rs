@@ -9,6 +9,7 @@ use super::engine::Ticker;
 use super::failure::Unstarted;
 use super::instance::Instance;
 use super::load::{Plugin, Plugins};
+use super::slot::Slot;
 use super::text::one_line;
 use crate::message::{ConnectionEvent, ConnectionOutcome};
 
@@ -48,7 +49,9 @@ pub struct Hooks {
 
 /// A plugin that has a hook.
 struct Hooked {
-    plugin: Arc<Plugin>,
+    slot: Arc<Slot>,
+    /// The version that the instance is of.
+    version: u64,
     /// Absent before the first call, and after a failure.
     instance: Option<Instance>,
 }
@@ -59,10 +62,11 @@ impl Hooks {
     pub fn new<'a>(plugins: impl IntoIterator<Item = &'a Plugins>) -> Self {
         let mut hooks = Self { hooked: Vec::new(), clock: None };
         for plugins in plugins {
-            for plugin in &plugins.loaded {
-                let known = hooks.hooked.iter().any(|known| Arc::ptr_eq(&known.plugin, plugin));
-                if !known && plugin.hooks().next().is_some() {
-                    hooks.hooked.push(Hooked { plugin: Arc::clone(plugin), instance: None });
+            for slot in &plugins.loaded {
+                let known = hooks.hooked.iter().any(|known| Arc::ptr_eq(&known.slot, slot));
+                if !known && slot.plugin().hooks().next().is_some() {
+                    let (slot, version) = (Arc::clone(slot), slot.version());
+                    hooks.hooked.push(Hooked { slot, version, instance: None });
                     hooks.clock = hooks.clock.or_else(|| plugins.clock.clone());
                 }
             }
@@ -93,11 +97,12 @@ impl Hooks {
 impl Hooked {
     fn call(&mut self, event: &ConnectionEvent) -> Option<String> {
         let hook = Hook::of(&event.outcome);
-        if !self.plugin.hooks().any(|has| has == hook) {
+        let plugin = self.slot.plugin();
+        if !plugin.hooks().any(|has| has == hook) {
             return None;
         }
-        let attempted = self.attempt(hook, event);
-        let name = &self.plugin.name.name;
+        let attempted = self.attempt(&plugin, hook, event);
+        let name = &plugin.name.name;
         match attempted {
             Ok(HookOutcome::GoOn) => None,
             Ok(HookOutcome::Stop(why)) => {
@@ -115,9 +120,15 @@ impl Hooked {
         }
     }
 
-    /// One call. An instance that failed is dropped.
-    fn attempt(&mut self, hook: Hook, event: &ConnectionEvent) -> Result<HookOutcome, String> {
-        let plugin = &*self.plugin;
+    /// One call. An instance that failed is dropped, and so is one of another version.
+    fn attempt(
+        &mut self,
+        plugin: &Plugin,
+        hook: Hook,
+        event: &ConnectionEvent,
+    ) -> Result<HookOutcome, String> {
+        let version = std::mem::replace(&mut self.version, self.slot.version());
+        self.instance.take_if(|_| version != self.version);
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::start(plugin).map_err(Unstarted::into_text)?,

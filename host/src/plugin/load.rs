@@ -17,6 +17,7 @@ use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
 use super::instance::Instance;
 use super::log::PluginLog;
+use super::slot::{Slot, Tally};
 use super::text::joined;
 use super::{Ability, Calls, Description, Hook, Limits, OnBroken, Setters};
 use crate::message::PluginName;
@@ -42,13 +43,13 @@ impl From<&Path> for Spec {
 /// Plugins that are compiled, checked and ready to be called. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Plugins {
-    pub(super) loaded: Vec<Arc<Plugin>>,
+    pub(super) loaded: Vec<Arc<Slot>>,
     /// Absent without plugins: nothing is timed then.
     pub(super) clock: Option<Arc<Ticker>>,
     pub(super) on_broken: OnBroken,
 }
 
-/// One plugin, as all lanes share it.
+/// One version of a plugin, as all lanes share it.
 #[derive(Clone)]
 pub(super) struct Plugin {
     pub name: Arc<PluginName>,
@@ -59,6 +60,7 @@ pub(super) struct Plugin {
     pub code: Code,
     /// How often the clock ticks that calls are ended by.
     pub tick: Duration,
+    pub tally: Arc<Tally>,
 }
 
 impl Plugins {
@@ -73,10 +75,10 @@ impl Plugins {
     }
 
     /// What was loaded, in the order it was given.
-    pub fn describe(&self) -> impl ExactSizeIterator<Item = Description<'_>> {
-        self.loaded.iter().map(|plugin| Description {
-            file: &plugin.file,
-            name: &plugin.name,
+    pub fn describe(&self) -> impl ExactSizeIterator<Item = Description> {
+        self.loaded.iter().map(|slot| slot.plugin()).map(|plugin| Description {
+            file: plugin.file.clone(),
+            name: Arc::clone(&plugin.name),
             abilities: plugin.abilities().collect(),
             hooks: plugin.hooks().collect(),
             configurable: plugin.code.indices.lifecycle.is_some(),
@@ -92,9 +94,9 @@ impl Plugins {
 
     /// The file of the plugin that decides this, if one does.
     #[must_use]
-    pub fn file_with(&self, ability: Ability) -> Option<&Path> {
-        let with = |plugin: &&Arc<Plugin>| plugin.code.indices.calls(ability).is_some();
-        self.loaded.iter().find(with).map(|plugin| plugin.file.as_path())
+    pub fn file_with(&self, ability: Ability) -> Option<PathBuf> {
+        let mut plugins = self.loaded.iter().map(|slot| slot.plugin());
+        plugins.find(|plugin| plugin.has(ability)).map(|plugin| plugin.file.clone())
     }
 
     /// Setters for one thread. Their instances start as they are first needed.
@@ -111,6 +113,10 @@ impl Plugins {
 }
 
 impl Plugin {
+    pub fn has(&self, ability: Ability) -> bool {
+        self.code.indices.calls(ability).is_some()
+    }
+
     pub fn hooks(&self) -> impl Iterator<Item = Hook> {
         Hook::ALL.into_iter().filter(|hook| self.code.indices.has(*hook))
     }
@@ -134,7 +140,7 @@ pub struct Loader {
     /// Made for the first plugin.
     running: Option<(Engine, Arc<Ticker>)>,
     /// Everything loaded so far.
-    loaded: Vec<Arc<Plugin>>,
+    pub(super) loaded: Vec<Arc<Slot>>,
 }
 
 impl Loader {
@@ -176,7 +182,7 @@ impl Loader {
             return Ok(Plugins::default());
         };
         let (engine, clock) = self.running().map_err(|problem| fault(&first.file, problem))?;
-        let mut plugins: Vec<Arc<Plugin>> = Vec::with_capacity(specs.len());
+        let mut plugins: Vec<Arc<Slot>> = Vec::with_capacity(specs.len());
         let mut seen = HashSet::new();
         for spec in specs {
             let file = &spec.file;
@@ -187,13 +193,14 @@ impl Loader {
             }
             let plugin =
                 self.load_one(spec, &engine, &clock).map_err(|problem| fault(file, problem))?;
-            refuse_second_claim(&plugins, &plugin).map_err(|problem| fault(file, problem))?;
+            refuse_second_claim(&plugins, &plugin.plugin())
+                .map_err(|problem| fault(file, problem))?;
             plugins.push(plugin);
         }
         Ok(Plugins { loaded: plugins, clock: Some(clock), on_broken: OnBroken::default() })
     }
 
-    fn running(&mut self) -> Result<(Engine, Arc<Ticker>), Problem> {
+    pub(super) fn running(&mut self) -> Result<(Engine, Arc<Ticker>), Problem> {
         if self.running.is_none() {
             let engine = engine::engine(self.cache.as_deref(), self.counting)
                 .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
@@ -209,31 +216,46 @@ impl Loader {
         spec: &Spec,
         engine: &Engine,
         clock: &Ticker,
-    ) -> Result<Arc<Plugin>, Problem> {
+    ) -> Result<Arc<Slot>, Problem> {
         let _running = clock.running();
         let bytes = read(&spec.file).map_err(Problem::Unreadable)?;
         let name = name(&spec.file, &bytes);
-        if let Some(expected) = &spec.sha256
-            && !expected.eq_ignore_ascii_case(&name.sha256)
-        {
-            return Err(Problem::OtherFile { expected: expected.clone(), found: name.sha256 });
-        }
+        refuse_other_file(spec, &name)?;
         let limits = spec.limits.as_ref().unwrap_or(&self.limits);
-        let same = self.loaded.iter().filter(|known| known.name.sha256 == name.sha256);
-        let same: Vec<_> = same.collect();
-        if let Some(known) = same.iter().find(|known| {
-            known.file == spec.file && known.config == spec.config && known.limits == *limits
-        }) {
+        let same = |slot: &&Arc<Slot>| {
+            let known = slot.plugin();
+            slot.is_for(spec) && known.name.sha256 == name.sha256 && known.limits == *limits
+        };
+        if let Some(known) = self.loaded.iter().find(same) {
+            known.pin(spec.sha256.as_ref());
             return Ok(Arc::clone(known));
         }
-        let code = match same.first() {
+        let (plugin, _thrown_away) = self.make(spec, &bytes, engine, clock)?;
+        let slot = Arc::new(Slot::new(spec.clone(), plugin));
+        self.loaded.push(Arc::clone(&slot));
+        Ok(slot)
+    }
+
+    /// Makes a plugin of the bytes of a file, and an instance, which is not called yet.
+    pub(super) fn make(
+        &self,
+        spec: &Spec,
+        bytes: &[u8],
+        engine: &Engine,
+        clock: &Ticker,
+    ) -> Result<(Arc<Plugin>, Instance), Problem> {
+        let name = name(&spec.file, bytes);
+        refuse_other_file(spec, &name)?;
+        let mut known = self.loaded.iter().map(|slot| slot.plugin());
+        let code = match known.find(|known| known.name.sha256 == name.sha256) {
             Some(known) => known.code.clone(),
-            None => Code::compile(engine, &bytes)?,
+            None => Code::compile(engine, bytes)?,
         };
         if spec.config.is_some() && code.indices.lifecycle.is_none() {
             return Err(Problem::TakesNoConfig);
         }
         let name = Arc::new(name);
+        let limits = spec.limits.as_ref().unwrap_or(&self.limits);
         let plugin = Plugin {
             log: Arc::new(PluginLog::new(Arc::clone(&name), limits.log_lines_per_second)),
             name,
@@ -242,25 +264,23 @@ impl Loader {
             limits: limits.clone(),
             code,
             tick: clock.tick(),
+            tally: Arc::default(),
         };
         match Instance::start(&plugin) {
-            Ok(_thrown_away) => {}
-            Err(Unstarted::Failed(error)) => return Err(Problem::Start(error)),
+            Ok(instance) => Ok((Arc::new(plugin), instance)),
+            Err(Unstarted::Failed(error)) => Err(Problem::Start(error)),
             Err(Unstarted::Refused(error)) => {
-                return Err(Problem::Config { given: plugin.config.is_some(), error });
+                Err(Problem::Config { given: plugin.config.is_some(), error })
             }
             Err(Unstarted::WrongType(interface, error)) => {
-                return Err(wrong_type(&bytes, interface, Some(&error)));
+                Err(wrong_type(bytes, interface, Some(&error)))
             }
         }
-        let plugin = Arc::new(plugin);
-        self.loaded.push(Arc::clone(&plugin));
-        Ok(plugin)
     }
 }
 
 /// What a file holds, as far as it matters: one that is too large is not read to its end.
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(file)?.take(compile::LARGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -270,13 +290,23 @@ fn fault(file: &Path, problem: Problem) -> LoadError {
     LoadError { file: file.to_owned(), problem }
 }
 
-fn refuse_second_claim(loaded: &[Arc<Plugin>], plugin: &Plugin) -> Result<(), Problem> {
+fn refuse_other_file(spec: &Spec, name: &PluginName) -> Result<(), Problem> {
+    match &spec.sha256 {
+        Some(expected) if !expected.eq_ignore_ascii_case(&name.sha256) => {
+            let found = name.sha256.clone();
+            Err(Problem::OtherFile { expected: expected.clone(), found })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_second_claim(loaded: &[Arc<Slot>], plugin: &Plugin) -> Result<(), Problem> {
     for (ability, _) in plugin.abilities() {
         if ability == Ability::Transformer {
             continue;
         }
-        let claims = |other: &&Arc<Plugin>| other.code.indices.calls(ability).is_some();
-        if let Some(other) = loaded.iter().find(claims) {
+        let mut others = loaded.iter().map(|slot| slot.plugin());
+        if let Some(other) = others.find(|other| other.has(ability)) {
             return Err(Problem::Claimed { ability, other: other.file.clone() });
         }
     }
@@ -284,7 +314,7 @@ fn refuse_second_claim(loaded: &[Arc<Plugin>], plugin: &Plugin) -> Result<(), Pr
 }
 
 /// A plugin is named by its file's stem.
-fn name(file: &Path, bytes: &[u8]) -> PluginName {
+pub(super) fn name(file: &Path, bytes: &[u8]) -> PluginName {
     let mut sha256 = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
         // Writing to a string does not fail.

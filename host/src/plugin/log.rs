@@ -17,6 +17,8 @@ pub(super) struct PluginLog {
     plugin: Arc<PluginName>,
     /// Lines that are kept per second.
     limit: u32,
+    /// Nobody is to read any of it.
+    muted: bool,
     second: Mutex<Second>,
     /// Lines not kept since the last line that said so.
     dropped: AtomicU32,
@@ -31,12 +33,19 @@ struct Second {
 impl PluginLog {
     pub fn new(plugin: Arc<PluginName>, limit: u32) -> Self {
         let second = Mutex::new(Second { began: Instant::now(), kept: 0 });
-        Self { plugin, limit, second, dropped: AtomicU32::new(0) }
+        Self { plugin, limit, muted: false, second, dropped: AtomicU32::new(0) }
+    }
+
+    /// For trying a plugin out, with messages that it has nothing more to say of.
+    pub fn muted(plugin: Arc<PluginName>) -> Self {
+        let mut log = Self::new(plugin, 0);
+        log.muted = true;
+        log
     }
 
     /// Writes one line, unless this second has had its share.
     pub fn write(&self, level: Level, target: &str, message: &str) {
-        if !enabled(level) {
+        if self.muted || !enabled(level) {
             return;
         }
         self.settle();

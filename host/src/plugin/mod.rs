@@ -30,8 +30,12 @@ mod load;
 mod log;
 mod packed;
 mod preview1;
+mod samples;
+mod seat;
 mod setters;
+mod slot;
 mod state;
+mod swap;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
@@ -54,6 +58,7 @@ pub use hooks::{Hook, Hooks};
 pub use inspect::Inspection;
 pub use load::{Loader, Plugins, Spec};
 pub use setters::Setters;
+pub use swap::{Replacements, Swapper};
 
 /// What a plugin may use up. Exceeding it condemns the message that did, not the plugin; a plugin that
 /// does so again and again is broken.

@@ -5,54 +5,61 @@ use std::sync::Arc;
 
 use super::breaker::{OnBroken, Pause};
 use super::engine::Ticker;
-use super::load::Plugin;
-use super::worker::{Work, Worker};
+use super::seat::Seat;
+use super::slot::Slot;
+use super::worker::Work;
 use super::{Ability, Answer, Answers, Draft};
 use crate::message::{Batch, PluginName};
 
 /// Instances of all plugins for one thread, made as they are needed and renewed after failures.
 pub struct Setters {
-    workers: Vec<Worker>,
+    workers: Vec<Seat>,
     /// Times the calls; there is one as soon as there is a plugin.
     clock: Option<Arc<Ticker>>,
 }
 
 impl Setters {
     pub(super) fn new(
-        plugins: &[Arc<Plugin>],
+        plugins: &[Arc<Slot>],
         clock: Option<Arc<Ticker>>,
         on_broken: OnBroken,
     ) -> Self {
-        let worker = |plugin: &Arc<Plugin>| Worker::new(Arc::clone(plugin), on_broken);
-        Self { workers: plugins.iter().map(worker).collect(), clock }
+        let seat = |slot: &Arc<Slot>| Seat::new(slot, on_broken);
+        Self { workers: plugins.iter().map(seat).collect(), clock }
+    }
+
+    /// Lets changed plugins take over. Only between two messages: what decides about a message is to
+    /// be of one version.
+    pub fn renew(&mut self) {
+        self.workers.iter_mut().for_each(Seat::renew);
     }
 
     /// If messages have to wait for plugins that are broken, how long and why. When that time is
     /// over, the next call decides with its first message whether they work again.
     #[must_use]
     pub fn pause(&self) -> Option<Pause> {
-        self.workers.iter().filter_map(Worker::pause).max_by_key(|pause| pause.until)
+        self.workers.iter().filter_map(|seat| seat.worker.pause()).max_by_key(|pause| pause.until)
     }
 
     /// Makes all plugins forget the messages that they have seen, since some will come again.
     pub fn forget(&mut self) {
-        self.workers.iter_mut().for_each(Worker::forget);
+        self.workers.iter_mut().for_each(|seat| seat.worker.forget());
     }
 
     /// Starts the instances that are not there, which their first calls would do otherwise.
     pub fn start(&mut self) {
         let _running = self.clock.as_ref().map(|clock| clock.running());
-        self.workers.iter_mut().for_each(Worker::start);
+        self.workers.iter_mut().for_each(|seat| seat.worker.start());
     }
 
     /// Bytes of memory that the instances of each plugin have; 0 where there is no instance.
     pub fn memory(&self) -> impl ExactSizeIterator<Item = (&PluginName, usize)> {
-        self.workers.iter().map(|worker| (&**worker.name(), worker.memory()))
+        self.workers.iter().map(|seat| (&**seat.worker.name(), seat.worker.memory()))
     }
 
     /// WebAssembly instructions since this was last asked, where they are counted.
     pub fn take_instructions(&mut self) -> Option<u64> {
-        self.workers.iter_mut().map(Worker::take_instructions).sum()
+        self.workers.iter_mut().map(|seat| seat.worker.take_instructions()).sum()
     }
 
     /// Whether a plugin decides this.
@@ -99,7 +106,7 @@ impl Setters {
     pub fn transformer(&self, number: usize) -> Option<&Arc<PluginName>> {
         let mut transformers =
             self.workers.iter().filter(|worker| worker.has(Ability::Transformer));
-        transformers.nth(number).map(Worker::name)
+        transformers.nth(number).map(|seat| seat.worker.name())
     }
 
     /// As [`Self::call`], of one of the transformers, for the messages of a batch from `first` on, and
@@ -126,7 +133,7 @@ impl Setters {
     /// Bytes that a plugin may answer for one message; none without a plugin.
     #[must_use]
     pub fn output_limit(&self) -> usize {
-        self.workers.iter().map(Worker::output_limit).max().unwrap_or_default()
+        self.workers.iter().map(|seat| seat.worker.output_limit()).max().unwrap_or_default()
     }
 }
 
@@ -134,6 +141,6 @@ impl Setters {
 impl Setters {
     /// As if the pauses of all broken plugins were over.
     pub(super) fn end_pauses(&mut self) {
-        self.workers.iter_mut().for_each(Worker::end_pause);
+        self.workers.iter_mut().for_each(|seat| seat.worker.end_pause());
     }
 }

@@ -73,9 +73,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub fn new(plugin: Arc<Plugin>, on_broken: OnBroken) -> Self {
+    /// With an instance, if one is ready.
+    pub fn new(plugin: Arc<Plugin>, on_broken: OnBroken, instance: Option<Instance>) -> Self {
         let breaker = Breaker::new(plugin.limits.failures);
-        Self { plugin, instance: None, pace: Pace::default(), breaker, on_broken }
+        Self { plugin, instance, pace: Pace::default(), breaker, on_broken }
+    }
+
+    /// Whether the plugin is left alone, since it has failed for too many messages in a row.
+    pub fn is_broken(&self) -> bool {
+        self.breaker.open.is_some()
     }
 
     /// If messages have to wait for the plugin, how long and why.

@@ -84,6 +84,7 @@ impl Transform {
     ///
     /// Once a message has to wait, nothing that is decided about those behind it counts.
     pub fn each(&mut self, batch: &Batch, mut decided: impl FnMut(usize, Verdict<'_>)) {
+        self.plugins.renew();
         if !self.plugins.has(Ability::Json) {
             self.set(batch, decided);
             return;

@@ -116,7 +116,7 @@ impl Findings {
         }
     }
 
-    fn show(&self, desk: &mut Desk<'_>, description: &Description<'_>) -> io::Result<()> {
+    fn show(&self, desk: &mut Desk<'_>, description: &Description) -> io::Result<()> {
         let Inspection { component, imports, code, data, .. } = &self.inspection;
         let out = &mut *desk.out;
         writeln!(out, "{}", description.file.display())?;
@@ -150,7 +150,7 @@ impl Findings {
         Ok(())
     }
 
-    fn json(&self, description: &Description<'_>) -> Value {
+    fn json(&self, description: &Description) -> Value {
         let abilities = description.abilities.iter().map(|(ability, calls)| {
             json!({ "ability": ability.to_string(), "packed": *calls == Calls::Packed })
         });

@@ -36,6 +36,7 @@ mod routes;
 mod sessions;
 mod setters;
 mod shutdown;
+mod swapping;
 mod tls;
 mod transformers;
 mod usage;

@@ -127,7 +127,7 @@ fn each_plugin_has_its_own_limits_and_the_clock_keeps_the_shortest_time() {
     let again = loader.load(&[spec(Some(own))]).expect("a good plugin");
     assert!(!Arc::ptr_eq(&common.loaded[0], &strict.loaded[0]));
     assert!(Arc::ptr_eq(&strict.loaded[0], &again.loaded[0]));
-    assert_eq!(common.loaded[0].tick, Duration::from_millis(1));
+    assert_eq!(common.loaded[0].plugin().tick, Duration::from_millis(1));
 
     let mut setters = strict.instantiate();
     let [Said::Reject("time-out", slow), Said::Reject("memory-limit", greedy)] =

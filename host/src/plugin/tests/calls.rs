@@ -170,13 +170,13 @@ fn a_loader_compiles_a_file_once_and_shares_what_is_the_same() {
     assert!(Arc::ptr_eq(&a.loaded[0], &b.loaded[1]));
     assert!(!Arc::ptr_eq(&a.loaded[0], &c.loaded[0]));
     // The time of the one compilation, to the nanosecond.
-    assert_eq!(a.loaded[0].code.compile, c.loaded[0].code.compile);
+    assert_eq!(a.loaded[0].plugin().code.compile, c.loaded[0].plugin().code.compile);
     for (plugins, key) in [(&a, "a"), (&b, "a"), (&c, "c")] {
         let said = answer(&mut plugins.instantiate(), Ability::Json, &["x"]);
         assert_eq!(said, [bytes(&format!(r#"{{"_key":"{key}x"}}"#))]);
     }
-    assert_eq!(b.file_with(Ability::Json), Some(file.as_path()));
-    assert_eq!(b.file_with(Ability::Key), Some(other.as_path()));
+    assert_eq!(b.file_with(Ability::Json), Some(file));
+    assert_eq!(b.file_with(Ability::Key), Some(other));
     assert_eq!(a.file_with(Ability::Key), None);
 }
 

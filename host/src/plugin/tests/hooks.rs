@@ -4,7 +4,7 @@ use super::*;
 use crate::message::{ConnectionEvent, ConnectionOutcome};
 use crate::plugin::{Hook, Hooks};
 
-fn connected(attempt: u32) -> ConnectionEvent {
+pub(super) fn connected(attempt: u32) -> ConnectionEvent {
     ConnectionEvent {
         server: "broker:1883".into(),
         client_id: "plant-1".into(),

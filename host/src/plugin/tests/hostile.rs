@@ -235,7 +235,7 @@ fn what_plugins_have_no_use_for_is_not_valid() {
 
 #[test]
 fn a_file_that_is_cut_short_anywhere_or_damaged_anywhere_is_refused_or_works() {
-    let engine = engine::engine(None).expect("an engine");
+    let engine = engine::engine(None, false).expect("an engine");
     let module = ::wat::parse_str(obedient()).expect("WebAssembly text");
     let component = crate::plugin::wrap::component(&module).expect("a component").into_owned();
     assert!(Code::compile(&engine, &module).is_ok());
@@ -255,7 +255,7 @@ fn a_file_that_is_cut_short_anywhere_or_damaged_anywhere_is_refused_or_works() {
 
 #[test]
 fn random_bytes_are_refused() {
-    let engine = engine::engine(None).expect("an engine");
+    let engine = engine::engine(None, false).expect("an engine");
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = || {
         state ^= state << 13;

@@ -7,6 +7,7 @@ mod hooks;
 mod hostile;
 mod limits;
 mod refusals;
+mod swap;
 mod systems;
 mod transformers;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use super::interfaces::Indices;
 use super::load::Plugin;
+use super::slot::Slot;
 use super::{Ability, Answer, Answers, Draft, Limits, Loader, Plugins, Setters, Spec};
 use crate::message::{Batch, Publish, Qos};
 
@@ -74,10 +76,10 @@ fn typed_only(plugins: &Plugins) -> Plugins {
 
 fn changed(plugins: &Plugins, change: impl Fn(&mut Plugin)) -> Plugins {
     let mut plugins = plugins.clone();
-    for plugin in &mut plugins.loaded {
-        let mut other = (**plugin).clone();
+    for slot in &mut plugins.loaded {
+        let mut other = (*slot.plugin()).clone();
         change(&mut other);
-        *plugin = Arc::new(other);
+        *slot = Arc::new(Slot::new(slot.spec(), Arc::new(other)));
     }
     plugins
 }

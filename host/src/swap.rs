@@ -1,0 +1,219 @@
+//! When changed plugin files are looked at, on a thread that nobody waits for; and the golden cases
+//! that plugins have to stand before they run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::case::{ARRIVAL, Outcome, Sample, difference};
+use crate::filter;
+use crate::message::Batch;
+use crate::plugin::{Plugins, Replacements, Swapper};
+use crate::transform::Transform;
+use crate::transform::builtin::Builtin;
+
+/// How often watched files are looked at, and versions on trial.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A route as cases see it.
+pub struct Route {
+    /// MQTT topic filters; none match everything.
+    pub topics: Vec<String>,
+    pub builtin: Builtin,
+    pub plugins: Plugins,
+}
+
+/// Golden cases, and what becomes of their messages.
+pub struct Golden {
+    routes: Vec<Route>,
+    cases: Vec<Case>,
+}
+
+/// A message, and what has to become of it.
+struct Case {
+    /// Where it stands: file and line.
+    at: String,
+    batch: Batch,
+    expected: Value,
+    /// The number of the first route that takes it.
+    route: usize,
+}
+
+impl Golden {
+    /// Reads files of cases.
+    ///
+    /// # Errors
+    /// What of it is no case, or takes no route.
+    pub fn read(files: &[PathBuf], routes: Vec<Route>) -> Result<Self, String> {
+        let mut cases = Vec::new();
+        for file in files {
+            let text = fs::read_to_string(file)
+                .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+            for (number, line) in
+                text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty())
+            {
+                let at = place(file, number);
+                let case = Case::read(line, &at, &routes);
+                cases.push(case.map_err(|problem| format!("{at}: {problem}"))?);
+            }
+        }
+        Ok(Self { routes, cases })
+    }
+
+    /// Lets all plugins stand all cases, with new versions of some; how many cases there were.
+    ///
+    /// # Errors
+    /// Which case failed, and how.
+    pub fn prove(&self, new: &Replacements) -> Result<usize, String> {
+        let mut transforms: Vec<Option<Transform>> = self.routes.iter().map(|_| None).collect();
+        for Case { at, batch, expected, route } in &self.cases {
+            let transform = transforms[*route].get_or_insert_with(|| {
+                let Route { builtin, plugins, .. } = &self.routes[*route];
+                Transform::new(*builtin, plugins.apart(new).instantiate())
+            });
+            let mut differs = None;
+            transform.each(batch, |_, verdict| {
+                differs = difference(expected, &Outcome::of(&verdict));
+            });
+            if let Some(differs) = differs {
+                return Err(format!("{at}: {differs}"));
+            }
+        }
+        Ok(self.cases.len())
+    }
+}
+
+impl Case {
+    fn read(line: &str, at: &str, routes: &[Route]) -> Result<Self, String> {
+        let sample = Sample::read(line)?;
+        let mut batch = Batch::new();
+        sample.push(&mut batch, 0, ARRIVAL)?;
+        let expected = sample.expect.ok_or("there is no \"expect\": what is to become of it?")?;
+        let takes = |route: &Route| {
+            let mut filters = route.topics.iter();
+            route.topics.is_empty() || filters.any(|filter| filter::matches(filter, &sample.topic))
+        };
+        let route = routes.iter().position(takes);
+        let route = route.ok_or_else(|| format!("no route takes the topic {:?}", sample.topic))?;
+        Ok(Self { at: at.to_owned(), batch, expected, route })
+    }
+}
+
+/// A line of a file, counted from 0 here and from 1 by people.
+fn place(file: &Path, number: usize) -> String {
+    format!("{}:{}", file.display(), number + 1)
+}
+
+/// All that it takes to put changed files in the places of the plugins that run.
+pub struct Swaps {
+    pub swapper: Swapper,
+    pub golden: Golden,
+    /// Look for changed files without being asked.
+    pub watch: bool,
+}
+
+/// Asks for a look at all files. When it is dropped, nothing is looked at any more.
+pub struct Ask(mpsc::Sender<()>);
+
+impl Ask {
+    pub fn now(&self) {
+        // The thread listens as long as there is somebody to ask.
+        let _ = self.0.send(());
+    }
+}
+
+impl Swaps {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has none.
+    pub fn start(self) -> Result<Ask, String> {
+        let (ask, asked) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("plugin-swap".to_owned())
+            .spawn(move || self.run(&asked))
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
+        Ok(Ask(ask))
+    }
+
+    fn run(self, asked: &mpsc::Receiver<()>) {
+        let Self { mut swapper, golden, watch } = self;
+        let proof = |new: &Replacements| golden.prove(new);
+        loop {
+            let on_trial = swapper.settle(Instant::now());
+            let asked = if watch || on_trial {
+                asked.recv_timeout(LOOK)
+            } else {
+                asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match asked {
+                Ok(()) => swapper.take_all(&proof),
+                Err(RecvTimeoutError::Timeout) if watch => swapper.look(&proof),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::plugin::tests::guests::{File, binary, marked, obedient, typed, wat};
+    use crate::plugin::{Limits, Loader, Spec};
+
+    const CASES: &str = r#"
+        {"topic": "plain/a", "payload": "a", "expect": {"key": "plain/a"}}
+        {"topic": "keyed/a", "payload": "a", "expect": {"key": "a"}}"#;
+
+    /// One route without plugins and one with a key setter, whose file is given.
+    fn golden(cases: &str, key: &File) -> (Result<Golden, String>, Swapper) {
+        let cases = File::new("cases.jsonl", cases.as_bytes());
+        let mut loader = Loader::with_cache(Limits::default(), None);
+        let spec = Spec::from(key.path());
+        let loaded = [vec![], vec![spec]].map(|specs| loader.load(&specs).expect("good plugins"));
+        let routes = ["plain/#", "keyed/#"].into_iter().zip(loaded).map(|(filter, plugins)| {
+            Route { topics: vec![filter.to_owned()], builtin: Builtin::new(true), plugins }
+        });
+        let golden = Golden::read(&[cases.path().to_owned()], routes.collect());
+        (golden, Swapper::new(loader, 5))
+    }
+
+    #[test]
+    fn cases_take_their_route_and_are_put_to_the_new_version() {
+        let key = wat("key.wasm", &obedient());
+        let (golden, mut swapper) = golden(CASES, &key);
+        let golden = golden.expect("good cases");
+        assert_eq!(golden.prove(&Replacements::default()), Ok(2));
+        let said = RefCell::new(Ok(0));
+        let proof = |new: &Replacements| {
+            *said.borrow_mut() = golden.prove(new);
+            said.borrow().clone()
+        };
+        key.replace(&binary(&typed()));
+        swapper.take_all(&proof);
+        let problem = said.replace(Ok(0)).expect_err("another key");
+        let expected = r#"cases.jsonl:3: key: expected "a", found "keyed/a""#;
+        assert!(problem.ends_with(expected), "{problem}");
+        assert_eq!(golden.prove(&Replacements::default()), Ok(2), "the old one stays");
+        key.replace(&marked(&binary(&obedient()), 1));
+        swapper.take_all(&proof);
+        assert_eq!(said.replace(Ok(0)), Ok(2));
+    }
+
+    #[test]
+    fn a_case_that_no_route_takes_is_refused() {
+        let key = wat("key.wasm", &obedient());
+        let problem =
+            golden(r#"{"topic": "other", "expect": {}}"#, &key).0.err().expect("no route");
+        assert!(
+            problem.ends_with(r#"cases.jsonl:1: no route takes the topic "other""#),
+            "{problem}"
+        );
+    }
+}
