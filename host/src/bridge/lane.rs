@@ -62,25 +62,9 @@ impl Lane {
         }
     }
 
-    fn take_in(&mut self, parcel: Parcel) -> Result<(), Ended> {
-        let parcel = Arc::new(parcel);
-        let slot = self.in_flight.insert(&parcel);
-        match self.waiting.queue(Load { parcel, slot, from: 0 }) {
-            Some(load) => self.carry(load),
-            None => Ok(()),
-        }
-    }
-
-    fn try_again(&mut self) -> Result<(), Ended> {
-        match self.waiting.take_due(Instant::now()) {
-            Some(load) => self.carry(load),
-            None => Ok(()),
-        }
-    }
-
     /// Carries messages of a parcel up to the first that has to wait, and puts back the rest. If a
     /// plugin is broken, one message tries it first.
-    fn carry(&mut self, load: Load) -> Result<(), Ended> {
+    pub(super) fn carry(&mut self, load: Load) -> Result<(), Ended> {
         let Load { parcel, slot, from } = load;
         let mut outcome = Outcome::default();
         if let Some(cut) = parcel.cut {

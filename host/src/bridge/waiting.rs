@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::Ended;
 use super::inbox::Parcel;
+use super::lane::Lane;
 use crate::transform::Pause;
 
 /// Messages of a parcel that are to be carried.
@@ -96,6 +98,26 @@ impl Waiting {
             self.reasons.set(route, None);
         }
         load
+    }
+}
+
+impl Lane {
+    /// Carries a parcel, unless its route pauses.
+    pub(super) fn take_in(&mut self, parcel: Parcel) -> Result<(), Ended> {
+        let parcel = Arc::new(parcel);
+        let slot = self.in_flight.insert(&parcel);
+        match self.waiting.queue(Load { parcel, slot, from: 0 }) {
+            Some(load) => self.carry(load),
+            None => Ok(()),
+        }
+    }
+
+    /// Carries something of a route whose pause is over.
+    pub(super) fn try_again(&mut self) -> Result<(), Ended> {
+        match self.waiting.take_due(Instant::now()) {
+            Some(load) => self.carry(load),
+            None => Ok(()),
+        }
     }
 }
 

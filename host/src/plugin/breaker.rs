@@ -1,4 +1,4 @@
-//! A circuit breaker: a plugin that fails for many messages in a row is left alone for a while, in
+//! A circuit breaker for one ability of a plugin: one that fails for many messages in a row is left alone for a while, in
 //! place of condemning one message after the other.
 //!
 //! While the circuit is closed, failures are counted. While it is open, nobody calls the plugin until
@@ -41,7 +41,7 @@ pub(super) struct Breaker {
     limit: u64,
     /// Messages in a row that failed.
     pub failed: u64,
-    /// The last of them. Each of a message's records may fail, but the message counts once.
+    /// The last of them in this batch. Each of a message's records may fail, but the message counts once.
     last: Option<Sequence>,
     pub open: Option<Open>,
 }
@@ -60,6 +60,16 @@ pub(super) struct Open {
 impl Breaker {
     pub fn new(limit: u32) -> Self {
         Self { limit: limit.into(), failed: 0, last: None, open: None }
+    }
+
+    /// If the circuit is open, when the plugin may be tried again.
+    pub fn until(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.until)
+    }
+
+    /// The next batch of messages has sequence numbers of its own.
+    pub fn begin(&mut self) {
+        self.last = None;
     }
 
     /// The plugin has failed for this message. If the circuit is open from now on, the answer is the
@@ -85,6 +95,9 @@ impl Breaker {
 
     /// The plugin has done its work for a message. If the circuit was open, the answer is since when.
     pub fn succeed(&mut self) -> Option<Instant> {
+        if self.failed == 0 {
+            return None;
+        }
         (self.failed, self.last) = (0, None);
         self.open.take().map(|open| open.since)
     }
@@ -137,7 +150,8 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(breaker.fail(7, "e", now), None);
         }
-        assert!(breaker.fail(8, "e", now).is_some());
+        breaker.begin();
+        assert!(breaker.fail(7, "e", now).is_some());
     }
 
     #[test]

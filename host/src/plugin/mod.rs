@@ -12,6 +12,7 @@
 mod answers;
 mod bindings;
 mod breaker;
+mod broken;
 mod compile;
 mod contract;
 mod describe;

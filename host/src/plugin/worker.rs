@@ -3,20 +3,19 @@
 //!
 //! A message is guilty only when it fails alone in a fresh instance. So a run that failed is run
 //! again message by message, and a message that fails in an instance with a past once more in a
-//! new one. When many messages in a row are guilty, it is the plugin: see [`breaker`](super::breaker).
+//! new one. When many messages in a row are guilty, it is the plugin: see [`broken`](super::broken).
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::answers::{Answer, Answers, Judge};
-use super::breaker::{Breaker, OnBroken, Pause, is_failure};
+use super::answers::{Answers, Judge};
+use super::breaker::{Breaker, OnBroken};
 use super::failure::{Failure, Unstarted};
 use super::instance::Instance;
 use super::load::Plugin;
 use super::{Ability, Calls, Content, Draft, packed, typed};
-use crate::message::{Batch, PluginName, Reason, Rejection};
+use crate::message::{Batch, PluginName, Reason};
 
 /// Most messages in a call.
 const RUN: usize = 64;
@@ -64,41 +63,20 @@ const NOTHING: Draft = Draft {
 };
 
 pub(super) struct Worker {
-    plugin: Arc<Plugin>,
+    pub(super) plugin: Arc<Plugin>,
     /// Absent before the first call, and after a failure.
     instance: Option<Instance>,
     pace: Pace,
-    breaker: Breaker,
-    on_broken: OnBroken,
+    /// One for each ability, since what fails in one may go well in another.
+    pub(super) breakers: [Breaker; Ability::ALL.len()],
+    pub(super) on_broken: OnBroken,
 }
 
 impl Worker {
     /// With an instance, if one is ready.
     pub fn new(plugin: Arc<Plugin>, on_broken: OnBroken, instance: Option<Instance>) -> Self {
-        let breaker = Breaker::new(plugin.limits.failures);
-        Self { plugin, instance, pace: Pace::default(), breaker, on_broken }
-    }
-
-    /// Whether the plugin is left alone, since it has failed for too many messages in a row.
-    pub fn is_broken(&self) -> bool {
-        self.breaker.open.is_some()
-    }
-
-    /// If messages have to wait for the plugin, how long and why.
-    pub fn pause(&self) -> Option<Pause> {
-        let open = self.breaker.open.as_ref().filter(|_| self.on_broken == OnBroken::Pause)?;
-        let (name, failed, error) = (&self.plugin.name.name, self.breaker.failed, &open.error);
-        let why = format!(
-            "plugin {name} is broken (it failed for {failed} messages in a row, the last with: {error})"
-        );
-        Some(Pause { until: open.until, why })
-    }
-
-    #[cfg(test)]
-    pub fn end_pause(&mut self) {
-        if let Some(open) = &mut self.breaker.open {
-            open.until = Instant::now();
-        }
+        let breakers = Ability::ALL.map(|_| Breaker::new(plugin.limits.failures));
+        Self { plugin, instance, pace: Pace::default(), breakers, on_broken }
     }
 
     /// Makes the plugin forget what it has seen.
@@ -138,11 +116,12 @@ impl Worker {
     /// One answer for every message of the range, or for the first of them, if they are full then.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
         let packed = self.plugin.code.indices.calls(work.ability) == Some(Calls::Packed);
+        self.breaker(work.ability).begin();
         while answers.items.len() < range.len() && !answers.are_full() {
             let next = range.start + answers.items.len();
             let most = if packed { self.pace.run } else { 1 };
             let run = next..fitting(work.batch, next..range.end.min(next + most));
-            if let Some(until) = self.breaker.open.as_ref().map(|open| open.until) {
+            if let Some(until) = self.breaker(work.ability).until() {
                 self.answer_broken(work, next..range.end, until, answers);
             } else if run.len() == 1 {
                 if self.answer_one(work, run.start, answers) {
@@ -152,27 +131,6 @@ impl Worker {
                 self.answer_run(work, run, answers);
             }
         }
-    }
-
-    /// Adds answers for all messages of the range, while the circuit is open: they wait, or do without
-    /// the plugin. If it is time to try again, the first of them does that, and the others get none yet.
-    fn answer_broken(
-        &mut self,
-        work: Work<'_>,
-        range: Range<usize>,
-        until: Instant,
-        answers: &mut Answers,
-    ) {
-        if Instant::now() >= until {
-            self.forget();
-            self.answer_one(work, range.start, answers);
-            return;
-        }
-        let stand_in = match self.on_broken {
-            OnBroken::Default => Answer::Default,
-            OnBroken::Pause | OnBroken::Stop => Answer::Wait,
-        };
-        answers.items.resize(answers.items.len() + range.len(), stand_in);
     }
 
     /// Adds answers for the messages of a run, up to the one that opens the circuit.
@@ -185,7 +143,7 @@ impl Worker {
         let mut guilty = 0;
         for index in run.clone() {
             guilty += usize::from(!self.answer_one(work, index, answers));
-            if self.breaker.open.is_some() || answers.are_full() {
+            if self.breaker(work.ability).until().is_some() || answers.are_full() {
                 return;
             }
         }
@@ -205,7 +163,12 @@ impl Worker {
     }
 
     /// Adds an answer for one message. Whether the message is innocent.
-    fn answer_one(&mut self, work: Work<'_>, index: usize, answers: &mut Answers) -> bool {
+    pub(super) fn answer_one(
+        &mut self,
+        work: Work<'_>,
+        index: usize,
+        answers: &mut Answers,
+    ) -> bool {
         let answered = answers.items.len();
         let fresh = self.instance.as_ref().is_none_or(Instance::is_fresh);
         let mut attempted = self.attempt(work, index..index + 1, answers);
@@ -227,71 +190,6 @@ impl Worker {
         });
         self.review(work, index, answered, answers);
         false
-    }
-
-    /// Tells the breaker of all answers from `answered` on, the first of which is about the message at
-    /// `index`. Those behind the one that opens the circuit are taken back.
-    fn review(&mut self, work: Work<'_>, index: usize, answered: usize, answers: &mut Answers) {
-        for place in answered..answers.items.len() {
-            let rejection = match &answers.items[place] {
-                Answer::Reject(rejection) if is_failure(rejection.reason) => rejection,
-                Answer::Fatal(_) => continue,
-                _ => {
-                    self.worked();
-                    continue;
-                }
-            };
-            let message = work.batch.message(index + place - answered);
-            let failed = self.breaker.fail(message.sequence(), &rejection.error, Instant::now());
-            if let Some(pause) = failed {
-                if self.on_broken == OnBroken::Stop {
-                    answers.items[place] = Answer::Fatal(self.broken(rejection));
-                } else {
-                    self.warn(message.topic(), &rejection.error, pause);
-                }
-                answers.items.truncate(place + 1);
-                self.forget();
-                return;
-            }
-        }
-    }
-
-    fn worked(&mut self) {
-        if let Some(since) = self.breaker.succeed() {
-            tracing::info!(
-                target: "plugin",
-                plugin = self.plugin.name.name,
-                "works again, after {:.1} s",
-                since.elapsed().as_secs_f32()
-            );
-        }
-    }
-
-    fn warn(&self, topic: &str, error: &str, pause: Duration) {
-        let consequence = match self.on_broken {
-            OnBroken::Default => "messages do without it",
-            OnBroken::Pause | OnBroken::Stop => "the messages of its route wait",
-        };
-        tracing::warn!(
-            target: "plugin",
-            plugin = self.plugin.name.name,
-            topic,
-            error,
-            "is broken: it failed for {} messages in a row; {consequence}, and one of them tries it \
-             again in {:.1} s (--on-plugin-broken)",
-            self.breaker.failed,
-            pause.as_secs_f32()
-        );
-    }
-
-    /// Why the program ends, if that is what is wanted.
-    fn broken(&self, last: &Rejection) -> Rejection {
-        let error = format!(
-            "it failed for {} messages in a row, the last with: {}; correct it or leave it out, or let \
-             messages wait for it (--on-plugin-broken pause) or do without it (--on-plugin-broken default)",
-            self.breaker.failed, last.error
-        );
-        Rejection { reason: Reason::Fatal, error, plugin: last.plugin.clone() }
     }
 
     /// One call. Adds all answers of the run, or none. An instance that failed is dropped.

@@ -289,10 +289,14 @@ mod tests {
 
     /// The next transformer answers.
     fn answer(chain: &mut Chain, items: Vec<Answer>) {
+        answer_as(chain, None, items);
+    }
+
+    fn answer_as(chain: &mut Chain, plugin: Option<&Arc<PluginName>>, items: Vec<Answer>) {
         let mut given = std::mem::take(&mut chain.pieces).into_iter();
         let mut answers = Answers::new();
         answers.items = items;
-        chain.apply(None, &mut given, &mut answers);
+        chain.apply(plugin, &mut given, &mut answers);
     }
 
     /// What becomes of these messages after transformers with these answers.
@@ -372,7 +376,7 @@ mod tests {
         let batch = batch(&["x"]);
         let topic = |name: &str| Draft { topic: Some(name.to_owned()), ..Draft::default() };
         let plugin = |name: &str| Arc::new(PluginName { name: name.into(), sha256: String::new() });
-        let mut chain = Chain::default();
+        let mut chain = Chain::new(0, LIMIT);
         chain.begin(Draft::default());
         for (name, drafts) in [
             ("first", vec![topic("a"), key("k"), topic("b")]),
@@ -384,10 +388,10 @@ mod tests {
                 "second" => vec![Answer::Records(drafts), Answer::Default, Answer::Default],
                 _ => vec![Answer::Records(drafts)],
             };
-            chain.apply(Some(&plugin(name)), &mut Answers { items: answers, ..Answers::new() });
+            answer_as(&mut chain, Some(&plugin(name)), answers);
         }
         let mut chosen = Vec::new();
-        chain.finish(Builtin::new(true), &batch, |_, verdict| {
+        chain.finish(Builtin::new(true), &batch, &mut |_: usize, verdict: Verdict<'_>| {
             let Verdict::Records(records) = verdict else { panic!("three records") };
             for choice in records.iter().filter_map(|record| record.choice.as_ref()) {
                 chosen.push((

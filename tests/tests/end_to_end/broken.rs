@@ -6,7 +6,7 @@ use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::scratch::Folder;
 use tests::scripted::ScriptedServer;
-use tests::wire::{Packet, Publish};
+use tests::wire::{Packet, Publish, Version};
 use tests::{SOON, eventually};
 
 /// A topic with one partition, and so have its dead letters.
@@ -41,7 +41,7 @@ fn payloads(messages: &[Publish]) -> Vec<&str> {
 }
 
 fn wait_until_it_failed(host: &Host, messages: usize) -> String {
-    let words = format!("is broken: it failed for {messages} messages in a row");
+    let words = format!("is broken: its key setter failed for {messages} messages in a row");
     host.wait_for_line("that the plugin is broken", |line| line.contains(&words))
 }
 
@@ -175,6 +175,29 @@ fn a_broken_plugin_can_end_the_program_and_nothing_is_acknowledged_that_is_not_i
     host.terminate();
     connection.wait_for_end();
     host.wait(SOON).assert_clean();
+}
+
+#[test]
+fn a_message_that_waits_is_new_to_a_plugin_that_has_seen_it_before() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let topic = topic(kafka, "broken-chain");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic)
+        .plugin("dead-band")
+        .flag("plugin-config", r#"{"dead_band": {"threshold": 0.5}}"#)
+        .plugin("rewrite")
+        .flag("plugin-failures-limit", 1)
+        .launch();
+    let mut connection = server.accept_and_subscribe(false);
+    // Together, so that the dead band has seen both of them when the plugin behind it breaks.
+    let messages = [Publish::new("a", "panic now"), Publish::new("a", "21.5")];
+    let encoded = (1..).zip(&messages).map(|(id, message)| message.encode(Version::V311, id));
+    connection.send(&encoded.collect::<Vec<_>>().concat());
+    assert_eq!(connection.acknowledged(2), [1, 2]);
+    assert_eq!(values(&kafka.read(&topic)), ["21.5"], "it is not taken for a repetition");
+    host.terminate();
+    connection.wait_for_end();
+    let ledger = host.wait(SOON).assert_clean();
+    assert_eq!((ledger.delivered, ledger.dead_lettered), (1, 1));
 }
 
 #[test]

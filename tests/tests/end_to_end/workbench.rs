@@ -400,9 +400,13 @@ fn new_begins_a_plugin_in_a_folder_of_its_own_and_writes_over_nothing() {
 #[test]
 fn new_knows_every_language() {
     let folder = Folder::new("workbench");
-    for (lang, file) in
-        [("rust", "Cargo.toml"), ("c", "Makefile"), ("go", "go.mod"), ("js", "package.json"), ("python", "Makefile")]
-    {
+    for (lang, file) in [
+        ("rust", "Cargo.toml"),
+        ("c", "Makefile"),
+        ("go", "go.mod"),
+        ("js", "package.json"),
+        ("python", "Makefile"),
+    ] {
         let name = format!("a-{lang}");
         let new = Host::bare().argument("plugin").argument("new").argument(&name);
         let ended = new.flag("lang", lang).within(folder.path()).run();

@@ -34,7 +34,11 @@ fn messages_wait_for_a_plugin_that_fails_for_many_in_a_row() {
     assert_eq!(setters.pause(), None);
     let (lines, said) = logged(|| keys(&mut setters, &["t", "x", "t", "x"]));
     assert_eq!(brief(&said), "!www");
-    assert_eq!(lines.matches("is broken: it failed for 3 messages in a row").count(), 1, "{lines}");
+    assert_eq!(
+        lines.matches("is broken: its key setter failed for 3 messages in a row").count(),
+        1,
+        "{lines}"
+    );
     assert!(lines.contains("topic=\"plant/a\"") && lines.contains("unreachable"), "{lines}");
     let pause = setters.pause().expect("a pause");
     assert!(pause.why.contains("plugin obedient is broken"), "{}", pause.why);
@@ -50,7 +54,7 @@ fn one_message_tries_a_broken_plugin_again_in_a_fresh_instance() {
     let first = setters.pause().expect("a pause").until;
     let (lines, said) = logged(|| keys(&mut setters, &["t", "x"]));
     assert_eq!(brief(&said), "!w");
-    assert!(lines.contains("it failed for 4 messages in a row"), "{lines}");
+    assert!(lines.contains("its key setter failed for 4 messages in a row"), "{lines}");
     assert!(setters.pause().is_some_and(|pause| pause.until > first));
 
     setters.end_pauses();
@@ -104,6 +108,20 @@ fn what_a_plugin_says_about_messages_does_not_make_it_broken() {
     assert_eq!(setters.pause(), None);
     assert_eq!(brief(&keys(&mut setters, &["panic", "bad luck", "panic", "null"])[..3]), "!!!");
     assert_eq!(setters.pause(), None);
+}
+
+#[test]
+fn each_ability_of_a_plugin_is_broken_by_itself() {
+    // Its value is a long one, its key the default.
+    let limits = Limits { failures: 2, output: 9, ..limits() };
+    let mut setters = load(&[guests::built("describe")], &limits).instantiate();
+    assert!(setters.has(Ability::Key) && setters.has(Ability::Value));
+    for _ in 0..2 {
+        assert_eq!(brief(&answer(&mut setters, Ability::Key, &["x"])), "d");
+        assert_eq!(brief(&answer(&mut setters, Ability::Value, &["x"])), "!");
+    }
+    let pause = setters.pause().expect("a pause");
+    assert!(pause.why.contains("its value setter failed for 2"), "{}", pause.why);
 }
 
 #[test]
