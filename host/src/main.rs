@@ -132,7 +132,7 @@ fn record(capture: Capture) -> Result<(), Failure> {
     let unusable = |problem: String| Failure::new(USAGE, wording.of(&problem));
     let source = setup::source_settings(source).map_err(unusable)?;
     let output = capture::Output::open(output).map_err(unusable)?;
-    let recorded = run(async { capture::run(&source, output, count, time, stops()?).await })?;
+    let recorded = run(async { capture::run(&source, output, count, time, stops(None)?).await })?;
     let messages = recorded.map_err(|problem| Failure::new(FAILED, wording.of(&problem)))?;
     eprintln!("{messages} messages recorded");
     Ok(())

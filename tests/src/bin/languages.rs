@@ -6,7 +6,7 @@
 #![allow(clippy::expect_used, reason = "as in the harness: a panic says what did not run")]
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -24,17 +24,17 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for file in env::args_os().skip(1).map(PathBuf::from) {
-        measure(file);
+        measure(&file);
     }
 }
 
-fn measure(file: PathBuf) {
+fn measure(file: &Path) {
     let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-    let size = fs::metadata(&file).expect("a built plugin").len() >> 10;
+    let size = fs::metadata(file).expect("a built plugin").len() >> 10;
     let cache = Folder::new("cache");
-    let (compiled, _) = timed(|| load(&file, &cache));
+    let (compiled, _) = timed(|| load(file, &cache));
     let (cached, plugins) =
-        (0..3).map(|_| timed(|| load(&file, &cache))).min_by_key(|(time, _)| *time).expect("some");
+        (0..3).map(|_| timed(|| load(file, &cache))).min_by_key(|(time, _)| *time).expect("some");
 
     let small = batch(CALLS, &payload(200));
     let large = batch(1, &payload(1 << 20));
@@ -64,9 +64,9 @@ fn measure(file: PathBuf) {
     );
 }
 
-fn load(file: &std::path::Path, cache: &Folder) -> Plugins {
+fn load(file: &Path, cache: &Folder) -> Plugins {
     let config = Some(r#"{"pointer": "/_key"}"#.to_owned());
-    let spec = Spec { file: file.to_owned(), sha256: None, config };
+    let spec = Spec { config, ..Spec::from(file) };
     let limits = Limits { call: Duration::from_secs(5), ..Limits::default() };
     Loader::with_cache(limits, Some(cache.path().to_owned()))
         .load(&[spec])

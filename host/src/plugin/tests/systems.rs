@@ -1,5 +1,7 @@
 //! What plugins find that call a system: one that has nothing but standard output and error.
 
+use std::fmt::Write as _;
+
 use super::guests::{module, wat};
 use super::*;
 
@@ -39,8 +41,9 @@ fn what_is_written_is_logged_line_by_line() {
     let write = |fd: u32, pieces: &[(u32, u32)]| {
         let mut code = String::new();
         for (at, (from, size)) in (256..).step_by(8).zip(pieces) {
-            code += &format!("(i32.store (i32.const {at}) (i32.const {from}))");
-            code += &format!("(i32.store (i32.const {}) (i32.const {size}))", at + 4);
+            write!(code, "(i32.store (i32.const {at}) (i32.const {from}))").expect("a string");
+            write!(code, "(i32.store (i32.const {}) (i32.const {size}))", at + 4)
+                .expect("a string");
         }
         let count = pieces.len();
         code + &format!(
