@@ -1,18 +1,19 @@
 //! What a call costs in each language: `plugins/json-key` and its likes on the same messages, through
 //! the loader that the bridge uses. `make bench-languages` builds them and runs it.
 //!
-//! Prints a table for `docs/plugin-languages.md`. The best of several rounds counts, since the machine does other things,
-//! too: compare within a table.
+//! Prints a table for `docs/plugin-languages.md`. Times are processor time, and the best of several
+//! rounds counts, since the machine does other things, too: compare within a table.
 #![allow(clippy::expect_used, reason = "as in the harness: a panic says what did not run")]
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fs};
 
 use host::message::{Batch, Publish, Qos};
 use host::plugin::{Ability, Answer, Answers, Limits, Loader, Plugins, Setters, Spec};
 use tests::scratch::Folder;
+use tests::usage::Usage;
 
 const ROUNDS: usize = 7;
 const CALLS: u64 = 1_000;
@@ -24,17 +25,20 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for file in env::args_os().skip(1).map(PathBuf::from) {
-        measure(file);
+        measure(&file);
     }
 }
 
-fn measure(file: PathBuf) {
+fn measure(file: &Path) {
     let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-    let size = fs::metadata(&file).expect("a built plugin").len() >> 10;
+    let size = fs::metadata(file).expect("a built plugin").len() >> 10;
     let cache = Folder::new("cache");
-    let (compiled, _) = timed(|| load(&file, &cache));
+    // On as many threads as there are processors.
+    let before = Usage::own().cpu;
+    load(file, &cache);
+    let compiled = Usage::own().cpu.saturating_sub(before);
     let (cached, plugins) =
-        (0..3).map(|_| timed(|| load(&file, &cache))).min_by_key(|(time, _)| *time).expect("some");
+        (0..3).map(|_| timed(|| load(file, &cache))).min_by_key(|(time, _)| *time).expect("some");
 
     let small = batch(CALLS, &payload(200));
     let large = batch(1, &payload(1 << 20));
@@ -64,7 +68,7 @@ fn measure(file: PathBuf) {
     );
 }
 
-fn load(file: &std::path::Path, cache: &Folder) -> Plugins {
+fn load(file: &Path, cache: &Folder) -> Plugins {
     let config = Some(r#"{"pointer": "/_key"}"#.to_owned());
     let spec = Spec { file: file.to_owned(), sha256: None, config };
     let limits = Limits { call: Duration::from_secs(5), ..Limits::default() };
@@ -109,9 +113,16 @@ fn best(setters: &mut Setters, batch: &Batch) -> Duration {
 }
 
 fn timed<R>(run: impl FnOnce() -> R) -> (Duration, R) {
-    let began = Instant::now();
+    let began = spent();
     let result = run();
-    (began.elapsed(), result)
+    (spent().saturating_sub(began), result)
+}
+
+/// Processor time of this thread.
+fn spent() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let first = stat.split(' ').next().expect("a number");
+    Duration::from_nanos(first.parse().expect("a number"))
 }
 
 fn millis(time: Duration) -> f64 {
