@@ -1,7 +1,5 @@
 //! What plugins find that call a system: one that has nothing but standard output and error.
 
-use std::fmt::Write as _;
-
 use super::guests::{module, wat};
 use super::*;
 
@@ -38,17 +36,17 @@ fn key_of(text: &str) -> (String, Vec<Said>) {
 
 #[test]
 fn what_is_written_is_logged_line_by_line() {
-    let write = |fd: u32, pieces: &[(u32, u32)]| {
-        let mut code = String::new();
-        for (at, (from, size)) in (256..).step_by(8).zip(pieces) {
-            write!(code, "(i32.store (i32.const {at}) (i32.const {from}))").expect("a string");
-            write!(code, "(i32.store (i32.const {}) (i32.const {size}))", at + 4)
-                .expect("a string");
-        }
+    let write = |fd: u32, pieces: &[(u32, u32)]| -> String {
+        let stored = (256..).step_by(8).zip(pieces).map(|(at, (from, size))| {
+            let next = at + 4;
+            format!("(i32.store (i32.const {at}) (i32.const {from}))")
+                + &format!("(i32.store (i32.const {next}) (i32.const {size}))")
+        });
         let count = pieces.len();
-        code + &format!(
-            "(drop (call $fd_write (i32.const {fd}) (i32.const 256) (i32.const {count}) (i32.const 300)))"
-        )
+        stored.collect::<String>()
+            + &format!(
+                "(drop (call $fd_write (i32.const {fd}) (i32.const 256) (i32.const {count}) (i32.const 300)))"
+            )
     };
     // `ü` is cut in two between the writes to standard error.
     let body = [
