@@ -15,6 +15,7 @@ use super::compile::{self, Code, wrong_type};
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
+use super::guard::Bounds;
 use super::instance::Instance;
 use super::log::PluginLog;
 use super::text::joined;
@@ -183,7 +184,7 @@ impl Loader {
         clock: &Ticker,
     ) -> Result<Arc<Plugin>, Problem> {
         let _running = clock.running();
-        let bytes = read(&spec.file).map_err(Problem::Unreadable)?;
+        let bytes: Arc<[u8]> = read(&spec.file).map_err(Problem::Unreadable)?.into();
         let name = name(&spec.file, &bytes);
         if let Some(expected) = &spec.sha256
             && !expected.eq_ignore_ascii_case(&name.sha256)
@@ -199,7 +200,10 @@ impl Loader {
         }
         let code = match same.first() {
             Some(known) => known.code.clone(),
-            None => Code::compile(engine, &bytes)?,
+            None => {
+                let (engine, bytes) = (engine.clone(), Arc::clone(&bytes));
+                Bounds::default().keep(move || Code::compile(&engine, &bytes))?
+            }
         };
         if spec.config.is_some() && code.indices.lifecycle.is_none() {
             return Err(Problem::TakesNoConfig);
