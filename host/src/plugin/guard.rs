@@ -70,6 +70,8 @@ fn resident() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
     use super::*;
 
     /// Work that goes on until the test is over.
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn work_that_takes_too_much_memory_is_left_behind() {
         let bounds = Bounds { memory: 256 << 20, ..Bounds::default() };
-        let much = endless(|| std::mem::forget(vec![1_u8; 512 << 20]));
+        let much = endless(|| std::mem::forget(black_box(vec![1_u8; 512 << 20])));
         let said = refusal(bounds, much);
         assert!(said.contains("more than 256 MiB to compile"), "{said}");
     }
