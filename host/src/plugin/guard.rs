@@ -110,7 +110,6 @@ mod tests {
 
     #[test]
     fn a_compiler_that_panics_is_an_error_and_nothing_worse() {
-        #[expect(clippy::panic, reason = "that is what is tested")]
         let said = refusal(Bounds::default(), || panic!("a bug"));
         assert!(said.contains("the compiler has failed"), "{said}");
     }

@@ -198,12 +198,11 @@ impl Loader {
         {
             return Ok(Arc::clone(known));
         }
-        let code = match same.first() {
-            Some(known) => known.code.clone(),
-            None => {
-                let (engine, bytes) = (engine.clone(), Arc::clone(&bytes));
-                Bounds::default().keep(move || Code::compile(&engine, &bytes))?
-            }
+        let code = if let Some(known) = same.first() {
+            known.code.clone()
+        } else {
+            let (engine, bytes) = (engine.clone(), Arc::clone(&bytes));
+            Bounds::default().keep(move || Code::compile(&engine, &bytes))?
         };
         if spec.config.is_some() && code.indices.lifecycle.is_none() {
             return Err(Problem::TakesNoConfig);
