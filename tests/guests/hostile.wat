@@ -56,7 +56,7 @@
     (if (call $is (local.get $what) (i32.const 0x54 (; T ;)))
       (then
         (loop $on
-          (br_if $on (i32.ne (table.grow $hoard (ref.null func) (i32.const 10000)) (i32.const -1))))
+          (br_if $on (i32.ne (table.grow $hoard (ref.null func) (i32.const 5000000)) (i32.const -1))))
         unreachable)))
 
   (func (export "mqtt-source:plugin/packed-key-setter@0.1.0#keys") (param $in i32) (param $size i32) (result i32)

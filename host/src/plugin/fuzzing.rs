@@ -200,4 +200,53 @@ mod tests {
             }
         }
     }
+
+    /// Says how many mutants there are of each file, instead of some that take a moment.
+    const MUTANTS: &str = "HOST_TEST_MUTANTS";
+
+    /// Random numbers below a bound, the same ones every time (xorshift).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % bound.max(1) as u64) as usize
+        }
+
+        /// The file with a few small changes.
+        fn mutant(&mut self, file: &[u8]) -> Vec<u8> {
+            let mut mutant = file.to_vec();
+            for _ in 0..=self.below(4) {
+                let at = 8 + self.below(mutant.len().saturating_sub(9));
+                let Some(byte) = mutant.get_mut(at) else { break };
+                match self.below(5) {
+                    0 => *byte ^= 1 << self.below(8),
+                    1 => *byte = self.below(256) as u8,
+                    2 => *byte = [0, 1, 0x7f, 0x80, 0xff][self.below(5)],
+                    3 => mutant.insert(at, self.below(256) as u8),
+                    _ => {
+                        let (from, size) = (self.below(mutant.len()), self.below(8));
+                        let to = (from + size).min(mutant.len());
+                        let copied = mutant[from..to].to_vec();
+                        let end = (at + copied.len()).min(mutant.len());
+                        mutant.splice(at..end, copied);
+                    }
+                }
+            }
+            mutant
+        }
+    }
+
+    #[test]
+    fn files_with_small_changes_do_no_harm() {
+        let mutants = std::env::var(MUTANTS).map_or(30, |count| count.parse().expect("a number"));
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+        for file in corpus("load") {
+            for _ in 0..mutants {
+                load(&dice.mutant(&file));
+            }
+        }
+    }
 }

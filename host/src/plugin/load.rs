@@ -15,6 +15,7 @@ use super::compile::{self, Code, wrong_type};
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
+use super::guard::Bounds;
 use super::instance::Instance;
 use super::log::PluginLog;
 use super::slot::{Slot, Tally};
@@ -218,7 +219,7 @@ impl Loader {
         clock: &Ticker,
     ) -> Result<Arc<Slot>, Problem> {
         let _running = clock.running();
-        let bytes = read(&spec.file).map_err(Problem::Unreadable)?;
+        let bytes: Arc<[u8]> = read(&spec.file).map_err(Problem::Unreadable)?.into();
         let name = name(&spec.file, &bytes);
         refuse_other_file(spec, &name)?;
         let limits = spec.limits.as_ref().unwrap_or(&self.limits);
@@ -240,16 +241,18 @@ impl Loader {
     pub(super) fn make(
         &self,
         spec: &Spec,
-        bytes: &[u8],
+        bytes: &Arc<[u8]>,
         engine: &Engine,
         clock: &Ticker,
     ) -> Result<(Arc<Plugin>, Instance), Problem> {
         let name = name(&spec.file, bytes);
         refuse_other_file(spec, &name)?;
         let mut known = self.loaded.iter().map(|slot| slot.plugin());
-        let code = match known.find(|known| known.name.sha256 == name.sha256) {
-            Some(known) => known.code.clone(),
-            None => Code::compile(engine, bytes)?,
+        let code = if let Some(known) = known.find(|known| known.name.sha256 == name.sha256) {
+            known.code.clone()
+        } else {
+            let (engine, bytes) = (engine.clone(), Arc::clone(bytes));
+            Bounds::default().keep(move || Code::compile(&engine, &bytes))?
         };
         if spec.config.is_some() && code.indices.lifecycle.is_none() {
             return Err(Problem::TakesNoConfig);

@@ -23,6 +23,7 @@ mod failure;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzzer learns")]
 pub mod fuzzing;
+mod guard;
 mod hooks;
 mod inspect;
 mod instance;

@@ -39,8 +39,8 @@ impl Seat {
         }
     }
 
-    /// As [`Worker::answer`], where there are no answers yet. If a version loses its place over its answers, the one that comes back
-    /// gives them.
+    /// As [`Worker::answer`], where there are no answers yet. If a version loses its place over its
+    /// answers, the one that comes back gives them.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
         self.worker.answer(work, range.clone(), answers);
         if self.slot.count(&self.plugin, &answers.items, self.worker.is_broken()) {

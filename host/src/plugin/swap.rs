@@ -174,7 +174,7 @@ impl Swapper {
     pub(super) fn swap(&mut self, number: usize, proof: Proof<'_>) -> Result<Swapped, Refusal> {
         let Self { loader, limit, files } = self;
         let file = &files[number];
-        let bytes = read(&file.path).map_err(Problem::Unreadable)?;
+        let bytes: Arc<[u8]> = read(&file.path).map_err(Problem::Unreadable)?.into();
         let to = name(&file.path, &bytes);
         let (engine, clock) = loader.running()?;
         let _running = clock.running();

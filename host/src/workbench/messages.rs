@@ -13,7 +13,7 @@ use crate::message::Qos;
 const TOPIC: &str = "plant/line-1/temp";
 
 /// 200 bytes as a device might send them.
-const PAYLOAD: &str = r#"{"_key":"line-1/sensor-42","_timestamp":1700000000123,"device":{"id":"sensor-42","firmware":"2.14.0","battery":87},"readings":{"temperature":21.48,"humidity":44.1,"pressure":1013.25},"status":"ok","n":1}"#;
+const PAYLOAD: &str = r#"{"_key":"line-1/sensor-42","_timestamp":1700000000123,"device":{"id":"sensor-42","firmware":"2.1","battery":87},"readings":{"temperature":21.48,"humidity":44.1,"pressure":1013.25},"status":"ok","n":1}"#;
 
 /// A message and where it stands.
 pub struct Placed {

@@ -214,7 +214,7 @@ fn if_errors_rise_the_old_one_comes_back_and_answers_the_batch_at_hand() {
     assert_eq!((said, running.sha256()), (vec![bytes("z"); 20], old));
     let line = lines.lines().find(|line| line.contains("comes back")).expect("it is said");
     assert!(
-        line.contains("20 of 70 answers were errors, 0.0 % before; the last one: wasm trap"),
+        line.contains("10 of 60 answers were errors, 0.0 % before; the last one: wasm trap"),
         "{line}"
     );
     assert!(lines.contains("ERROR"), "{lines}");
@@ -255,6 +255,20 @@ fn a_version_on_trial_that_cannot_work_at_all_does_not_end_the_program() {
     running.takes_over(&binary(&typed()));
     assert_eq!(running.keys(&["x", "fatal"]), [bytes("x"), bytes("fatal")]);
     assert_eq!(running.sha256(), old);
+}
+
+#[test]
+fn a_version_on_trial_that_is_broken_gives_way_at_once() {
+    let file = wat("key.wasm", &obedient());
+    let strict = Limits { failures: 2, ..limits() };
+    let mut loader = Loader::with_cache(strict, None);
+    let plugins = loader.load(&[file.path().into()]).expect("a good plugin");
+    let (setters, swapper) = (plugins.instantiate(), Swapper::new(loader, LIMIT));
+    let mut running = Running { file, swapper, plugins, setters };
+    let old = running.sha256();
+    running.takes_over(&traps_for('z'));
+    assert_eq!(running.keys(&["z"; 5]), vec![bytes("z"); 5]);
+    assert_eq!((running.sha256(), running.setters.pause()), (old, None));
 }
 
 #[test]
