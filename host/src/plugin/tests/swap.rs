@@ -214,7 +214,7 @@ fn if_errors_rise_the_old_one_comes_back_and_answers_the_batch_at_hand() {
     assert_eq!((said, running.sha256()), (vec![bytes("z"); 20], old));
     let line = lines.lines().find(|line| line.contains("comes back")).expect("it is said");
     assert!(
-        line.contains("10 of 60 answers were errors, 0.0 % before; the last one: wasm trap"),
+        line.contains("10 of 70 answers were errors, 0.0 % before; the last one: wasm trap"),
         "{line}"
     );
     assert!(lines.contains("ERROR"), "{lines}");
