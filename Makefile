@@ -49,6 +49,7 @@ bench-languages: test-languages
 	cargo run --release --package tests --bin languages -- \
 		target/wasm32-unknown-unknown/plugin/json_key.wasm \
 		$(foreach language,$(LANGUAGES),target/languages/json-key-$(language)/json_key_$(language).wasm)
+
 # What is found to be interesting is collected beside the corpus, which is kept small by hand
 # (cargo fuzz cmin); inputs that do harm are put into host/fuzz/artifacts.
 fuzz: FUZZ_SECONDS ?= 600

@@ -14,7 +14,7 @@ use crate::filter;
 const REMEMBERED: usize = 16_384;
 const LONGEST: usize = 256;
 
-/// See the [module's documentation](self).
+/// Finds the routes of topics, and remembers them.
 #[derive(Debug)]
 pub struct Router {
     /// The filters of each route, and whether the routes after it get its messages, too.

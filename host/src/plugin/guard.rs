@@ -1,6 +1,7 @@
 //! Bounds on the work of the compiler. What it has to do for a file may be out of all proportion to
 //! the file, and it cannot be interrupted: so it works on a thread of its own, which is left behind
-//! when a bound is exceeded. Its caller refuses the plugin, and that ends the program.
+//! when a bound is exceeded, and goes on until it is done or the program ends, which at the start is at
+//! once.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};

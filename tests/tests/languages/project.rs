@@ -3,29 +3,36 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use host::plugin::{Ability, Content, Draft};
-use host::scaffold::{Language, files};
+use tests::host::Host;
 use tests::scratch::Folder;
 
 use crate::support::{Said, ask, bytes, load, plain};
 
-const ABILITIES: [Ability; 4] =
-    [Ability::Key, Ability::Value, Ability::Timestamp, Ability::Transformer];
-
 pub fn works(language: &str) {
-    let language = Language::ALL.into_iter().find(|one| one.as_str() == language);
-    let language = language.expect("a language");
     let folder = Folder::new("project");
-    for (path, text) in files("my-plugin", language, &ABILITIES) {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a new folder");
-        fs::write(path, text).expect("a new file");
-    }
-    let readme = fs::read_to_string(folder.path().join("README.md")).expect("a README");
-    run(folder.path(), between(&readme, "```console\n", "\n```"));
+    let plugin = |what: &str| Host::bare().argument("plugin").argument(what).within(folder.path());
+    let new = plugin("new").argument("my-plugin").flag("lang", language);
+    let begun = new.flag("ability", "key,value,timestamp,transformer").run();
+    assert_eq!(begun.code, Some(0), "{}", begun.errors);
+    let project = folder.path().join("my-plugin");
+    let readme = fs::read_to_string(project.join("README.md")).expect("a README");
+    run(&project, between(&readme, "```console\n", "\n```"));
 
-    let file = folder.path().join(between(&readme, "--plugin ", "`"));
+    let file = project.join(between(&readme, "--plugin ", "`"));
+    let path = file.display().to_string();
+    // To compile an interpreter takes its time.
+    let patience = Duration::from_mins(5);
+    let checked = plugin("check").argument(&path).launch().wait(patience);
+    assert_eq!(checked.code, Some(0), "{}{}", checked.output, checked.errors);
+    let cases = project.join("cases.jsonl");
+    let test = plugin("test").argument(&path).flag("cases", cases.display());
+    let tested = test.launch().wait(patience);
+    assert_eq!(tested.code, Some(0), "{}{}", tested.output, tested.errors);
+    assert!(tested.output.contains("4 passed, 0 failed"), "{}", tested.output);
+
     let mut setters = load(file, None).expect("a good plugin").instantiate();
     let mut said = |ability, payload| ask(&mut setters, ability, &[plain(payload)]).remove(0);
     assert_eq!(said(Ability::Key, "21.5"), bytes("dev42"));
