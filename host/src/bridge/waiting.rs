@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Ended;
 use super::inbox::Parcel;
 use super::lane::Lane;
 use crate::transform::Pause;
+
+/// How often it is looked whether a pause has ended early, because a corrected plugin has taken over.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Messages of a parcel that are to be carried.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Load {
 pub struct Waiting {
     /// The routes that pause, by number; none of them is empty.
     routes: BTreeMap<usize, Paused>,
+    /// When to look next whether a pause has ended early.
+    look: Option<Instant>,
     reasons: Arc<Reasons>,
 }
 
@@ -64,9 +69,20 @@ impl Waiting {
         Arc::clone(&self.reasons)
     }
 
-    /// When something may be tried, if anything waits.
+    /// When something may be tried, or is to be looked at, if anything waits.
     pub fn until(&self) -> Option<Instant> {
-        self.routes.values().map(|paused| paused.until).min()
+        let until = self.routes.values().map(|paused| paused.until).min()?;
+        Some(self.look.map_or(until, |look| until.min(look)))
+    }
+
+    /// Ends the pauses of routes that need not wait any more.
+    pub fn look(&mut self, needs_to: impl Fn(usize) -> bool, now: Instant) {
+        for (route, paused) in &mut self.routes {
+            if paused.until > now && !needs_to(*route) {
+                paused.until = now;
+            }
+        }
+        self.look = Some(now + LOOK);
     }
 
     /// Keeps what comes for a route that pauses, behind what has come before. Gives it back if the
@@ -81,6 +97,9 @@ impl Waiting {
     /// lasts, or until the next look.
     pub fn put_back(&mut self, load: Load, pause: Option<Pause>, now: Instant) {
         let route = load.parcel.route;
+        if self.routes.is_empty() {
+            self.look = Some(now + LOOK);
+        }
         let (until, why) = pause.map_or((now, None), |pause| (pause.until, Some(pause.why)));
         self.reasons.set(route, why);
         let paused =
@@ -114,7 +133,13 @@ impl Lane {
 
     /// Carries something of a route whose pause is over.
     pub(super) fn try_again(&mut self) -> Result<(), Ended> {
-        match self.waiting.take_due(Instant::now()) {
+        let Self { routes, waiting, .. } = self;
+        let now = Instant::now();
+        let needs_to = |route: usize| {
+            routes.get(route).is_some_and(|(_, transform)| transform.pause().is_some())
+        };
+        waiting.look(needs_to, now);
+        match waiting.take_due(now) {
             Some(load) => self.carry(load),
             None => Ok(()),
         }
@@ -143,7 +168,7 @@ mod tests {
     fn a_route_that_pauses_keeps_what_comes_in_order_and_another_one_does_not() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
         assert_eq!((waiting.until(), slot(waiting.queue(load(1, 7)))), (None, Some(7)));
-        let later = now + Duration::from_secs(1);
+        let later = now + LOOK;
         waiting.put_back(load(1, 0), Some(pause(later)), now);
         for slot in [1, 2] {
             assert!(waiting.queue(load(1, slot)).is_none());
@@ -153,8 +178,9 @@ mod tests {
 
         // It is tried in vain.
         let tried = waiting.take_due(later).expect("it is due");
-        let latest = later + Duration::from_secs(2);
+        let latest = later + LOOK;
         waiting.put_back(tried, Some(pause(latest)), later);
+        waiting.look(|_| true, later);
         assert_eq!((waiting.until(), slot(waiting.take_due(later))), (Some(latest), None));
         let taken: Vec<_> = std::iter::from_fn(|| slot(waiting.take_due(latest))).collect();
         assert_eq!(taken, [0, 1, 2]);
@@ -164,7 +190,7 @@ mod tests {
     #[test]
     fn the_route_whose_pause_ends_first_is_tried_first_and_each_has_its_reason() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
-        let at = |seconds| now + Duration::from_secs(seconds);
+        let at = |quarters| now + LOOK * quarters / 4;
         let reasons = waiting.reasons();
         waiting.put_back(load(1, 1), Some(pause(at(2))), now);
         waiting.put_back(load(2, 2), Some(pause(at(1))), now);
@@ -172,6 +198,20 @@ mod tests {
         assert_eq!(reasons.first().as_deref(), Some("broken"));
         assert_eq!((waiting.until(), slot(waiting.take_due(at(2)))), (Some(at(2)), Some(1)));
         assert_eq!(reasons.first(), None);
+    }
+
+    #[test]
+    fn a_pause_ends_early_if_the_route_need_not_wait_any_more() {
+        let (mut waiting, now) = (Waiting::default(), Instant::now());
+        let later = now + LOOK * 60;
+        waiting.put_back(load(1, 1), Some(pause(later)), now);
+        waiting.put_back(load(2, 2), Some(pause(later)), now);
+        assert_eq!(waiting.until(), Some(now + LOOK), "it is looked at before that");
+        waiting.look(|_| true, now + LOOK);
+        assert_eq!(waiting.until(), Some(now + LOOK * 2));
+        waiting.look(|route| route == 1, now + LOOK * 2);
+        assert_eq!(slot(waiting.take_due(now + LOOK * 2)), Some(2));
+        assert_eq!(slot(waiting.take_due(now + LOOK * 2)), None);
     }
 
     #[test]

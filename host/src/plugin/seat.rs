@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::load::Plugin;
 use super::slot::Slot;
 use super::worker::{Work, Worker};
-use super::{Ability, Answers, OnBroken};
+use super::{Ability, Answers, OnBroken, Pause};
 
 /// A worker for whichever version of its plugin is there.
 pub(super) struct Seat {
@@ -37,6 +37,12 @@ impl Seat {
             (self.version, self.plugin) = (version, Arc::clone(&plugin));
             self.worker = Worker::new(plugin, self.on_broken, instance);
         }
+    }
+
+    /// If messages have to wait for the plugin, how long and why. They need not if another version has
+    /// taken over since.
+    pub fn pause(&self) -> Option<Pause> {
+        if self.slot.version() == self.version { self.worker.pause() } else { None }
     }
 
     /// As [`Worker::answer`], where there are no answers yet. If a version loses its place over its

@@ -38,7 +38,7 @@ impl Setters {
     /// over, the next call decides with its first message whether they work again.
     #[must_use]
     pub fn pause(&self) -> Option<Pause> {
-        self.workers.iter().filter_map(|seat| seat.worker.pause()).max_by_key(|pause| pause.until)
+        self.workers.iter().filter_map(Seat::pause).max_by_key(|pause| pause.until)
     }
 
     /// Makes all plugins forget the messages that they have seen, since some will come again.

@@ -19,6 +19,8 @@ pub(super) const fn of(language: Language) -> Files {
         Language::Rust => &[
             ("Cargo.toml", sdk!("templates/rust/Cargo.toml")),
             ("src/lib.rs", sdk!("templates/rust/lib.rs")),
+            // With the target that plugins need.
+            ("rust-toolchain.toml", include_str!("../../../rust-toolchain.toml")),
             ("README.md", sdk!("templates/rust/README.md")),
             ("cases.jsonl", sdk!("templates/cases.jsonl")),
             (".gitignore", "/target\n"),

@@ -227,3 +227,33 @@ fn without_plugins_a_hang_up_changes_nothing() {
     kafka.wait_for(&topic, 1, SOON);
     host.stop().assert_clean();
 }
+
+#[test]
+fn what_waits_for_a_broken_plugin_is_carried_once_a_corrected_one_has_taken_over() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("corrected");
+    let file = File::of("misbehave");
+    let host = Host::between(&mosquitto, "plant/#", kafka, &topic)
+        .flag("plugin", file.path.display())
+        .flag("plugin-failures-limit", 1)
+        .start();
+    let payloads: Vec<String> = (0..12).map(|number| format!("panic {number}")).collect();
+    let payloads: Vec<&str> = payloads.iter().map(String::as_str).collect();
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages(&payloads));
+    host.wait_for_line("that it is broken", |line| line.contains("is broken"));
+
+    file.replace(&wasm("topic-level-key"));
+    host.hang_up();
+    wait_for_swaps(&host, 1);
+    // One for each pause until then would be minutes for all of them.
+    let (records, letters) = eventually("everything is carried", SOON, || {
+        let (records, letters) = (kafka.read(&topic), kafka.read_dead_letters(&topic));
+        (records.len() + letters.len() == payloads.len()).then_some((records, letters))
+    });
+    assert!(records.len() > letters.len(), "{} became dead letters", letters.len());
+    assert_eq!(keys(&records), vec!["dev"; records.len()]);
+    let carried: Vec<_> = records.iter().filter_map(Record::value_text).collect();
+    assert_eq!(carried, payloads[letters.len()..], "in order");
+    let ledger = host.stop().assert_clean();
+    assert_eq!(ledger.delivered + ledger.dead_lettered, payloads.len() as u64);
+}

@@ -272,6 +272,21 @@ fn a_version_on_trial_that_is_broken_gives_way_at_once() {
 }
 
 #[test]
+fn messages_need_not_wait_for_a_broken_plugin_once_another_version_has_taken_over() {
+    let file = wat("key.wasm", &obedient());
+    let strict = Limits { failures: 1, ..limits() };
+    let mut loader = Loader::with_cache(strict, None);
+    let plugins = loader.load(&[file.path().into()]).expect("a good plugin");
+    let (setters, swapper) = (plugins.instantiate(), Swapper::new(loader, LIMIT));
+    let mut running = Running { file, swapper, plugins, setters };
+    running.keys(&["t"]);
+    assert!(running.setters.pause().is_some());
+    running.takes_over(&traps_for('z'));
+    assert_eq!(running.setters.pause(), None);
+    assert_eq!(running.keys(&["t"]), [bytes("t")]);
+}
+
+#[test]
 fn what_comes_back_is_the_last_version_that_has_stood_its_trial() {
     let mut running = run(&obedient(), LIMIT);
     let first = running.sha256();
