@@ -148,8 +148,6 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn load(route: usize, slot: usize) -> Load {

@@ -32,7 +32,9 @@ use std::time::Duration;
 pub use problem::Refusal;
 pub use secret::Secret;
 pub use wording::Wording;
-pub use workbench::{Capture, Language, Messages, New, Replay, Setter, Task, Tests, Workbench};
+pub use workbench::{
+    Capture, Language, Messages, New, Replay, Setter, Task, Tests, Watch, Workbench,
+};
 
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;

@@ -98,6 +98,31 @@ pub enum PluginSub {
         #[command(flatten)]
         options: PluginOptions,
     },
+    /// Build, check and try plugins again whenever a file is saved.
+    ///
+    /// It goes on until Ctrl-C. With --build the files of --source are watched, without it the plugins;
+    /// with either the messages and the cases.
+    Watch {
+        #[command(flatten)]
+        files: Files,
+        /// The command that builds the plugins, for the shell, e.g. 'make'.
+        #[arg(long, value_name = "COMMAND")]
+        build: Option<String>,
+        /// The folder to watch, and to build in.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        source: PathBuf,
+        /// Messages to run, a JSON object a line.
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
+        /// Cases to test, if the file is there.
+        #[arg(long, value_name = "FILE", default_value = "cases.jsonl")]
+        cases: PathBuf,
+        /// The plugins keep a state: do not run the cases in fresh instances, too.
+        #[arg(long)]
+        stateful: bool,
+        #[command(flatten)]
+        options: PluginOptions,
+    },
     /// Record messages as they are published, a JSON object a line, for --input.
     ///
     /// It subscribes to the topics of the bridge's options at quality of service 0, in a session of its
@@ -245,6 +270,7 @@ pub enum Task {
     Check,
     Run(Messages),
     Test(Tests),
+    Watch(Watch),
     Bench {
         messages: Messages,
         /// How many messages at each batch size.
@@ -272,6 +298,19 @@ pub struct Tests {
     pub instructions_limit: Option<u64>,
 }
 
+/// What is done again whenever something is saved.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// For the shell; without it the plugins themselves are watched.
+    pub build: Option<String>,
+    /// Where it is run, and what is watched then.
+    pub source: PathBuf,
+    /// Messages to run.
+    pub input: Option<PathBuf>,
+    /// Cases to test, if their file is there.
+    pub tests: Tests,
+}
+
 impl Replay {
     pub(super) fn new(mut config: Config, json: bool, count: Option<u64>) -> Self {
         for plugin in config.routes.iter_mut().flat_map(|route| &mut route.plugins) {
@@ -294,6 +333,11 @@ impl Workbench {
             PluginSub::Run { files, messages, .. } => (files, Task::Run(messages.checked()?)),
             PluginSub::Test { files, cases, update, stateful, instructions_limit, .. } => {
                 (files, Task::Test(Tests { cases, update, stateful, instructions_limit }))
+            }
+            PluginSub::Watch { files, build, source, input, cases, stateful, .. } => {
+                let (update, instructions_limit) = (false, None);
+                let tests = Tests { cases, update, stateful, instructions_limit };
+                (files, Task::Watch(Watch { build, source, input, tests }))
             }
             PluginSub::Bench { files, messages, count, .. } => {
                 (files, Task::Bench { messages: messages.checked()?, count })

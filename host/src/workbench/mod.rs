@@ -12,6 +12,7 @@ pub mod new;
 pub mod replay;
 mod run;
 mod shown;
+mod watch;
 
 use std::fs;
 use std::io::{self, Write};
@@ -53,6 +54,7 @@ pub fn run(workbench: Workbench, out: &mut dyn Write) -> Result<(), Ended> {
         Task::Check => check::run(&mut desk),
         Task::Run(messages) => run::run(&mut desk, &messages),
         Task::Test(tests) => golden::run(&mut desk, &tests),
+        Task::Watch(watch) => watch::run(&mut desk, &watch),
         Task::Bench { messages, count } => bench::run(&mut desk, &messages, count),
     }
 }

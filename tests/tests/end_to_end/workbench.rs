@@ -1,7 +1,6 @@
 //! `host plugin check`, `run`, `test`, `bench`, `capture` and `replay`, as the author of a plugin sees them.
 
 use serde_json::{Value, json};
-use tests::SOON;
 use tests::host::{Builder, Ended, Host};
 use tests::kafka::{Kafka, dead_letters};
 use tests::mosquitto::Mosquitto;
@@ -9,6 +8,7 @@ use tests::plugin::plugin;
 use tests::publisher::Publisher;
 use tests::scratch::{Folder, free_port};
 use tests::wire::Publish;
+use tests::{SOON, eventually};
 
 /// `host plugin WHAT` with the file of a package.
 fn workbench(what: &str, package: &str) -> Builder {
@@ -415,4 +415,59 @@ fn new_knows_every_language() {
             assert!(folder.path().join(&name).join(file).is_file(), "{lang}: {file}");
         }
     }
+}
+
+#[test]
+fn watch_tries_plugins_again_whenever_something_is_saved() {
+    let folder = Folder::new("workbench");
+    let put = |name: &str, bytes: &[u8]| {
+        let new = folder.write("new", bytes);
+        std::fs::rename(new, folder.path().join(name)).expect("it is moved");
+    };
+    let wasm = |package: &str| std::fs::read(plugin(package)).expect("a built plugin");
+    put("key.wasm", &wasm("topic-level-key"));
+    put("cases.jsonl", br#"{"topic": "a/b", "payload": "c", "expect": {"key": "b"}}"#);
+    let host = Host::bare()
+        .argument("plugin")
+        .argument("watch")
+        .argument("key.wasm")
+        .within(folder.path())
+        .launch();
+    let next = |rounds: usize, words: &str| {
+        eventually(&format!("it has tried {rounds} times: {words}"), SOON, || {
+            let output = host.output();
+            let tried = output.matches("waiting for a change").count() == rounds;
+            (tried && output.contains(words)).then_some(())
+        });
+    };
+    next(1, "1 passed, 0 failed");
+    put("cases.jsonl", br#"{"topic": "a/b", "payload": "c", "expect": {"key": "c"}}"#);
+    next(2, "cases.jsonl:1: key: expected \"c\", found \"b\"");
+    put("key.wasm", b"nonsense");
+    host.wait_for_line("what is wrong", |line| line.contains("not WebAssembly"));
+    put("key.wasm", &wasm("misbehave"));
+    next(3, "1 passed, 0 failed");
+    host.kill();
+}
+
+#[test]
+fn watch_builds_when_a_source_is_saved_and_says_if_that_fails() {
+    let folder = Folder::new("workbench");
+    let built = plugin("topic-level-key").display().to_string();
+    folder.write("source", "good");
+    let host = Host::bare()
+        .argument("plugin")
+        .argument("watch")
+        .argument("key.wasm")
+        .flag("build", format!("grep -q good source && cp {built} key.wasm"))
+        .within(folder.path())
+        .launch();
+    let said = |words: &str| {
+        host.wait_for_line(words, |line| line.contains(words));
+    };
+    said("provides");
+    said("waiting for a change");
+    folder.write("source", "a mistake");
+    said("failed: exit status: 1");
+    host.kill();
 }
