@@ -276,8 +276,8 @@ fn capture_records_what_is_published_and_takes_nothing_from_anybody() {
     assert_eq!(lines.len(), 3);
 
     let tried = workbench("run", "misbehave").flag("input", &output).run();
-    assert_eq!(tried.code, Some(1), "bytes that are no text are what it does not take");
-    assert_says(&tried, &["3 messages: 2 records"]);
+    assert_eq!(tried.code, Some(0), "{}", tried.errors);
+    assert_says(&tried, &["3 messages: 2 records", "1 rejected (0 by a failure of a plugin)"]);
 
     // A recording is not written over.
     let again = capture.run();
@@ -305,7 +305,7 @@ fn capture_ends_when_asked_to_or_when_time_is_up_and_says_what_it_cannot_reach()
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let ended = capture(free_port()).flag("seconds", 1).run();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert!(ended.errors.contains("connect"), "it says why there is nothing: {}", ended.errors);
+    assert!(ended.errors.contains("cannot be reached"), "it says why there is nothing: {}", ended.errors);
 }
 
 #[test]
