@@ -305,7 +305,11 @@ fn capture_ends_when_asked_to_or_when_time_is_up_and_says_what_it_cannot_reach()
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let ended = capture(free_port()).flag("seconds", 1).run();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert!(ended.errors.contains("cannot be reached"), "it says why there is nothing: {}", ended.errors);
+    assert!(
+        ended.errors.contains("cannot be reached"),
+        "it says why there is nothing: {}",
+        ended.errors
+    );
 }
 
 #[test]
