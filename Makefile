@@ -65,6 +65,7 @@ lint: deps
 	cargo metadata --locked --format-version 1 --quiet >/dev/null
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo clippy --release --workspace --test languages -- -D warnings
 	cargo clippy $(WASM) $(addprefix --package ,$(EXAMPLES)) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --no-deps --document-private-items
 	if command -v cargo-deny >/dev/null; then cargo deny check; fi

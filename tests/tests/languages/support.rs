@@ -64,7 +64,7 @@ fn limits() -> Limits {
 
 /// Loads a plugin as the bridge does.
 pub fn load(file: PathBuf, config: Option<&str>) -> Result<Plugins, String> {
-    let spec = Spec { file, sha256: None, config: config.map(str::to_owned) };
+    let spec = Spec { file, config: config.map(str::to_owned), ..Spec::default() };
     let cache = Some(target::folder().join("languages/cache"));
     Loader::with_cache(limits(), cache).load(&[spec]).map_err(|error| error.to_string())
 }
@@ -128,7 +128,7 @@ pub fn ask_batch(setters: &mut Setters, ability: Ability, batch: &Batch) -> Vec<
 
 fn said(answer: &Answer, answers: &Answers) -> Said {
     match answer {
-        Answer::Default => Said::Default,
+        Answer::Default | Answer::Wait => Said::Default,
         Answer::Null => Said::Null,
         Answer::Bytes(range) => {
             bytes(std::str::from_utf8(&answers.bytes[range.clone()]).expect("text"))
