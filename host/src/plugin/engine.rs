@@ -29,9 +29,9 @@ pub(super) fn engine(cache: Option<&Path>, counting: bool) -> wasmtime::Result<E
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
         // The same message gets the same answer on every machine.
         .wasm_relaxed_simd(false)
-        // What compilers of plugins do not use needs not be trusted.
+        // What compilers of plugins do not use needs not be trusted. Several memories in a module are
+        // for the engine's own code between the parts of a component.
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .wasm_tail_call(false)
         .cache(cache.and_then(compile_cache));
     Engine::new(&config)
@@ -156,6 +156,33 @@ mod tests {
             assert!(Instant::now() < deadline, "{what}");
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// What JavaScript's components do.
+    #[test]
+    fn components_within_a_component_may_hand_texts_to_each_other() {
+        let memory = r#"(memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))"#;
+        let component = format!(
+            r#"(component
+              (component $inner
+                (core module $m {memory} (func (export "f") (param i32 i32)))
+                (core instance $i (instantiate $m))
+                (func (export "f") (param "s" string) (canon lift (core func $i "f")
+                  (memory $i "memory") (realloc (func $i "realloc")))))
+              (component $outer
+                (import "f" (func $f (param "s" string)))
+                (core module $memory {memory})
+                (core instance $memory (instantiate $memory))
+                (core func $f (canon lower (func $f) (memory $memory "memory")))
+                (core module $m (import "" "f" (func (param i32 i32))))
+                (core instance (instantiate $m (with "" (instance (export "f" (func $f)))))))
+              (instance $i (instantiate $inner))
+              (instance (instantiate $outer (with "f" (func $i "f")))))"#
+        );
+        let bytes = wat::parse_str(component).expect("WebAssembly text");
+        let engine = engine(None, false).expect("an engine");
+        assert!(wasmtime::component::Component::from_binary(&engine, &bytes).is_ok());
     }
 
     #[test]

@@ -216,7 +216,6 @@ fn what_plugins_have_no_use_for_is_not_valid() {
     let with = |field: &str| obedient().replace("(func $act", &format!("{field} (func $act"));
     for field in [
         "(memory $large i64 1)",
-        "(memory $second 1)",
         "(memory $shared 1 1 shared)",
         "(func $f (return_call $f))",
         "(type $s (struct (field i32)))",
