@@ -15,7 +15,7 @@ export const valueSetter = (decide) => ({ value: (message) => answer(() => bytes
 /** Decides the timestamp: a Date, or milliseconds since the Unix epoch; undefined for the default. */
 export const timestampSetter = (decide) => ({
   timestamp: (message) =>
-    answer(() => outcome(decide(message), (time) => ({ tag: "epoch-ms", val: Math.trunc(Number(time)) }))),
+    answer(() => outcome(decide(message), (time) => ({ tag: "epoch-ms", val: milliseconds(time) }))),
 });
 
 /** Makes JSON of the payload: whatever JSON can say; undefined leaves the payload as it is. */
@@ -97,6 +97,13 @@ function content(some) {
   return some === null ? { tag: "null" } : { tag: "bytes", val: bytes(some) };
 }
 
+/** NaN would become the year 1970. */
+function milliseconds(time) {
+  const whole = Math.trunc(Number(time));
+  if (!Number.isFinite(whole)) throw new TypeError(`the timestamp is no time: ${time}`);
+  return whole;
+}
+
 function record({ topic, partition, key, value, timestamp, timestampMs, headers }) {
   const time = timestamp ?? timestampMs;
   return {
@@ -104,7 +111,7 @@ function record({ topic, partition, key, value, timestamp, timestampMs, headers 
     partition: partition ?? null,
     key: key?.tag ? key : content(key),
     value: value?.tag ? value : content(value),
-    timestampMs: time == null ? null : Math.trunc(Number(time)),
+    timestampMs: time == null ? null : milliseconds(time),
     headers: headers?.map((header) => (Array.isArray(header) ? pair(header) : header)) ?? null,
   };
 }

@@ -17,7 +17,8 @@ export const valueSetter = sdk.valueSetter(value);
 // The member `time` of a JSON payload, in seconds since the Unix epoch.
 export const timestamp = (message) => {
   try {
-    return new Date(sdk.json(message).time * 1000);
+    const { time } = sdk.json(message);
+    return typeof time === "number" ? new Date(time * 1000) : undefined;
   } catch {
     return undefined;
   }

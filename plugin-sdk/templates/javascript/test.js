@@ -21,6 +21,7 @@ test("the value has no blanks around it", () => {
 test("the timestamp is the time", () => {
   assert.equal(Number(plugin.timestamp(message('{"time": 5}'))), 5000);
   assert.equal(plugin.timestamp(message("x")), undefined);
+  assert.equal(plugin.timestamp(message("{}")), undefined);
 });
 {{/timestamp}}
 {{#transformer}}
