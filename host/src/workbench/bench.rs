@@ -42,8 +42,8 @@ pub fn run(desk: &mut Desk<'_>, messages: &Messages, count: u64) -> Result<(), E
         let sizes = measured.iter().map(|measured| {
             json!({
                 "batch": measured.size,
-                "ns_per_message": nanos(measured.own),
-                "without_plugins_ns_per_message": nanos(measured.builtin),
+                "ns_per_message": shown::nanos(measured.own),
+                "without_plugins_ns_per_message": shown::nanos(measured.builtin),
                 "memory_bytes": measured.memory,
             })
         });
@@ -51,7 +51,7 @@ pub fn run(desk: &mut Desk<'_>, messages: &Messages, count: u64) -> Result<(), E
         desk.json(&json!({
             "messages": count,
             "bytes_per_message": bytes,
-            "entry_ns": entry(&measured).map(nanos),
+            "entry_ns": entry(&measured).map(shown::nanos),
             "start_memory_bytes": start,
             "batches": sizes,
         }))?;
@@ -122,13 +122,9 @@ fn each(transform: &mut Transform, batch: &Batch, count: u64) -> Duration {
     parts.sort_unstable();
     let messages = calls * batch.len() as u64;
     let median = parts.get(parts.len() / 2).copied().unwrap_or_default();
-    Duration::from_nanos(u64::try_from(median.as_nanos()).unwrap_or(u64::MAX) / messages)
+    Duration::from_nanos(shown::nanos(median) / messages)
 }
 
 fn memory(transform: &mut Transform) -> usize {
     transform.plugins().memory().map(|(_, bytes)| bytes).sum()
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

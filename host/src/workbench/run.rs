@@ -96,8 +96,7 @@ fn told(
     line.insert("without_plugins".to_owned(), before.json());
     line.insert("outcome".to_owned(), tried.outcome.json());
     line.insert("log".to_owned(), json!(tried.log));
-    let nanoseconds = u64::try_from(tried.time.as_nanos()).unwrap_or(u64::MAX);
-    line.insert("time_ns".to_owned(), nanoseconds.into());
+    line.insert("time_ns".to_owned(), shown::nanos(tried.time).into());
     let memory: Map<String, Value> =
         memory.iter().map(|(name, bytes)| (name.clone(), (*bytes).into())).collect();
     line.insert("memory_bytes".to_owned(), memory.into());

@@ -98,6 +98,11 @@ pub fn cost(out: &mut dyn Write, took: Duration, memory: &[(String, usize)]) -> 
     writeln!(out)
 }
 
+/// A time for programs, in nanoseconds.
+pub fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// A time with three digits or more.
 pub fn time(time: Duration) -> String {
     let ns = time.as_nanos();
