@@ -11,7 +11,7 @@ use host::demo;
 use host::setup::{self, Prepared};
 use host::swap;
 use host::telemetry::{self, Ledger};
-use host::workbench::{self, capture, new, replay};
+use host::workbench::{self, capture, new, redeliver, replay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -119,6 +119,7 @@ fn worked(result: Result<(), workbench::Ended>) -> Result<(), Failure> {
         Err(workbench::Ended::Unusable(problem)) => {
             Err(Failure::new(USAGE, problem.replace('\n', "\nhost: ")))
         }
+        Err(workbench::Ended::Away(problem)) => Err(Failure::new(FAILED, problem)),
         Err(workbench::Ended::Failed) => Err(Failure { code: FAILED, problem: None }),
         Err(workbench::Ended::Output(error)) => written(Err(error)),
     }
@@ -138,17 +139,24 @@ fn record(capture: Capture) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tries dead letters again.
-fn try_again(Replay { config, json, count }: Replay) -> Result<(), Failure> {
-    let wording = config.wording.clone();
+/// Tries dead letters or recorded messages again.
+fn try_again(replay: Replay) -> Result<(), Failure> {
+    let Replay { config, candidates, redeliver, what, json, count } = replay;
+    let (wording, limits) = (config.wording.clone(), config.plugin_limits);
     let prepared = prepare(*config)?;
-    let options = replay::Options { json, count };
-    match replay::run(prepared, options, &mut std::io::stdout().lock()) {
-        Ok(Ok(0)) => Ok(()),
-        Ok(Ok(_)) => Err(Failure { code: FAILED, problem: None }),
-        Ok(Err(problem)) => Err(Failure::new(FAILED, wording.of(&problem))),
-        Err(error) => written(Err(error)),
-    }
+    let candidates = candidates.map(|routes| setup::transforms(&routes, &limits)).transpose();
+    let candidates = candidates.map_err(|problem| Failure::new(USAGE, wording.of(&problem)))?;
+    let options = replay::Options { json, count, what };
+    let mut out = std::io::stdout();
+    let tried = if redeliver {
+        run(async {
+            let stops = stops(None).map_err(workbench::Ended::Away)?;
+            redeliver::run(prepared, options, stops, &mut out).await
+        })?
+    } else {
+        replay::run(prepared, candidates, options, &mut out)
+    };
+    worked(tried.map_err(|ended| ended.in_words(|problem| wording.of(problem))))
 }
 
 /// Starts the log, and makes of the configuration what it takes to run.

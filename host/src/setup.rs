@@ -35,13 +35,14 @@ pub struct Prepared {
 /// # Errors
 /// What of it cannot be used, in one line that names the cure.
 pub fn prepare(config: Config) -> Result<Prepared, String> {
-    let (loader, setters, plugins) = setters(&config)?;
+    let (loader, setters, plugins) = setters(&config.routes, &config.plugin_limits)?;
     let swaps = swaps(&config, loader, &setters)?;
     let settings = bridge::Settings {
         sink: sink_settings(&config),
         routes: config.routes.into_iter().map(route).collect(),
         unrouted: on_error(config.unrouted),
         sources: sources(config.source)?,
+        letters: Vec::new(),
         lanes: LANES,
         max_in_flight_bytes: config.max_in_flight_bytes,
         print: config.print,
@@ -49,10 +50,24 @@ pub fn prepare(config: Config) -> Result<Prepared, String> {
         shutdown_timeout: config.shutdown_timeout,
     };
     sink::check(&settings.sink)?;
-    let make =
-        |(builtin, plugins): &(Builtin, Plugins)| Transform::new(*builtin, plugins.instantiate());
-    let transforms = Box::new(move || setters.iter().map(make).collect());
+    let transforms = Box::new(move || setters.iter().map(transform).collect());
     Ok(Prepared { settings, transforms, swaps, plugins })
+}
+
+/// Loads the plugins of routes, and makes the setters of one lane.
+///
+/// # Errors
+/// What of them cannot be used, in one line that names the cure.
+pub fn transforms(
+    routes: &[config::Route],
+    limits: &config::PluginLimits,
+) -> Result<Vec<Transform>, String> {
+    let (_, setters, _) = setters(routes, limits)?;
+    Ok(setters.iter().map(transform).collect())
+}
+
+fn transform((builtin, plugins): &(Builtin, Plugins)) -> Transform {
+    Transform::new(*builtin, plugins.instantiate())
 }
 
 /// What changed files of plugins need to take over. The plugins that are there have stood the golden
@@ -74,14 +89,17 @@ fn swaps(config: &Config, loader: Loader, setters: &Setters) -> Result<Swaps, St
 
 /// The setters of each route, its plugins loaded, with their loader and a line about each plugin. Routes with the same
 /// plugins share what is compiled.
-fn setters(config: &Config) -> Result<(Loader, Setters, Vec<String>), String> {
-    let plugins = config.routes.iter().flat_map(|route| &route.plugins);
-    let limits = limits(&config.plugin_limits);
+fn setters(
+    routes: &[config::Route],
+    of_others: &config::PluginLimits,
+) -> Result<(Loader, Setters, Vec<String>), String> {
+    let plugins = routes.iter().flat_map(|route| &route.plugins);
+    let limits = limits(of_others);
     let shortest = plugins.map(|plugin| plugin.limits.time).min().unwrap_or(limits.call);
     let mut loader = Loader::new(limits).timing(shortest);
     let mut lines: Vec<String> = Vec::new();
-    let mut setters = Vec::with_capacity(config.routes.len());
-    for route in &config.routes {
+    let mut setters = Vec::with_capacity(routes.len());
+    for route in routes {
         let specs: Vec<_> = route.plugins.iter().map(spec).collect();
         let plugins = loader.load(&specs).map_err(|error| error.to_string())?;
         for line in plugins.describe().map(|plugin| plugin.to_string()) {

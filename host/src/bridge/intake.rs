@@ -16,23 +16,73 @@ use crate::source::Downstream;
 
 /// Implements [`Downstream`] for the bridge.
 pub struct Intake {
-    inboxes: Vec<Arc<Inbox>>,
     /// Its source's number.
     source: usize,
     router: Router,
     accounts: Arc<Accounts>,
-    credit: Arc<Credit>,
+    packer: Packer,
     stop: Arc<Stop>,
+    /// Messages that are not whole, each with its lane.
+    cut: Vec<(usize, Parcel)>,
+    /// Messages in all parcels, each once.
+    taken: u64,
+    settled: Vec<Sequence>,
+    news: News,
+}
+
+/// Fills parcels for lanes.
+struct Packer {
+    inboxes: Vec<Arc<Inbox>>,
+    credit: Arc<Credit>,
     /// What will go to each lane by each route, and whatever no route takes: lane by lane.
     parcels: Vec<Parcel>,
     /// Those of them that are not empty.
     filled: Vec<usize>,
-    /// Messages that are not whole, each with its lane.
-    cut: Vec<(usize, Parcel)>,
-    /// Messages in all of them, each once.
-    taken: u64,
-    settled: Vec<Sequence>,
-    news: News,
+    /// Places that a lane has among them.
+    width: usize,
+}
+
+impl Packer {
+    /// Messages of one topic always take the same lane.
+    fn lane_of(&self, topic: &str) -> usize {
+        match self.inboxes.len() {
+            1 => 0,
+            lanes => {
+                let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(topic);
+                (hash % lanes as u64) as usize
+            }
+        }
+    }
+
+    /// A copy of a message goes to this lane by this route.
+    fn pack(
+        &mut self,
+        (lane, route): (usize, usize),
+        sequence: Sequence,
+        received_at_ms: i64,
+        publish: &Publish<'_>,
+    ) {
+        let place = lane * self.width + route;
+        let parcel = &mut self.parcels[place];
+        if parcel.batch.is_empty() {
+            self.filled.push(place);
+        }
+        parcel.push(&self.credit, sequence, received_at_ms, publish);
+        if parcel.batch.len() == MESSAGES {
+            self.inboxes[lane].deliver(parcel.take());
+        }
+    }
+
+    /// Sends on what is not full yet.
+    fn forward(&mut self) {
+        for place in self.filled.drain(..) {
+            let parcel = self.parcels[place].take();
+            // A full one has gone before.
+            if !parcel.batch.is_empty() {
+                self.inboxes[place / self.width].deliver(parcel);
+            }
+        }
+    }
 }
 
 impl Intake {
@@ -46,57 +96,40 @@ impl Intake {
         stop: Arc<Stop>,
         news: News,
     ) -> Self {
-        let lane = || (0..router.places()).map(|route| Parcel::new(route, source));
+        let width = router.places();
+        let lane = || (0..width).map(|route| Parcel::new(route, source));
         let parcels = inboxes.iter().flat_map(|_| lane()).collect();
-        let (filled, cut, settled) = (Vec::new(), Vec::new(), Vec::new());
-        let taken = 0;
-        Self {
-            inboxes,
-            source,
-            router,
-            accounts,
-            credit,
-            stop,
-            parcels,
-            filled,
-            cut,
-            taken,
-            settled,
-            news,
-        }
+        let packer = Packer { inboxes, credit, parcels, filled: Vec::new(), width };
+        let (cut, settled) = (Vec::new(), Vec::new());
+        Self { source, router, accounts, packer, stop, cut, taken: 0, settled, news }
     }
 
-    /// Messages of one topic always take the same lane.
-    fn lane_of(&self, topic: &str) -> usize {
-        match self.inboxes.len() {
-            1 => 0,
-            lanes => {
-                let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(topic);
-                (hash % lanes as u64) as usize
-            }
-        }
+    /// Takes a dead letter: by the route that it took, and by no other.
+    pub fn take_letter(
+        &mut self,
+        sequence: Sequence,
+        received_at_ms: i64,
+        publish: &Publish<'_>,
+        kafka_topic: Option<&str>,
+    ) {
+        let lane = self.packer.lane_of(publish.topic);
+        let route = self.router.route_of_letter(publish.topic, kafka_topic);
+        self.packer.pack((lane, route), sequence, received_at_ms, publish);
+        self.taken += 1;
     }
 }
 
 impl Downstream for Intake {
     fn has_credit(&self, qos: Qos) -> bool {
-        self.credit.available(qos)
+        self.packer.credit.available(qos)
     }
 
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
-        let lane = self.lane_of(publish.topic);
-        let first = lane * self.router.places();
+        let lane = self.packer.lane_of(publish.topic);
         let routes = self.router.routes_of(publish.topic);
         self.accounts.travels_as(sequence, routes.len());
         for route in routes {
-            let parcel = &mut self.parcels[first + route];
-            if parcel.batch.is_empty() {
-                self.filled.push(first + route);
-            }
-            parcel.push(&self.credit, sequence, received_at_ms, publish);
-            if parcel.batch.len() == MESSAGES {
-                self.inboxes[lane].deliver(parcel.take());
-            }
+            self.packer.pack((lane, *route), sequence, received_at_ms, publish);
         }
         self.taken += 1;
     }
@@ -108,12 +141,12 @@ impl Downstream for Intake {
         publish: &Publish<'_>,
         cut: Cut,
     ) {
-        let lane = self.lane_of(publish.topic);
+        let lane = self.packer.lane_of(publish.topic);
         let routes = self.router.routes_of(publish.topic);
         self.accounts.travels_as(sequence, routes.len());
         for route in routes {
             let mut parcel = Parcel { cut: Some(cut), ..Parcel::new(*route, self.source) };
-            parcel.push(&self.credit, sequence, received_at_ms, publish);
+            parcel.push(&self.packer.credit, sequence, received_at_ms, publish);
             self.cut.push((lane, parcel));
         }
         self.taken += 1;
@@ -121,17 +154,10 @@ impl Downstream for Intake {
 
     fn forward(&mut self) {
         self.accounts.ledger().received(std::mem::take(&mut self.taken));
-        let width = self.router.places();
         for (lane, parcel) in self.cut.drain(..) {
-            self.inboxes[lane].deliver(parcel);
+            self.packer.inboxes[lane].deliver(parcel);
         }
-        for place in self.filled.drain(..) {
-            let parcel = self.parcels[place].take();
-            // A full one has gone before.
-            if !parcel.batch.is_empty() {
-                self.inboxes[place / width].deliver(parcel);
-            }
-        }
+        self.packer.forward();
     }
 
     fn let_go(&mut self) {

@@ -6,7 +6,8 @@
 //!    └──── in-order acknowledgement ring ◀── accounts ◀── in-flight table ◀── delivery reports
 //! ```
 //!
-//! There is one source for each MQTT connection; lanes, credit and the ledger are shared.
+//! There is one source for each MQTT connection; lanes, credit and the ledger are shared. Dead letters
+//! that are to be carried again are a source, too.
 //!
 //! Start: Kafka, then MQTT, so that nothing is taken before it has somewhere to go. Stop: MQTT
 //! first, then Kafka.
@@ -18,6 +19,7 @@ mod in_flight;
 mod inbox;
 mod intake;
 mod lane;
+mod letters;
 mod print;
 mod progress;
 mod record_id;
@@ -44,13 +46,16 @@ use accounts::Accounts;
 pub use hooks::Hook;
 use hooks::News;
 use inbox::Inbox;
+pub use letters::{Seen, Settings as LettersSettings};
 pub use router::Router;
 use waiting::Reasons;
 
 /// Everything that the path needs, already checked.
 pub struct Settings {
-    /// One for each MQTT connection; never empty.
+    /// One for each MQTT connection.
     pub sources: Vec<source::Settings>,
+    /// Dead-letter topics to carry again, to their present end.
+    pub letters: Vec<LettersSettings>,
     pub sink: sink::Settings,
     /// Never empty.
     pub routes: Vec<Route>,
@@ -90,6 +95,17 @@ pub enum OnError {
     Stop,
 }
 
+impl OnError {
+    /// The dead-letter topic, if it is one.
+    #[must_use]
+    pub fn topic(&self) -> Option<&String> {
+        match self {
+            Self::DeadLetter { topic } => Some(topic),
+            Self::Skip | Self::Stop => None,
+        }
+    }
+}
+
 /// How many times the user has asked to stop.
 pub type Stops = watch::Receiver<u32>;
 
@@ -124,8 +140,8 @@ impl Stop {
     }
 }
 
-/// Runs the path until it is told to stop, or cannot go on. `transforms` makes the setters of a
-/// lane, one for each route.
+/// Runs the path until it is told to stop, has nothing more to carry, or cannot go on. `transforms`
+/// makes the setters of a lane, one for each route.
 ///
 /// # Errors
 /// Why it could not go on, or that messages were still on their way when time was up.
@@ -146,7 +162,7 @@ pub async fn run(
     let failed = tokio::select! {
         _ = stops.wait_for(|stops| *stops > 0) => None,
         ended = path.ended.recv() => Some(ended),
-        result = path.sources.next() => Some(result.and_then(Result::err).map(Ended::Failed)),
+        result = path.sources.all() => result.err().map(|what| Some(Ended::Failed(what))),
         never = progress => match never {},
     };
     let _ = control.send(Control::Drain);
@@ -183,6 +199,7 @@ struct Path {
     /// Why routes pause, on each lane.
     pauses: Vec<Arc<Reasons>>,
     shutdown_timeout: Duration,
+    fate_of_the_rest: &'static str,
 }
 
 /// The running sources.
@@ -200,8 +217,14 @@ impl Sources {
     }
 
     /// Waits for the end of all.
-    async fn all(&mut self) {
-        while self.next().await.is_some() {}
+    ///
+    /// # Errors
+    /// As soon as one fails, how.
+    async fn all(&mut self) -> Result<(), String> {
+        while let Some(ended) = self.next().await {
+            ended?;
+        }
+        Ok(())
     }
 }
 
@@ -222,10 +245,11 @@ impl Path {
         let seconds = self.shutdown_timeout.as_secs();
         let early = tokio::select! {
             result = timeout(self.shutdown_timeout, self.sources.all()) => match result {
-                Ok(()) => {
+                Ok(Ok(())) => {
                     self.close();
                     return Ok(());
                 }
+                Ok(Err(what)) => what,
                 Err(_) => format!("time was up ({seconds} s, --shutdown-timeout)"),
             },
             ended = failure(&mut self.ended) => match ended {
@@ -234,15 +258,11 @@ impl Path {
             },
             _ = stops.wait_for(|stops| *stops > 1) => "asked to stop a second time".to_owned(),
         };
-        let ledger = Arc::clone(&self.ledger);
+        let (ledger, fate) = (Arc::clone(&self.ledger), self.fate_of_the_rest);
         let paused = self.pauses.iter().find_map(|reasons| reasons.first());
         let because = paused.map_or(String::new(), |why| format!(", since {why}"));
         self.abandon();
-        Err(format!(
-            "{early}: {} messages were not in Kafka{because}; they are not acknowledged, and the MQTT server \
-             will send those at QoS 1 and 2 again",
-            ledger.in_flight()
-        ))
+        Err(format!("{early}: {} messages were not in Kafka{because}; {fate}", ledger.in_flight()))
     }
 
     /// What a hook has said since, if one wants the program to end.

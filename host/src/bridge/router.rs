@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::Route;
 use crate::filter;
+use crate::kafka_topic::KafkaTopic;
 
 /// How many topics are remembered, and the longest of them in bytes: together a few MiB. When it
 /// is full it begins anew, which costs little.
@@ -17,8 +18,7 @@ const LONGEST: usize = 256;
 /// Finds the routes of topics, and remembers them.
 #[derive(Debug)]
 pub struct Router {
-    /// The filters of each route, and whether the routes after it get its messages, too.
-    routes: Vec<(Vec<String>, bool)>,
+    routes: Vec<Routed>,
     /// The first route takes everything, and no other gets anything.
     is_simple: bool,
     /// Sets of routes that messages take, each once.
@@ -27,12 +27,28 @@ pub struct Router {
     known: HashMap<Box<str>, usize>,
 }
 
+/// What it takes to find a route.
+#[derive(Debug)]
+struct Routed {
+    filters: Vec<String>,
+    /// The routes after it get its messages, too.
+    proceed: bool,
+    kafka_topic: KafkaTopic,
+}
+
+impl Routed {
+    fn new(route: &Route) -> Self {
+        let Route { topics, proceed, kafka_topic, .. } = route;
+        Self { filters: topics.clone(), proceed: *proceed, kafka_topic: kafka_topic.clone() }
+    }
+}
+
 impl Router {
     /// A message that none of the routes takes has the number after the last.
     pub fn new(routes: &[Route]) -> Self {
-        let routes: Vec<_> =
-            routes.iter().map(|route| (route.topics.clone(), route.proceed)).collect();
-        let is_simple = matches!(routes.first(), Some((filters, false)) if filters.is_empty());
+        let routes: Vec<_> = routes.iter().map(Routed::new).collect();
+        let is_simple =
+            routes.first().is_some_and(|first| first.filters.is_empty() && !first.proceed);
         Self { routes, is_simple, sets: Vec::new(), known: HashMap::new() }
     }
 
@@ -53,6 +69,19 @@ impl Router {
         &self.sets[set]
     }
 
+    /// The number of the route that a dead letter took, as far as its topic and where its record would
+    /// have gone tell; of the first that its topic takes now, if they do not.
+    pub fn route_of_letter(&mut self, topic: &str, kafka_topic: Option<&str>) -> usize {
+        let candidates = self.routes_of(topic).to_vec();
+        let meant = |number: &&usize| {
+            let route = self.routes.get(**number);
+            let name = route.map(|route| route.kafka_topic.name_or_written(topic));
+            name.as_deref() == kafka_topic
+        };
+        let found = candidates.iter().find(meant).or_else(|| candidates.first());
+        found.copied().unwrap_or(self.routes.len())
+    }
+
     fn learn(&mut self, topic: &str) -> usize {
         if self.known.len() == REMEMBERED {
             self.known.clear();
@@ -70,7 +99,7 @@ impl Router {
 
     fn find(&self, topic: &str) -> Vec<usize> {
         let mut found = Vec::new();
-        for (number, (filters, proceed)) in self.routes.iter().enumerate() {
+        for (number, Routed { filters, proceed, .. }) in self.routes.iter().enumerate() {
             if filters.is_empty() || filters.iter().any(|filter| filter::matches(filter, topic)) {
                 found.push(number);
                 if !proceed {
@@ -125,6 +154,22 @@ mod tests {
         assert_eq!(router.routes_of("a/2"), [0, 3]);
         assert_eq!(router.routes_of("b/1"), [2, 3]);
         assert_eq!(router.routes_of("b"), [3]);
+    }
+
+    #[test]
+    fn a_dead_letter_takes_only_the_route_that_it_took_or_else_the_first() {
+        let to = |name: &str, proceed| {
+            let kafka_topic = KafkaTopic::named(name.to_owned());
+            Route { kafka_topic, ..route(&["a/#"], proceed) }
+        };
+        let mut router = Router::new(&[to("raw", true), to("clean", true)]);
+        for (kafka_topic, number) in
+            [(Some("raw"), 0), (Some("clean"), 1), (Some("of yesterday"), 0), (None, 0)]
+        {
+            assert_eq!(router.route_of_letter("a/1", kafka_topic), number, "{kafka_topic:?}");
+        }
+        assert_eq!(router.route_of_letter("b", Some("raw")), 2, "no route takes it");
+        assert_eq!(router.route_of_letter("b", None), 2);
     }
 
     #[test]

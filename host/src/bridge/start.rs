@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
@@ -17,6 +18,7 @@ use super::in_flight::InFlight;
 use super::inbox::Inbox;
 use super::intake::Intake;
 use super::lane::Lane;
+use super::letters::Letters;
 use super::print::Printer;
 use super::router::Router;
 use super::waiting::Waiting;
@@ -37,7 +39,8 @@ impl Path {
         control: watch::Receiver<Control>,
         stops: &mut Stops,
     ) -> Result<Option<Self>, String> {
-        let wakes: Arc<[Arc<Notify>]> = settings.sources.iter().map(|_| Arc::default()).collect();
+        let sources = settings.sources.len() + settings.letters.len();
+        let wakes: Arc<[Arc<Notify>]> = (0..sources).map(|_| Arc::default()).collect();
         let (sender, ended) = mpsc::unbounded_channel();
         let stop = Arc::new(Stop { ended: sender, abandoned: Arc::new(AtomicBool::new(false)) });
         let news = News::start(settings.hook.take(), &stop)?;
@@ -60,15 +63,26 @@ impl Path {
             let (credit, stop) = (Arc::clone(&credit), Arc::clone(&stop));
             Intake::new(number, router, inboxes.clone(), accounts, credit, stop, news.clone())
         };
-        let sources = settings.sources.into_iter().enumerate().map(|(number, source)| {
+        let mut runners: Vec<(String, Runner)> = Vec::with_capacity(sources);
+        for source in settings.sources {
+            let (number, name) = (runners.len(), source.hello.client_id.clone());
             let wake = Arc::clone(&wakes[number]);
-            (
-                source.hello.client_id.clone(),
-                Source::new(source, take_in(number), wake, control.clone()),
-            )
-        });
+            let source = Source::new(source, take_in(number), wake, control.clone());
+            runners.push((name, Box::new(|runtime| runtime.block_on(source.run()))));
+        }
+        let fate_of_the_rest = if settings.letters.is_empty() {
+            "they are not acknowledged, and the MQTT server will send those at QoS 1 and 2 again"
+        } else {
+            "they are still in the dead-letter topic, for the next time"
+        };
+        for letters in settings.letters {
+            let (number, name) = (runners.len(), letters.topic.clone());
+            let wake = Arc::clone(&wakes[number]);
+            let letters = Letters::new(letters, take_in(number), wake, control.clone());
+            runners.push((name, Box::new(|runtime| runtime.block_on(letters.run()))));
+        }
         Ok(Some(Self {
-            sources: spawn_sources(sources.collect())?,
+            sources: spawn_sources(runners)?,
             inboxes,
             accounts,
             lanes,
@@ -79,6 +93,7 @@ impl Path {
             health,
             pauses,
             shutdown_timeout: settings.shutdown_timeout,
+            fate_of_the_rest,
         }))
     }
 }
@@ -180,29 +195,30 @@ async fn reach(mut lanes: Vec<Lane>, topic: Option<&str>) -> Result<Vec<Lane>, S
     }
 }
 
-/// Runs each source, which has the client id beside it, on a thread of its own with nothing else
-/// on it.
-fn spawn_sources(sources: Vec<(String, Source<Intake>)>) -> Result<Sources, String> {
-    let failed = |error: std::io::Error| format!("cannot start an MQTT thread: {error}");
+/// Runs a source to its end.
+type Runner = Box<dyn FnOnce(&Runtime) -> Result<(), String> + Send>;
+
+/// Runs each source, which has its name beside it, on a thread of its own with nothing else on it.
+fn spawn_sources(sources: Vec<(String, Runner)>) -> Result<Sources, String> {
+    let failed = |error: std::io::Error| format!("cannot start a source's thread: {error}");
     let (sender, ended) = mpsc::unbounded_channel();
     let running = sources.len();
-    for (number, (client, source)) in sources.into_iter().enumerate() {
+    for (number, (name, source)) in sources.into_iter().enumerate() {
         let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let sender = sender.clone();
         let run = move || {
             // Its lines in the log say whose they are, where there are several, at any level.
-            let span = (running > 1).then(|| tracing::error_span!("connection", %client));
+            let span = (running > 1).then(|| tracing::error_span!("connection", client = %name));
             let _entered = span.as_ref().map(tracing::Span::enter);
-            let ended = runtime.block_on(source.run());
-            let ended = ended.map_err(|what| match span {
-                Some(_) => format!("connection {client}: {what}"),
+            let ended = source(&runtime).map_err(|what| match span {
+                Some(_) => format!("connection {name}: {what}"),
                 None => what,
             });
             // Nobody listens any more when the bridge has given up.
             drop(sender.send(ended));
         };
-        std::thread::Builder::new().name(format!("mqtt-{number}")).spawn(run).map_err(failed)?;
+        std::thread::Builder::new().name(format!("source-{number}")).spawn(run).map_err(failed)?;
     }
     Ok(Sources { running, ended })
 }

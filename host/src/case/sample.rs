@@ -131,6 +131,15 @@ impl Sample {
     /// # Errors
     /// What of it cannot be.
     pub fn push(&self, batch: &mut Batch, sequence: Sequence, now: i64) -> Result<(), String> {
+        let arrived = self.received_at.unwrap_or(now);
+        self.with_publish(|publish| batch.push(sequence, arrived, publish))
+    }
+
+    /// Does something with the message as it is published.
+    ///
+    /// # Errors
+    /// What of it cannot be.
+    pub fn with_publish<T>(&self, something: impl FnOnce(&Publish<'_>) -> T) -> Result<T, String> {
         let payload = self.payload()?;
         if self.topic.is_empty() || self.topic.contains(['+', '#', '\0']) {
             return Err(format!(
@@ -144,7 +153,7 @@ impl Sample {
         let qos = Qos::from_number(self.qos)
             .ok_or_else(|| format!("qos {} is none: it is 0, 1 or 2", self.qos))?;
         let properties = self.properties.as_ref().map(Properties::encode).transpose()?;
-        let publish = Publish {
+        Ok(something(&Publish {
             topic: &self.topic,
             payload: &payload,
             qos,
@@ -152,9 +161,7 @@ impl Sample {
             dup: self.dup,
             packet_id: u16::from(qos != Qos::AtMostOnce),
             properties: properties.as_deref(),
-        };
-        batch.push(sequence, self.received_at.unwrap_or(now), &publish);
-        Ok(())
+        }))
     }
 
     fn payload(&self) -> Result<Vec<u8>, String> {

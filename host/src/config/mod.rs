@@ -33,7 +33,7 @@ pub use problem::Refusal;
 pub use secret::Secret;
 pub use wording::Wording;
 pub use workbench::{
-    Capture, Language, Messages, New, Replay, Setter, Task, Tests, Watch, Workbench,
+    Capture, Language, Messages, New, Replay, Replayed, Setter, Task, Tests, Watch, Workbench,
 };
 
 use crate::kafka_topic::KafkaTopic;
@@ -68,7 +68,7 @@ pub enum Command {
     New(New),
     /// Record messages.
     Capture(Box<Capture>),
-    /// Try dead letters again.
+    /// Try dead letters again, or recorded messages.
     Replay(Replay),
 }
 

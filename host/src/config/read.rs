@@ -17,7 +17,8 @@ use super::problem::Refusal;
 use super::workbench::PluginSub;
 use super::written::{Layer, Origin, Value, Written, from_environment, from_flags, lenient};
 use super::{
-    Capture, Check, Command, Config, Demo, New, Replay, Workbench, check, kind, schema, show,
+    Capture, Check, Command, Config, Demo, New, Replay, Replayed, Workbench, check, kind, schema,
+    show,
 };
 
 /// See [`super::read()`].
@@ -71,15 +72,30 @@ pub fn read(
             let capture = Capture { source, output, count, time, log, wording };
             Ok(Command::Capture(Box::new(capture)))
         }
-        Some(Sub::Plugin { what: PluginSub::Replay { json, count, .. } }) => {
-            given.unneeded(&[
+        Some(Sub::Plugin {
+            what: PluginSub::Replay { redeliver, from_beginning, input, with, json, count, .. },
+        }) => {
+            let mut unneeded = vec![
                 ("topic", "#"),
                 ("client-id", "host"),
                 ("server", "unneeded"),
                 ("port", "1"),
                 ("tls-enabled", "false"),
-            ]);
-            Ok(Command::Replay(Replay::new(given.put_together()?.config, json, count)))
+            ];
+            let what = match input {
+                Some(file) => {
+                    unneeded
+                        .extend([("kafka-topic", "unneeded"), ("broker-address", "unneeded:1")]);
+                    Replayed::Messages(file)
+                }
+                None if from_beginning => Replayed::AllLetters,
+                None => Replayed::NewLetters,
+            };
+            given.unneeded(&unneeded);
+            let Whole { written, config, .. } = given.put_together()?;
+            let replay = Replay::new(config, &with, redeliver, what)
+                .map_err(|problem| given.refusal(&written, problem.into()))?;
+            Ok(Command::Replay(Replay { json, count, ..replay }))
         }
         Some(Sub::Plugin { what }) => {
             let (bridge, written) = given.only(&["log", "plugin"])?;
@@ -108,7 +124,7 @@ struct Whole {
 
 impl Given {
     /// Reads the file, puts the layers together and checks the result.
-    fn put_together(mut self) -> Result<Whole, Refusal> {
+    fn put_together(&mut self) -> Result<Whole, Refusal> {
         let environment = from_environment(&self.options, &self.environment);
         let named = [&self.flags, &environment]
             .into_iter()

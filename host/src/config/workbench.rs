@@ -3,15 +3,16 @@
 //! Only options about plugins and logs count there, from the command line and the environment; what
 //! concerns servers is neither needed nor looked at.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use super::check::{Wrong, plugin_limits};
 use super::cli::{Bridge, Options, PluginOptions, qos};
-use super::{Config, Log, Plugin, PluginLimits, Source, Wording, check, mqtt, plugin};
+use super::{Config, Log, Plugin, PluginLimits, Route, Source, Wording, check, mqtt, plugin};
 use crate::message::Qos;
 
 /// What there is to do with plugins.
@@ -141,16 +142,33 @@ pub enum PluginSub {
         #[command(flatten)]
         options: Box<Options>,
     },
-    /// Show what would become of dead letters now, beside what production did.
+    /// Show what would become of dead letters now, beside what production did; or carry them again.
     ///
     /// It reads the dead-letter topics of the bridge's options and its routes, and lets the plugins of each
     /// route decide. It takes all options of the bridge; what concerns MQTT is not needed. Nothing is
-    /// written to Kafka. Exit code 1 if one would be rejected again.
+    /// written to Kafka without --redeliver. Exit code 1 if one would be rejected again.
     Replay {
+        /// Carry the dead letters again, each by the route that it took.
+        ///
+        /// What is rejected again is at the end of a dead-letter topic then. How far a topic is done with is
+        /// kept in Kafka, for the next time.
+        #[arg(long, conflicts_with_all = ["input", "with"])]
+        redeliver: bool,
+        /// Begin with the oldest dead letter, not where the last --redeliver has ended.
+        #[arg(long, conflicts_with = "input")]
+        from_beginning: bool,
+        /// Take messages from this file, a JSON object a line, in place of dead letters; '-' is standard
+        /// input. What concerns Kafka is not needed then.
+        #[arg(long, value_name = "FILE")]
+        input: Option<PathBuf>,
+        /// Try this plugin in the place of the configured one whose file has the same name. With --input,
+        /// only messages of which something else becomes are shown, and make it exit code 1.
+        #[arg(long, value_name = "FILE")]
+        with: Vec<PathBuf>,
         /// Write JSON, an object a line.
         #[arg(long)]
         json: bool,
-        /// Read so many dead letters of each topic at most.
+        /// Read so many messages at most, of each dead-letter topic.
         #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
         count: Option<u64>,
         #[command(flatten)]
@@ -243,14 +261,30 @@ pub struct Capture {
     pub wording: Wording,
 }
 
-/// Dead letters that are to be tried again.
+/// Messages that are to be tried again.
 #[derive(Debug)]
 pub struct Replay {
     pub config: Box<Config>,
+    /// The routes with other plugins, which are to be tried in the place of the configured ones.
+    pub candidates: Option<Vec<Route>>,
+    /// Carry them again.
+    pub redeliver: bool,
+    pub what: Replayed,
     /// Write JSON, not text.
     pub json: bool,
     /// How many of each topic at most.
     pub count: Option<u64>,
+}
+
+/// What is tried again.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// All dead letters.
+    AllLetters,
+    /// Dead letters that have come since the last ones were carried again.
+    NewLetters,
+    /// Messages in a file; `-` is standard input.
+    Messages(PathBuf),
 }
 
 /// Plugins that are looked at on a desk.
@@ -312,12 +346,49 @@ pub struct Watch {
 }
 
 impl Replay {
-    pub(super) fn new(mut config: Config, json: bool, count: Option<u64>) -> Self {
+    /// `with` are files of plugins that are to be tried.
+    ///
+    /// # Errors
+    /// If one has no plugin whose place it could take.
+    pub(super) fn new(
+        mut config: Config,
+        with: &[PathBuf],
+        redeliver: bool,
+        what: Replayed,
+    ) -> Result<Self, String> {
         for plugin in config.routes.iter_mut().flat_map(|route| &mut route.plugins) {
             plugin.limits = unbroken(plugin.limits);
         }
-        Self { config: Box::new(config), json, count }
+        let candidates =
+            with.iter().try_fold(config.routes.clone(), |routes, file| replaced(routes, file))?;
+        let candidates = Some(candidates).filter(|_| !with.is_empty());
+        let config = Box::new(config);
+        Ok(Self { config, candidates, redeliver, what, json: false, count: None })
     }
+}
+
+/// The routes with this file in the place of those with the same name.
+fn replaced(mut routes: Vec<Route>, file: &Path) -> Result<Vec<Route>, String> {
+    let plugins: Vec<_> = routes.iter_mut().flat_map(|route| &mut route.plugins).collect();
+    let known: BTreeSet<_> =
+        plugins.iter().map(|plugin| plugin.file.display().to_string()).collect();
+    let mut found = false;
+    for plugin in plugins {
+        if plugin.file.file_name() == file.file_name() {
+            (plugin.file, plugin.sha256, found) = (file.to_owned(), None, true);
+        }
+    }
+    if found {
+        return Ok(routes);
+    }
+    let known = match known.len() {
+        0 => "none, name one with --plugin".to_owned(),
+        _ => known.into_iter().collect::<Vec<_>>().join(", "),
+    };
+    Err(format!(
+        "--with {}: no configured plugin has a file of that name; they are {known}",
+        file.display()
+    ))
 }
 
 /// On the desk nothing waits for a plugin that fails again and again: every failure is to be seen.

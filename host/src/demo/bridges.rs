@@ -107,6 +107,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
         Fleet::Plant => (source::packet::Version::V5, addresses.mqtt_5),
     };
     bridge::Settings {
+        letters: Vec::new(),
         sources: vec![source::Settings {
             server: source::Server {
                 host: "127.0.0.1".to_owned(),

@@ -30,7 +30,7 @@ pub use health::Health;
 use poll::Poll;
 pub use record::{Delivered, Failure, Parts};
 pub use settings::Settings;
-pub use stored::{Stored, stored};
+pub use stored::{From, Next, Position, Reader, Stored};
 pub use topic::largest_batch;
 pub use try_out::{Topic, try_out};
 

@@ -1,120 +1,216 @@
-//! Reads what a topic holds, for the workbench. Nothing is committed, so nobody notices.
+//! Reads what a topic holds: dead letters, to be looked at or to be carried again.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::Settings;
 
+/// How long Kafka may say nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A record as Kafka has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     pub partition: i32,
     pub offset: i64,
-    pub key: Option<Vec<u8>>,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
-/// How often a waiting reader looks whether it has waited too long.
-const GLANCE: Duration = Duration::from_millis(100);
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// With the oldest record that there is.
+    Beginning,
+    /// Behind what was [committed](Reader::commit) last, in each partition.
+    Committed,
+}
 
-/// Hands over every record that the topic holds as this is called, partition by partition in order,
-/// until told to stop.
-///
-/// # Errors
-/// If Kafka has no such topic, or does not send its records for as long as `patience`.
-pub fn stored(
-    settings: &Settings,
-    topic: &str,
-    patience: Duration,
-    mut each: impl FnMut(Stored) -> ControlFlow<()>,
-) -> Result<(), String> {
-    let failed = |what: &dyn std::fmt::Display| {
-        format!(
-            "cannot read Kafka topic {topic:?} at {}: {what}; check --broker-address, the topic's name, and \
-             that this client has the Describe and Read rights",
-            settings.brokers
-        )
-    };
-    let of_kafka = |error: KafkaError| failed(&error);
-    let consumer = consumer(settings).map_err(of_kafka)?;
-    let mut ends = ends(&consumer, topic, patience).map_err(|what| failed(&what))?;
-    let mut assignment = TopicPartitionList::new();
-    for partition in ends.keys() {
-        let begin = Offset::Beginning;
-        assignment.add_partition_offset(topic, *partition, begin).map_err(of_kafka)?;
+/// What a look for the next record brings.
+pub enum Next {
+    Record(Stored),
+    /// Kafka has sent none in this time.
+    Nothing,
+    /// There are no more.
+    End,
+}
+
+/// How far a topic is done with: the first offset that is not, in each partition.
+pub type Position = BTreeMap<i32, i64>;
+
+/// Reads every record that a topic holds at the start, each partition in order. It is alone: no group
+/// shares the partitions, but positions are kept under the name of one.
+pub struct Reader {
+    consumer: BaseConsumer,
+    topic: String,
+    brokers: String,
+    group: String,
+    /// Where reading begins.
+    position: Position,
+    /// Where the partitions end that have not been read to their end.
+    ends: HashMap<i32, i64>,
+    /// When Kafka was heard of last.
+    heard: Instant,
+}
+
+impl Reader {
+    /// Waits for Kafka's answers.
+    ///
+    /// # Errors
+    /// If Kafka has no such topic, or does not answer, or does not let it be read.
+    pub fn open(settings: &Settings, topic: &str, from: From) -> Result<Self, String> {
+        let group = format!("{}-replay", settings.client_id);
+        let consumer = consumer(settings, &group).map_err(|error| error.to_string())?;
+        let mut reader = Self {
+            consumer,
+            topic: topic.to_owned(),
+            brokers: settings.brokers.clone(),
+            group,
+            position: Position::new(),
+            ends: HashMap::new(),
+            heard: Instant::now(),
+        };
+        reader.find(from).map_err(|what| reader.failed(&what))?;
+        reader.heard = Instant::now();
+        Ok(reader)
     }
-    consumer.assign(&assignment).map_err(of_kafka)?;
-    let mut heard = Instant::now();
-    while !ends.is_empty() {
-        match consumer.poll(GLANCE) {
-            None if heard.elapsed() > patience => {
-                let seconds = patience.as_secs();
-                return Err(failed(&format_args!("nothing came for {seconds} s")));
+
+    /// Finds where to begin and to end, and begins.
+    fn find(&mut self, from: From) -> Result<(), String> {
+        let said = |error: KafkaError| error.to_string();
+        let metadata = self.consumer.fetch_metadata(Some(&self.topic), PATIENCE).map_err(said)?;
+        let found = metadata.topics().iter().find(|found| found.name() == self.topic);
+        let partitions = match found {
+            Some(found) if found.error().is_none() && !found.partitions().is_empty() => {
+                found.partitions().iter().map(MetadataPartition::id)
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => drop(ends.remove(&partition)),
-            Some(Err(error)) if heard.elapsed() > patience => return Err(of_kafka(error)),
-            // After an error it tries again by itself; time is what ends that.
-            None | Some(Err(_)) => continue,
-            Some(Ok(record)) => {
-                let (partition, offset) = (record.partition(), record.offset());
-                let Some(end) = ends.get(&partition) else { continue };
-                let last = offset + 1 >= *end;
-                if offset < *end && each(read(&record)).is_break() {
-                    return Ok(());
-                }
-                if last {
-                    ends.remove(&partition);
+            _ => return Err("there is no such topic".to_owned()),
+        };
+        let mut assignment = TopicPartitionList::new();
+        for partition in partitions {
+            let (low, high) =
+                self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE).map_err(said)?;
+            self.position.insert(partition, low);
+            self.ends.insert(partition, high);
+            assignment.add_partition(&self.topic, partition);
+        }
+        if from == From::Committed {
+            let committed = self.consumer.committed_offsets(assignment, PATIENCE).map_err(said)?;
+            for element in committed.elements() {
+                let place = self.position.get_mut(&element.partition());
+                // A position behind the end is of a topic that was deleted since.
+                let end = self.ends.get(&element.partition()).copied().unwrap_or_default();
+                if let (Some(place), Offset::Offset(offset)) = (place, element.offset())
+                    && offset <= end
+                {
+                    *place = offset.max(*place);
                 }
             }
         }
-        heard = Instant::now();
+        let Self { position, ends, .. } = self;
+        ends.retain(|partition, end| position.get(partition).is_some_and(|begin| begin < end));
+        self.consumer.assign(&self.list(&self.position).map_err(said)?).map_err(said)
     }
-    Ok(())
+
+    /// Where reading begins.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Waits so long for a record.
+    ///
+    /// # Errors
+    /// If Kafka has not sent what is there for ten seconds.
+    pub fn next(&mut self, wait: Duration) -> Result<Next, String> {
+        if self.ends.is_empty() {
+            return Ok(Next::End);
+        }
+        match self.consumer.poll(wait) {
+            None if self.heard.elapsed() > PATIENCE => {
+                let seconds = PATIENCE.as_secs();
+                Err(self.failed(&format_args!("nothing came for {seconds} s")))
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.ends.remove(&partition);
+                self.heard = Instant::now();
+                Ok(Next::Nothing)
+            }
+            Some(Err(error)) if self.heard.elapsed() > PATIENCE => Err(self.failed(&error)),
+            // After an error it tries again by itself; time is what ends that.
+            None | Some(Err(_)) => Ok(Next::Nothing),
+            Some(Ok(record)) => {
+                self.heard = Instant::now();
+                let (partition, offset) = (record.partition(), record.offset());
+                let Some(end) = self.ends.get(&partition).copied() else {
+                    return Ok(Next::Nothing);
+                };
+                let next = if offset < end { Next::Record(read(&record)) } else { Next::Nothing };
+                if offset + 1 >= end {
+                    self.ends.remove(&partition);
+                }
+                Ok(next)
+            }
+        }
+    }
+
+    /// Says that nobody has looked for records for a while, so that Kafka's silence means nothing.
+    pub fn rested(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Keeps how far the topic is done with, for the next time.
+    ///
+    /// # Errors
+    /// If Kafka does not take it.
+    pub fn commit(&self, position: &Position) -> Result<(), String> {
+        let committed = self.list(position).and_then(|list| {
+            if list.count() == 0 { Ok(()) } else { self.consumer.commit(&list, CommitMode::Sync) }
+        });
+        committed.map_err(|error| {
+            format!(
+                "cannot keep how far Kafka topic {:?} at {} has been redelivered: {error}; check that \
+                 this client has the Read right on the group {:?}",
+                self.topic, self.brokers, self.group
+            )
+        })
+    }
+
+    fn list(&self, position: &Position) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in position {
+            list.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))?;
+        }
+        Ok(list)
+    }
+
+    fn failed(&self, what: &dyn std::fmt::Display) -> String {
+        format!(
+            "cannot read Kafka topic {:?} at {}: {what}; check --broker-address, the topic's name, and \
+             that this client has the Describe and Read rights on it and on the group {:?}",
+            self.topic, self.brokers, self.group
+        )
+    }
 }
 
-fn consumer(settings: &Settings) -> Result<BaseConsumer, KafkaError> {
+fn consumer(settings: &Settings, group: &str) -> Result<BaseConsumer, KafkaError> {
     let mut config = ClientConfig::new();
     for (name, value) in settings.connection() {
         config.set(name, value);
     }
     config
-        .set("group.id", format!("{}-replay", settings.client_id))
+        .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        // Behind the last record that is there it would be the next one that comes.
+        .set("auto.offset.reset", "earliest")
         .create()
-}
-
-/// Where each partition that holds something ends now.
-fn ends(
-    consumer: &BaseConsumer,
-    topic: &str,
-    patience: Duration,
-) -> Result<HashMap<i32, i64>, String> {
-    let metadata = consumer.fetch_metadata(Some(topic), patience).map_err(|e| e.to_string())?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let partitions = match found {
-        Some(found) if found.error().is_none() && !found.partitions().is_empty() => {
-            found.partitions()
-        }
-        _ => return Err("there is no such topic".to_owned()),
-    };
-    let mut ends = HashMap::new();
-    for partition in partitions {
-        let (low, high) = consumer
-            .fetch_watermarks(topic, partition.id(), patience)
-            .map_err(|error| error.to_string())?;
-        if high > low {
-            ends.insert(partition.id(), high);
-        }
-    }
-    Ok(ends)
 }
 
 fn read(record: &BorrowedMessage<'_>) -> Stored {
@@ -122,7 +218,7 @@ fn read(record: &BorrowedMessage<'_>) -> Stored {
     Stored {
         partition: record.partition(),
         offset: record.offset(),
-        key: record.key().map(<[u8]>::to_vec),
+        timestamp_ms: record.timestamp().to_millis().unwrap_or_default(),
         value: record.payload().map(<[u8]>::to_vec),
         headers: headers
             .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))

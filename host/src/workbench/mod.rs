@@ -9,6 +9,7 @@ mod golden;
 mod logs;
 mod messages;
 pub mod new;
+pub mod redeliver;
 pub mod replay;
 mod run;
 mod shown;
@@ -33,8 +34,22 @@ pub enum Ended {
     Unusable(String),
     /// A plugin failed. All has been said.
     Failed,
+    /// Kafka or its topic cannot be used; in one line with the cure.
+    Away(String),
     /// It cannot be said what was found.
     Output(io::Error),
+}
+
+impl Ended {
+    /// The same, said as `words` says it.
+    #[must_use]
+    pub fn in_words(self, words: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Unusable(problem) => Self::Unusable(words(&problem)),
+            Self::Away(problem) => Self::Away(words(&problem)),
+            ended @ (Self::Failed | Self::Output(_)) => ended,
+        }
+    }
 }
 
 impl From<io::Error> for Ended {

@@ -1,116 +1,118 @@
-//! `host plugin replay`: what would become of dead letters now, beside what production did.
+//! `host plugin replay`: what would become of messages now, beside what has become of them: of dead
+//! letters what production did, of recorded messages what the configured plugins do.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::logs::Line;
+use super::messages::{self, Placed};
 use super::run::{Tried, once};
-use super::{messages, shown};
-use crate::bridge::{OnError, Route, Router};
+use super::{Ended, redeliver, shown};
+use crate::bridge::{Route, Router};
 use crate::case::{Letter, Outcome, insert_bytes};
+use crate::config::{Messages, Replayed};
 use crate::message::{Batch, Message};
 use crate::setup::Prepared;
-use crate::sink::{self, Stored};
+use crate::sink::{Next, Reader, Stored};
 use crate::transform::Transform;
 
-/// How long Kafka may say nothing.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// What is to be read, and how to tell of it.
-#[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Write JSON, not text.
     pub json: bool,
-    /// How many dead letters of each topic at most.
+    /// How many messages at most, of each topic.
     pub count: Option<u64>,
+    pub what: Replayed,
 }
 
-/// Reads the dead letters of all routes; gives how many would be rejected again.
+/// Reads the messages, and tells what becomes of each; with `candidates`, the setters of each route with
+/// other plugins, what becomes of each with those.
 ///
 /// # Errors
-/// What cannot be read, in one line that names the cure, or that standard output cannot be written.
+/// What cannot be read; or [`Ended::Failed`] if a message would be rejected, or, where recorded messages
+/// and candidates are compared, if something would become of it that does not become of it now.
 pub fn run(
     prepared: Prepared,
+    candidates: Option<Vec<Transform>>,
     options: Options,
     out: &mut dyn Write,
-) -> Result<Result<u64, String>, io::Error> {
+) -> Result<(), Ended> {
     let Prepared { settings, mut transforms, .. } = prepared;
-    let mut topics: Vec<&str> = settings
-        .routes
-        .iter()
-        .map(|route| &route.on_error)
-        .chain([&settings.unrouted])
-        .filter_map(|policy| match policy {
-            OnError::DeadLetter { topic } => Some(topic.as_str()),
-            OnError::Skip | OnError::Stop => None,
-        })
-        .collect();
-    topics.sort_unstable();
-    topics.dedup();
-    if topics.is_empty() {
-        return Ok(Err("there is no dead-letter topic (--on-error dead-letter)".to_owned()));
-    }
+    let Options { json, count, what } = options;
+    let compares = candidates.is_some() && matches!(what, Replayed::Messages(_));
     let mut replay = Replay {
         router: Router::new(&settings.routes),
         routes: &settings.routes,
-        transforms: transforms(),
-        options,
+        then: compares.then(&mut transforms),
+        now: candidates.unwrap_or_else(&mut transforms),
+        json,
         out,
         sum: Sum::default(),
     };
-    for topic in topics {
-        let (mut left, mut written) = (options.count.unwrap_or(u64::MAX), Ok(()));
-        let read = sink::stored(&settings.sink, topic, PATIENCE, |record| {
-            written = replay.record(topic, &record);
-            left -= 1;
-            if left == 0 || written.is_err() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
+    let count = count.unwrap_or(u64::MAX);
+    match &what {
+        Replayed::Messages(file) => {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            for placed in messages::each(&Messages::Lines(file.clone()), None)?.take(count) {
+                replay.recorded(&placed?)?;
             }
-        });
-        written?;
-        if let Err(problem) = read {
-            return Ok(Err(problem));
+        }
+        Replayed::AllLetters | Replayed::NewLetters => {
+            let from = redeliver::beginning(&what);
+            for topic in redeliver::topics(&settings)? {
+                let mut reader = Reader::open(&settings.sink, &topic, from).map_err(Ended::Away)?;
+                let mut left = count;
+                while left > 0 {
+                    match reader.next(redeliver::GLANCE).map_err(Ended::Away)? {
+                        Next::Record(record) => {
+                            replay.letter(&topic, &record)?;
+                            left -= 1;
+                        }
+                        Next::Nothing => {}
+                        Next::End => break,
+                    }
+                }
+            }
         }
     }
-    let Sum { letters, good, rejected, foreign } = replay.sum;
-    if !options.json {
-        let foreign = match foreign {
-            0 => String::new(),
-            foreign => format!("; {foreign} other records are no dead letters"),
-        };
-        writeln!(
-            out,
-            "{letters} dead letters: {good} would be carried now, {rejected} would be rejected again{foreign}"
-        )?;
-    }
-    Ok(Ok(rejected))
-}
-
-#[derive(Debug, Default)]
-struct Sum {
-    letters: u64,
-    good: u64,
-    rejected: u64,
-    /// Records that are no dead letters.
-    foreign: u64,
+    replay.end()
 }
 
 struct Replay<'a> {
     router: Router,
     routes: &'a [Route],
-    transforms: Vec<Transform>,
-    options: Options,
+    /// With what messages are compared, if they are not dead letters.
+    then: Option<Vec<Transform>>,
+    now: Vec<Transform>,
+    json: bool,
     out: &'a mut dyn Write,
     sum: Sum,
 }
 
+/// What has become of all messages.
+#[derive(Default)]
+struct Sum {
+    letters: u64,
+    recorded: u64,
+    /// Of both, those that would be carried.
+    good: u64,
+    rejected: u64,
+    /// Recorded messages of which something else becomes.
+    differ: u64,
+    /// Records that are no dead letters.
+    foreign: u64,
+}
+
+/// What became of a message before, if that is known.
+enum Then<'a> {
+    Letter(&'a Letter),
+    Tried(Tried),
+    Unknown,
+}
+
 impl Replay<'_> {
-    fn record(&mut self, topic: &str, record: &Stored) -> io::Result<()> {
+    fn letter(&mut self, topic: &str, record: &Stored) -> Result<(), Ended> {
         let place = format!("{topic}[{}]@{}", record.partition, record.offset);
         let letter = Letter::read(record.value.as_deref().unwrap_or_default(), &record.headers);
         let letter = match letter {
@@ -122,72 +124,157 @@ impl Replay<'_> {
             }
         };
         let mut batch = Batch::new();
-        letter.sample.push(&mut batch, 0, messages::now()).map_err(io::Error::other)?;
-        let tried = self.route_of(&letter).map(|transform| once(transform, &batch));
+        letter.sample.push(&mut batch, 0, messages::now()).map_err(Ended::Unusable)?;
+        let Letter { sample, kafka_topic, .. } = &letter;
+        let route = self.router.route_of_letter(&sample.topic, kafka_topic.as_deref());
+        let now = tried(&mut self.now, route, &batch);
         self.sum.letters += 1;
-        match tried.as_ref().map(|tried| &tried.outcome) {
-            Some(Outcome::Records(_) | Outcome::Skip(_)) => self.sum.good += 1,
-            Some(Outcome::Reject(_) | Outcome::Fatal(_)) | None => self.sum.rejected += 1,
+        self.sum.add(now.as_ref());
+        self.tell(&place, batch.message(0), route, &Then::Letter(&letter), now.as_ref())?;
+        Ok(())
+    }
+
+    /// A message takes each of its routes for itself.
+    fn recorded(&mut self, Placed { place, sample }: &Placed) -> Result<(), Ended> {
+        let place = place.as_deref().unwrap_or_default();
+        let mut batch = Batch::new();
+        sample.push(&mut batch, 0, messages::now()).map_err(Ended::Unusable)?;
+        for route in self.router.routes_of(&sample.topic).to_vec() {
+            let then = self.then.as_mut().and_then(|then| tried(then, route, &batch));
+            let now = tried(&mut self.now, route, &batch);
+            self.sum.recorded += 1;
+            self.sum.add(now.as_ref());
+            let then = then.map_or(Then::Unknown, Then::Tried);
+            if let (Then::Tried(then), Some(now)) = (&then, &now) {
+                let same = then.outcome.json() == now.outcome.json();
+                self.sum.differ += u64::from(!same);
+                if same && !self.json {
+                    continue;
+                }
+            }
+            self.tell(place, batch.message(0), route, &then, now.as_ref())?;
         }
-        let message = batch.message(0);
-        if self.options.json {
-            writeln!(self.out, "{}", told(&place, message, &letter, tried.as_ref()))
-        } else {
-            show(self.out, &place, message, &letter, tried.as_ref())
+        Ok(())
+    }
+
+    fn tell(
+        &mut self,
+        place: &str,
+        message: Message<'_>,
+        route: usize,
+        then: &Then<'_>,
+        now: Option<&Tried>,
+    ) -> io::Result<()> {
+        let route = self.routes.get(route);
+        let kafka_topic = route.map(|route| route.kafka_topic.name_or_written(message.topic()));
+        let (out, kafka_topic) = (&mut *self.out, kafka_topic.as_deref());
+        if self.json {
+            return writeln!(out, "{}", told(place, message, kafka_topic, then, now));
+        }
+        shown::message(out, &message, Some(place))?;
+        match then {
+            Then::Letter(letter) => {
+                if let Some(size) = letter.cut {
+                    let only = "only the start of the payload is there, which had";
+                    writeln!(out, "  {only} {size} bytes")?;
+                }
+                let Letter { plugin, reason, error, .. } = letter;
+                let plugin =
+                    plugin.as_deref().map_or(String::new(), |plugin| format!(" by {plugin}"));
+                writeln!(out, "  then: rejected{plugin} ({reason}): {error}")?;
+            }
+            Then::Tried(then) => show(out, "then", kafka_topic, then)?,
+            Then::Unknown => {}
+        }
+        match now {
+            Some(now) => show(out, "now", kafka_topic, now),
+            None => writeln!(out, "  now: no route takes it"),
         }
     }
 
-    /// The setters of the route that the message took, as far as its topic and the letter tell.
-    fn route_of(&mut self, letter: &Letter) -> Option<&mut Transform> {
-        let topic = &letter.sample.topic;
-        let candidates = self.router.routes_of(topic);
-        let meant = |number: &&usize| {
-            let route = self.routes.get(**number);
-            let name = route.map(|route| route.kafka_topic.name_or_written(topic));
-            name.as_deref() == letter.kafka_topic.as_deref()
-        };
-        let number = candidates.iter().find(meant).or_else(|| candidates.first()).copied()?;
-        let transform = self.transforms.get_mut(number)?;
-        transform.plugins().start();
-        Some(transform)
+    fn end(self) -> Result<(), Ended> {
+        let Self { then, json, out, sum, .. } = self;
+        let Sum { letters, recorded, good, rejected, differ, foreign } = sum;
+        let compares = then.is_some();
+        if !json {
+            let foreign = match foreign {
+                0 => String::new(),
+                foreign => format!("; {foreign} other records are no dead letters"),
+            };
+            match (recorded, letters) {
+                (0, letters) => writeln!(
+                    out,
+                    "{letters} dead letters: {good} would be carried now, {rejected} would be rejected again{foreign}"
+                ),
+                (messages, _) if compares => {
+                    writeln!(out, "{messages} messages: of {differ} something else would become")
+                }
+                (messages, _) => {
+                    writeln!(out, "{messages} messages: {good} carried, {rejected} rejected")
+                }
+            }?;
+        }
+        let well = if compares { differ == 0 } else { rejected == 0 };
+        if well { Ok(()) } else { Err(Ended::Failed) }
     }
+}
+
+impl Sum {
+    fn add(&mut self, now: Option<&Tried>) {
+        match now.map(|tried| &tried.outcome) {
+            Some(Outcome::Records(_) | Outcome::Skip(_)) => self.good += 1,
+            Some(Outcome::Reject(_) | Outcome::Fatal(_)) | None => self.rejected += 1,
+        }
+    }
+}
+
+/// What the setters of a route do with a message; `None` if there is no such route.
+fn tried(transforms: &mut [Transform], route: usize, batch: &Batch) -> Option<Tried> {
+    let transform = transforms.get_mut(route)?;
+    // After a failure the next message gets a new instance.
+    transform.plugins().start();
+    Some(once(transform, batch))
 }
 
 fn show(
     out: &mut dyn Write,
-    place: &str,
-    message: Message<'_>,
-    letter: &Letter,
-    tried: Option<&Tried>,
+    when: &str,
+    kafka_topic: Option<&str>,
+    Tried { outcome, log, time }: &Tried,
 ) -> io::Result<()> {
-    shown::message(out, &message, Some(place))?;
-    if let Some(size) = letter.cut {
-        writeln!(out, "  only the start of the payload is there, which had {size} bytes")?;
-    }
-    let plugin = letter.plugin.as_deref().map_or(String::new(), |plugin| format!(" by {plugin}"));
-    writeln!(out, "  then: rejected{plugin} ({}): {}", letter.reason, letter.error)?;
-    let Some(Tried { outcome, log, time }) = tried else {
-        return writeln!(out, "  now: no route takes it");
-    };
-    writeln!(out, "  now, in {}:", shown::time(*time))?;
+    let to = kafka_topic.map_or(String::new(), |topic| format!(", for {topic}"));
+    writeln!(out, "  {when}, in {}{to}:", shown::time(*time))?;
     shown::log(out, log)?;
     shown::outcome(out, outcome, outcome)
 }
 
-fn told(place: &str, message: Message<'_>, letter: &Letter, tried: Option<&Tried>) -> Value {
+fn told(
+    place: &str,
+    message: Message<'_>,
+    kafka_topic: Option<&str>,
+    then: &Then<'_>,
+    now: Option<&Tried>,
+) -> Value {
     let mut line = Map::new();
     line.insert("place".to_owned(), place.into());
     line.insert("topic".to_owned(), message.topic().into());
     insert_bytes(&mut line, "payload", Some(message.payload()));
-    let Letter { reason, error, plugin, cut, .. } = letter;
-    let then = json!({ "reason": reason, "error": error, "plugin": plugin, "payload_size": cut });
-    line.insert("then".to_owned(), json!({ "reject": then }));
-    let now = tried.map_or_else(
+    line.insert("kafka_topic".to_owned(), kafka_topic.into());
+    match then {
+        Then::Letter(Letter { reason, error, plugin, cut, .. }) => {
+            let then =
+                json!({ "reason": reason, "error": error, "plugin": plugin, "payload_size": cut });
+            line.insert("then".to_owned(), json!({ "reject": then }));
+        }
+        Then::Tried(then) => drop(line.insert("then".to_owned(), then.outcome.json())),
+        Then::Unknown => {}
+    }
+    let now_json = now.map_or_else(
         || json!({ "reject": { "reason": "no-route" } }),
         |tried| tried.outcome.json(),
     );
-    line.insert("now".to_owned(), now);
-    let log: &[Line] = tried.map_or(&[], |tried| &tried.log);
+    line.insert("now".to_owned(), now_json);
+    let log: &[Line] = now.map_or(&[], |tried| &tried.log);
     line.insert("log".to_owned(), json!(log));
     Value::Object(line)
 }

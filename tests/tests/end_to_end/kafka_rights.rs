@@ -235,3 +235,17 @@ fn what_is_waited_for_is_said_at_least_every_half_minute_with_the_reason() {
     running.stop().assert_clean();
     waiting.kill();
 }
+
+#[test]
+fn letters_that_may_not_be_read_are_not_carried_and_the_rights_that_lack_are_named() {
+    let kafka = Secured::shared();
+    let topic = kafka.topic("unread");
+    kafka.grant(&topic);
+    kafka.grant(&dead_letters(&topic));
+    let replay = as_user(1, &topic).subcommand("plugin replay").argument("--redeliver");
+    replay.run().assert_failed(
+        1,
+        &["cannot read Kafka topic", &dead_letters(&topic), "Describe and Read rights", "group"],
+    );
+    assert_eq!(kafka.count(&topic), 0);
+}

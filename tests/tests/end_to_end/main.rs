@@ -31,6 +31,7 @@ mod payloads;
 mod plugins;
 mod print;
 mod reaching;
+mod redelivery;
 mod refusals;
 mod routes;
 mod sessions;

@@ -1,0 +1,250 @@
+//! Dead letters as a source: reads what a dead-letter topic holds, hands it on like messages that have
+//! just come, and keeps how far the topic is done with.
+//!
+//! That position is to a dead letter what an acknowledgement is to an MQTT message: it moves only over
+//! what Kafka has confirmed, in order, so that after a failure some may be carried twice, and none is
+//! forgotten. Whatever is rejected again is at the end of a dead-letter topic by then.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use super::intake::Intake;
+use crate::case::Letter;
+use crate::message::{Qos, Sequence};
+use crate::sink::{Next, Position, Reader, Stored};
+use crate::source::{Control, Downstream};
+use crate::telemetry::RateLimited;
+
+/// How long to wait for the next record, and for news of those on their way.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// How many records are read before others are looked after.
+const AT_A_TIME: usize = 64;
+
+/// How often the position is kept.
+const KEEP: Duration = Duration::from_secs(1);
+
+/// A dead-letter topic that is to be carried.
+pub struct Settings {
+    pub topic: String,
+    pub reader: Reader,
+    /// How many records to read at most.
+    pub count: u64,
+    pub seen: Arc<Seen>,
+}
+
+/// What has been read and is not carried: it stays where it is.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Records that are no dead letters.
+    pub foreign: AtomicU64,
+    /// Dead letters of which only the start is there.
+    pub cut: AtomicU64,
+}
+
+/// Why a record is not carried.
+#[derive(Debug, thiserror::Error)]
+enum Stays {
+    #[error("only the start of its payload is there")]
+    Cut,
+    #[error("it is no dead letter: {0}")]
+    Foreign(String),
+}
+
+/// See the [module's documentation](self).
+pub(super) struct Letters {
+    settings: Settings,
+    intake: Intake,
+    wake: Arc<Notify>,
+    control: watch::Receiver<Control>,
+    places: Places,
+    /// When the position was kept last.
+    kept: Instant,
+    stay: RateLimited,
+}
+
+impl Letters {
+    pub fn new(
+        settings: Settings,
+        intake: Intake,
+        wake: Arc<Notify>,
+        control: watch::Receiver<Control>,
+    ) -> Self {
+        let (places, stay) = (Places::default(), RateLimited::default());
+        Self { settings, intake, wake, control, places, kept: Instant::now(), stay }
+    }
+
+    /// Carries dead letters until there are no more, or until it is told to drain, and all that it has
+    /// taken is in Kafka.
+    ///
+    /// # Errors
+    /// If Kafka does not let them be read, or the position be kept.
+    pub async fn run(mut self) -> Result<(), String> {
+        // What cannot be kept later is better known now, before anything is carried.
+        self.settings.reader.commit(&self.settings.reader.position().clone())?;
+        let mut reading = true;
+        loop {
+            reading &= *self.control.borrow() == Control::Run && self.settings.count > 0;
+            for sequence in self.intake.confirmed() {
+                self.places.confirm(*sequence);
+            }
+            self.keep(!reading && self.places.is_all_confirmed())?;
+            if !reading && self.places.is_empty() {
+                return Ok(());
+            }
+            // Room for one at QoS 0 is room for all.
+            if reading && self.intake.has_credit(Qos::AtMostOnce) {
+                reading = self.read()?;
+                self.intake.forward();
+            } else {
+                self.settings.reader.rested();
+                // Whatever has happened meanwhile is seen in the next round.
+                drop(timeout(GLANCE, self.wake.notified()).await);
+            }
+        }
+    }
+
+    /// Takes some of what is there; whether there may be more.
+    fn read(&mut self) -> Result<bool, String> {
+        let mut wait = GLANCE;
+        for _ in 0..AT_A_TIME {
+            match self.settings.reader.next(wait)? {
+                Next::Record(record) => self.take(&record),
+                Next::Nothing => break,
+                Next::End => return Ok(false),
+            }
+            self.settings.count -= 1;
+            if self.settings.count == 0 {
+                return Ok(false);
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, record: &Stored) {
+        let sequence = self.places.push(record);
+        let (why, count) = match self.hand_on(sequence, record) {
+            Ok(()) => return,
+            Err(stays @ Stays::Cut) => (stays.to_string(), &self.settings.seen.cut),
+            Err(stays @ Stays::Foreign(_)) => (stays.to_string(), &self.settings.seen.foreign),
+        };
+        let Stored { partition, offset, .. } = record;
+        let topic = &self.settings.topic;
+        self.stay.warn(format_args!("{topic}[{partition}]@{offset} stays where it is: {why}"));
+        count.fetch_add(1, Relaxed);
+        self.places.confirm(sequence);
+    }
+
+    fn hand_on(&mut self, sequence: Sequence, record: &Stored) -> Result<(), Stays> {
+        let payload = record.value.as_deref().unwrap_or_default();
+        let letter = Letter::read(payload, &record.headers).map_err(Stays::Foreign)?;
+        let Letter { sample, kafka_topic, cut: None, .. } = &letter else {
+            return Err(Stays::Cut);
+        };
+        let arrived = sample.received_at.unwrap_or(record.timestamp_ms);
+        let kafka_topic = kafka_topic.as_deref();
+        let intake = &mut self.intake;
+        sample
+            .with_publish(|publish| intake.take_letter(sequence, arrived, publish, kafka_topic))
+            .map_err(Stays::Foreign)
+    }
+
+    /// Keeps the position, if it has moved, `now` or when it is time.
+    fn keep(&mut self, now: bool) -> Result<(), String> {
+        if !now && self.kept.elapsed() < KEEP {
+            return Ok(());
+        }
+        let (position, carried) = self.places.release();
+        if !position.is_empty() {
+            self.settings.reader.commit(&position)?;
+            self.intake.acknowledged(carried);
+        }
+        self.kept = Instant::now();
+        Ok(())
+    }
+}
+
+/// What has been read and not been committed yet, in the order in which it was read.
+#[derive(Debug, Default)]
+struct Places {
+    /// The number of the first.
+    first: Sequence,
+    entries: VecDeque<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    partition: i32,
+    offset: i64,
+    confirmed: bool,
+}
+
+impl Places {
+    fn push(&mut self, record: &Stored) -> Sequence {
+        let Stored { partition, offset, .. } = *record;
+        self.entries.push_back(Place { partition, offset, confirmed: false });
+        self.first + self.entries.len() as Sequence - 1
+    }
+
+    fn confirm(&mut self, sequence: Sequence) {
+        let index = sequence.checked_sub(self.first);
+        if let Some(place) = index.and_then(|index| self.entries.get_mut(index as usize)) {
+            place.confirmed = true;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn is_all_confirmed(&self) -> bool {
+        self.entries.iter().all(|place| place.confirmed)
+    }
+
+    /// Takes out what may be committed: the position behind it, and how many records it is.
+    fn release(&mut self) -> (Position, u64) {
+        let (mut position, mut count) = (Position::new(), 0);
+        while let Some(place) = self.entries.pop_front_if(|place| place.confirmed) {
+            position.insert(place.partition, place.offset + 1);
+            count += 1;
+        }
+        self.first += count;
+        (position, count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(partition: i32, offset: i64) -> Stored {
+        Stored { partition, offset, timestamp_ms: 0, value: None, headers: Vec::new() }
+    }
+
+    #[test]
+    fn the_position_moves_over_what_is_confirmed_and_never_past_what_is_not() {
+        let mut places = Places::default();
+        let of = [(0, 5), (1, 7), (0, 6), (1, 9)];
+        let numbers = of.map(|(partition, offset)| places.push(&record(partition, offset)));
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        places.confirm(2);
+        assert_eq!(places.release(), (Position::new(), 0));
+        places.confirm(0);
+        assert_eq!(places.release(), (Position::from([(0, 6)]), 1));
+        assert!(!places.is_all_confirmed());
+        // What is done with already is not looked for.
+        places.confirm(0);
+        places.confirm(1);
+        places.confirm(3);
+        assert!(places.is_all_confirmed() && !places.is_empty());
+        assert_eq!(places.release(), (Position::from([(0, 7), (1, 10)]), 3));
+        assert!(places.is_empty());
+        assert_eq!(places.push(&record(0, 7)), 4);
+    }
+}
