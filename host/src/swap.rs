@@ -2,13 +2,13 @@
 //! that plugins have to stand before they run.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::case::{ARRIVAL, Outcome, Sample, difference};
+use crate::case::{ARRIVAL, Line, Outcome, Sample, difference, lines};
 use crate::filter;
 use crate::message::Batch;
 use crate::plugin::{Plugins, Replacements, Swapper};
@@ -50,14 +50,12 @@ impl Golden {
     pub fn read(files: &[PathBuf], routes: Vec<Route>) -> Result<Self, String> {
         let mut cases = Vec::new();
         for file in files {
-            let text = fs::read_to_string(file)
-                .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-            for (number, line) in
-                text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty())
-            {
-                let at = place(file, number);
-                let case = Case::read(line, &at, &routes);
-                cases.push(case.map_err(|problem| format!("{at}: {problem}"))?);
+            let name = file.display().to_string();
+            let text = fs::read(file).map_err(|error| format!("{name} cannot be read: {error}"))?;
+            for line in lines(&name, &*text) {
+                let Line { place, sample: Some(sample), .. } = line? else { continue };
+                let case = Case::new(&place, sample, &routes);
+                cases.push(case.map_err(|problem| format!("{place}: {problem}"))?);
             }
         }
         Ok(Self { routes, cases })
@@ -87,8 +85,7 @@ impl Golden {
 }
 
 impl Case {
-    fn read(line: &str, at: &str, routes: &[Route]) -> Result<Self, String> {
-        let sample = Sample::read(line)?;
+    fn new(place: &str, sample: Sample, routes: &[Route]) -> Result<Self, String> {
         let mut batch = Batch::new();
         sample.push(&mut batch, 0, ARRIVAL)?;
         let expected = sample.expect.ok_or("there is no \"expect\": what is to become of it?")?;
@@ -98,13 +95,8 @@ impl Case {
         };
         let route = routes.iter().position(takes);
         let route = route.ok_or_else(|| format!("no route takes the topic {:?}", sample.topic))?;
-        Ok(Self { at: at.to_owned(), batch, expected, route })
+        Ok(Self { at: place.to_owned(), batch, expected, route })
     }
-}
-
-/// A line of a file, counted from 0 here and from 1 by people.
-fn place(file: &Path, number: usize) -> String {
-    format!("{}:{}", file.display(), number + 1)
 }
 
 /// All that it takes to put changed files in the places of the plugins that run.

@@ -6,10 +6,12 @@
 
 mod expect;
 mod letter;
+mod lines;
 mod outcome;
 mod sample;
 
 pub use expect::difference;
 pub use letter::Letter;
+pub use lines::{Line, lines};
 pub use outcome::{Outcome, insert_bytes};
 pub use sample::{ARRIVAL, Sample};

@@ -1,4 +1,9 @@
-//! `host plugin bench`: how long plugins take for a message, and whether their memory grows.
+//! `host plugin bench`: how long plugins take for a message, and for what; and whether their memory
+//! grows.
+//!
+//! The way into a plugin and back is measured with a plugin that answers at once: what it takes for
+//! empty messages is the entry, what it takes more for real ones is the copy. What the plugins take
+//! beyond that is theirs.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +13,9 @@ use super::messages::{self, Placed};
 use super::{Desk, Ended, shown, transform};
 use crate::case::Sample;
 use crate::config::Messages;
-use crate::message::Batch;
-use crate::plugin::Plugins;
+use crate::message::{Batch, Qos};
+use crate::plugin::{Answers, Calls, Loader, Plugins, Setters, idle_ability};
+use crate::setup;
 use crate::transform::Transform;
 
 /// Messages that travel together.
@@ -19,112 +25,157 @@ const SIZES: [usize; 3] = [1, 8, 64];
 const PARTS: u64 = 20;
 
 pub fn run(desk: &mut Desk<'_>, messages: &Messages, count: u64) -> Result<(), Ended> {
-    let plugins = desk.load()?;
+    let mut loader = Loader::new(setup::limits(&desk.limits));
+    let plugins = desk.load_by(&mut loader)?;
+    let idle = loader.idle().map_err(|error| Ended::Unusable(error.to_string()))?;
     let stream = messages::each(messages, Some(messages::sample()))?;
     let samples: Vec<Sample> = stream
         .map(|placed| placed.map(|Placed { sample, .. }| sample))
         .collect::<Result<_, _>>()?;
-    let Some(largest) = SIZES.last().and_then(|size| batch(&samples, *size).transpose()) else {
+    if samples.is_empty() {
         return Err(Ended::Unusable("there are no messages; give some with --input".to_owned()));
+    }
+    let mut bench = Bench {
+        calls: plugins.describe().flat_map(|plugin| plugin.abilities).map(|(_, how)| how).collect(),
+        with: transform(&plugins),
+        without: transform(&Plugins::default()),
+        idle: idle.instantiate(),
+        count,
     };
-    let largest = largest.map_err(Ended::Unusable)?;
-    let bytes = largest.size() / largest.len();
-    let mut with = transform(&plugins);
-    let mut without = transform(&Plugins::default());
-    let start = memory(&mut with);
+    let (start, mut bytes) = (bench.memory(), 0);
     let mut measured = Vec::new();
     for size in SIZES {
-        let Some(batch) = batch(&samples, size).map_err(Ended::Unusable)? else { continue };
-        let (own, builtin) = (each(&mut with, &batch, count), each(&mut without, &batch, count));
-        measured.push(Measured { size, own, builtin, memory: memory(&mut with) });
+        let batch = batch(&samples, size).map_err(Ended::Unusable)?;
+        bytes = batch.size() / size;
+        measured.push(bench.measure(&batch).map_err(Ended::Unusable)?);
     }
     if desk.json {
-        let sizes = measured.iter().map(|measured| {
-            json!({
-                "batch": measured.size,
-                "ns_per_message": shown::nanos(measured.own),
-                "without_plugins_ns_per_message": shown::nanos(measured.builtin),
-                "memory_bytes": measured.memory,
-            })
-        });
-        let sizes: Vec<_> = sizes.collect();
+        let batches: Vec<_> = measured.iter().map(Measured::json).collect();
         desk.json(&json!({
             "messages": count,
             "bytes_per_message": bytes,
-            "entry_ns": entry(&measured).map(shown::nanos),
             "start_memory_bytes": start,
-            "batches": sizes,
+            "batches": batches,
         }))?;
         return Ok(());
     }
     writeln!(desk.out, "{count} messages of {bytes} bytes, with headers, for each batch size")?;
     writeln!(
         desk.out,
-        "  batch   a message   without plugins   memory (at first {})",
+        "  batch   a message   without plugins   entry      copy       plugins    memory (at first {})",
         shown::size(start)
     )?;
-    for Measured { size, own, builtin, memory } in &measured {
-        let (own, builtin) = (shown::time(*own), shown::time(*builtin));
-        writeln!(desk.out, "  {size:>5}  {own:>10}  {builtin:>16}   {}", shown::size(*memory))?;
-    }
-    if let Some(entry) = entry(&measured) {
+    for Measured { size, own, builtin, entry, copy, memory } in &measured {
+        let rest = shown::time(own.saturating_sub(*builtin + *entry + *copy));
+        let [own, builtin, entry, copy] =
+            [own, builtin, entry, copy].map(|time| shown::time(*time));
+        let memory = shown::size(*memory);
         writeln!(
             desk.out,
-            "  to enter the plugins takes {} a batch, whatever its size",
-            shown::time(entry)
+            "  {size:>5}  {own:>10}  {builtin:>16}   {entry:<10} {copy:<10} {rest:<10} {memory}"
         )?;
     }
     Ok(())
 }
 
-/// What was measured for one batch size.
+/// What was measured for one batch size; times are for one message.
 struct Measured {
     size: usize,
-    /// For one message, with the plugins.
+    /// With the plugins.
     own: Duration,
-    /// For one message, without.
+    /// Without.
     builtin: Duration,
+    /// To enter and leave the plugins for nothing.
+    entry: Duration,
+    /// To copy the message into them.
+    copy: Duration,
     memory: usize,
 }
 
-/// What a call costs that does not depend on how many messages are in it: what is saved for each
-/// message when many share it.
-fn entry(measured: &[Measured]) -> Option<Duration> {
-    let (first, last) = (measured.first()?, measured.last()?);
-    let one = first.own.saturating_sub(first.builtin);
-    let many = last.own.saturating_sub(last.builtin);
-    (last.size > 1).then(|| one.saturating_sub(many) * last.size as u32 / (last.size as u32 - 1))
+impl Measured {
+    fn json(&self) -> serde_json::Value {
+        let Self { size, own, builtin, entry, copy, memory } = self;
+        json!({
+            "batch": size,
+            "ns_per_message": shown::nanos(*own),
+            "without_plugins_ns_per_message": shown::nanos(*builtin),
+            "entry_ns_per_message": shown::nanos(*entry),
+            "copy_ns_per_message": shown::nanos(*copy),
+            "plugins_ns_per_message": shown::nanos(own.saturating_sub(*builtin + *entry + *copy)),
+            "memory_bytes": memory,
+        })
+    }
+}
+
+struct Bench {
+    /// How the plugins are called, for each of their abilities.
+    calls: Vec<Calls>,
+    with: Transform,
+    without: Transform,
+    idle: Setters,
+    /// Messages for each measurement.
+    count: u64,
+}
+
+impl Bench {
+    fn measure(&mut self, batch: &Batch) -> Result<Measured, String> {
+        let size = batch.len();
+        let empty = Sample::new("t", &[], Qos::AtLeastOnce, false);
+        let empty = self::batch(&[empty], size)?;
+        let [entry, whole] = [&empty, batch].map(|batch| self.idle(batch));
+        let own = each(self.count, size, || all(&mut self.with, batch));
+        let builtin = each(self.count, size, || all(&mut self.without, batch));
+        let copy = whole.saturating_sub(entry);
+        Ok(Measured { size, own, builtin, entry, copy, memory: self.memory() })
+    }
+
+    /// What calls of all abilities take that find nothing to do.
+    fn idle(&mut self, batch: &Batch) -> Duration {
+        let mut answers = Answers::default();
+        let one = |how| {
+            each(self.count, batch.len(), || {
+                self.idle.call(idle_ability(how), batch, 0..batch.len(), &mut answers);
+            })
+        };
+        let [packed, typed] = [Calls::Packed, Calls::Typed].map(one);
+        let of = |how: &Calls| match how {
+            Calls::Packed => packed,
+            Calls::Typed => typed,
+        };
+        self.calls.iter().map(of).sum()
+    }
+
+    fn memory(&mut self) -> usize {
+        self.with.plugins().memory().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+fn all(transform: &mut Transform, batch: &Batch) {
+    transform.each(batch, |_, verdict| {
+        std::hint::black_box(&verdict);
+    });
 }
 
 /// The first messages, over and over.
-fn batch(samples: &[Sample], size: usize) -> Result<Option<Batch>, String> {
+fn batch(samples: &[Sample], size: usize) -> Result<Batch, String> {
     let mut batch = Batch::new();
     for (number, sample) in samples.iter().cycle().take(size).enumerate() {
         sample.push(&mut batch, number as u64, messages::now())?;
     }
-    Ok((!batch.is_empty()).then_some(batch))
+    Ok(batch)
 }
 
-/// How long a message takes.
-fn each(transform: &mut Transform, batch: &Batch, count: u64) -> Duration {
-    let calls = (count / PARTS / batch.len() as u64).max(1);
+/// How long a message takes of which `size` are done with at once, `count` in all.
+fn each(count: u64, size: usize, mut once: impl FnMut()) -> Duration {
+    let calls = (count / PARTS / size as u64).max(1);
     let mut parts: Vec<Duration> = (0..PARTS)
         .map(|_| {
             let began = Instant::now();
-            for _ in 0..calls {
-                transform.each(batch, |_, verdict| {
-                    std::hint::black_box(&verdict);
-                });
-            }
+            (0..calls).for_each(|_| once());
             began.elapsed()
         })
         .collect();
     parts.sort_unstable();
-    let messages = calls * batch.len() as u64;
     let median = parts.get(parts.len() / 2).copied().unwrap_or_default();
-    Duration::from_nanos(shown::nanos(median) / messages)
-}
-
-fn memory(transform: &mut Transform) -> usize {
-    transform.plugins().memory().map(|(_, bytes)| bytes).sum()
+    Duration::from_nanos(shown::nanos(median) / (calls * size as u64))
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::run::once;
 use super::{Desk, Ended, read, transform};
-use crate::case::{ARRIVAL, Outcome, Sample, difference};
+use crate::case::{ARRIVAL, Line, Outcome, Sample, difference, lines};
 use crate::config::Tests;
 use crate::message::Batch;
 use crate::plugin::{Loader, Plugins};
@@ -15,17 +15,16 @@ use crate::setup;
 use crate::transform::Transform;
 
 pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
-    let plugins = desk.load_with(Loader::new(setup::limits(&desk.limits)).counting())?;
+    let plugins = desk.load_by(&mut Loader::new(setup::limits(&desk.limits)).counting())?;
     let cases = cases(&tests.cases)?;
     let mut used = transform(&plugins);
     let mut sum = Sum::default();
-    let mut lines = Vec::new();
-    for Case { number, line, sample } in cases {
+    let mut written = Vec::new();
+    for Line { place, text, sample } in cases {
         let Some(sample) = sample else {
-            lines.push(line);
+            written.push(text);
             continue;
         };
-        let place = format!("{}:{number}", tests.cases.display());
         let tried = Tried::of(tests, &plugins, &mut used, &sample).map_err(Ended::Unusable)?;
         let expected = sample.expect.as_ref();
         let differs = match expected {
@@ -36,13 +35,13 @@ pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
             ),
         };
         let updated = tests.update && differs.is_some();
-        lines.push(if updated {
+        written.push(if updated {
             let mut sample = sample;
             sample.expect = Some(tried.outcome.expectation());
             serde_json::to_string(&sample)
                 .map_err(|error| Ended::Unusable(format!("{place}: {error}")))?
         } else {
-            line
+            text
         });
         let problems: Vec<_> =
             differs.filter(|_| !updated).into_iter().chain(tried.problems).collect();
@@ -69,7 +68,7 @@ pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
         )));
     }
     if sum.updated > 0 {
-        replace(&tests.cases, &(lines.join("\n") + "\n"))?;
+        replace(&tests.cases, &(written.join("\n") + "\n"))?;
     }
     if !desk.json {
         sum.show(desk)?;
@@ -77,26 +76,10 @@ pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
     if sum.failed > 0 { Err(Ended::Failed) } else { Ok(()) }
 }
 
-/// A line of a file of cases.
-struct Case {
-    number: usize,
-    line: String,
-    /// `None` for an empty line.
-    sample: Option<Sample>,
-}
-
 /// Reads all cases before the first is tried.
-fn cases(file: &Path) -> Result<Vec<Case>, Ended> {
-    let problem = |text: String| Ended::Unusable(format!("{}{text}", file.display()));
-    let text = String::from_utf8(read(file)?)
-        .map_err(|error| problem(format!(": {error}; a case is a JSON object a line")))?;
-    let case = |(index, line): (usize, &str)| {
-        let number = index + 1;
-        let sample = (!line.trim().is_empty()).then(|| Sample::read(line)).transpose();
-        let sample = sample.map_err(|error| problem(format!(":{number}: {error}")))?;
-        Ok(Case { number, line: line.to_owned(), sample })
-    };
-    text.lines().enumerate().map(case).collect()
+fn cases(file: &Path) -> Result<Vec<Line>, Ended> {
+    let text = read(file)?;
+    lines(&file.display().to_string(), &*text).collect::<Result<_, _>>().map_err(Ended::Unusable)
 }
 
 /// Puts a new file in the place of an old one, which is there, whole, until then.

@@ -1,11 +1,11 @@
 //! Messages for plugins: one that was given, or a file of them, or the sample.
 
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::iter;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Ended, read};
-use crate::case::Sample;
+use crate::case::{Line, Sample, lines};
 use crate::config::Messages;
 use crate::message::Qos;
 
@@ -27,60 +27,31 @@ pub fn sample() -> Sample {
     Sample::new(TOPIC, PAYLOAD.as_bytes(), Qos::AtLeastOnce, false)
 }
 
+/// Messages, one after the other.
+pub type Stream = Box<dyn Iterator<Item = Result<Placed, Ended>>>;
+
 /// What was asked for, as it comes. Standard input is read as it arrives; `unsaid` is what there is
 /// where nobody has said.
 pub fn each(messages: &Messages, unsaid: Option<Sample>) -> Result<Stream, Ended> {
+    let one = |sample| Box::new(iter::once(Ok(Placed { place: None, sample })));
     Ok(match (messages, unsaid) {
         (Messages::One { topic, payload, qos, retain }, _) => {
-            Stream::One(Some(Sample::new(topic, payload, *qos, *retain)))
+            one(Sample::new(topic, payload, *qos, *retain))
         }
-        (Messages::Unsaid, Some(sample)) => Stream::One(Some(sample)),
+        (Messages::Unsaid, Some(sample)) => one(sample),
         (Messages::Lines(file), _) if file.as_os_str() != "-" => {
-            Stream::lines(file.clone(), Box::new(io::Cursor::new(read(file)?)))
+            placed(&file.display().to_string(), io::Cursor::new(read(file)?))
         }
         (Messages::Lines(_) | Messages::Unsaid, _) => {
-            Stream::lines(PathBuf::from("standard input"), Box::new(BufReader::new(io::stdin())))
+            placed("standard input", BufReader::new(io::stdin()))
         }
     })
 }
 
-/// Messages, one after the other.
-pub enum Stream {
-    One(Option<Sample>),
-    Lines { file: PathBuf, lines: io::Lines<Box<dyn BufRead>>, number: usize },
-}
-
-impl Stream {
-    fn lines(file: PathBuf, reader: Box<dyn BufRead>) -> Self {
-        Self::Lines { file, lines: reader.lines(), number: 0 }
-    }
-}
-
-impl Iterator for Stream {
-    type Item = Result<Placed, Ended>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Self::One(sample) => sample.take().map(|sample| Ok(Placed { place: None, sample })),
-            Self::Lines { file, lines, number } => loop {
-                let line = lines.next()?;
-                *number += 1;
-                match line {
-                    Ok(line) if line.trim().is_empty() => {}
-                    line => return Some(placed(file, *number, line)),
-                }
-            },
-        }
-    }
-}
-
-fn placed(file: &Path, number: usize, line: io::Result<String>) -> Result<Placed, Ended> {
-    let place = format!("{}:{number}", file.display());
-    let sample = line.map_err(|error| error.to_string()).and_then(|line| Sample::read(&line));
-    match sample {
-        Ok(sample) => Ok(Placed { place: Some(place), sample }),
-        Err(problem) => Err(Ended::Unusable(format!("{place}: {problem}"))),
-    }
+fn placed(file: &str, reader: impl BufRead + 'static) -> Stream {
+    let placed = |Line { place, sample, .. }| Some(Placed { place: Some(place), sample: sample? });
+    let lines = lines(file, reader).map(move |line| line.map(placed).transpose());
+    Box::new(lines.flatten().map(|placed| placed.map_err(Ended::Unusable)))
 }
 
 /// Milliseconds since the Unix epoch.
@@ -97,20 +68,5 @@ mod tests {
     fn the_sample_is_a_message_of_200_bytes() {
         assert_eq!(PAYLOAD.len(), 200);
         assert!(serde_json::from_str::<serde_json::Value>(PAYLOAD).is_ok());
-    }
-
-    #[test]
-    fn a_line_that_is_no_message_is_named_and_empty_ones_are_passed_over() {
-        let text: &[u8] = b"{\"topic\": \"a\"}\n\n  \nnonsense\n";
-        let mut stream = Stream::lines(PathBuf::from("x.jsonl"), Box::new(text));
-        let first = stream.next().and_then(Result::ok).expect("a message");
-        assert_eq!((first.place.as_deref(), first.sample.topic.as_str()), (Some("x.jsonl:1"), "a"));
-        match stream.next() {
-            Some(Err(Ended::Unusable(problem))) => {
-                assert!(problem.starts_with("x.jsonl:4: expected"), "{problem}");
-            }
-            _ => panic!("nonsense was taken"),
-        }
-        assert!(stream.next().is_none());
     }
 }

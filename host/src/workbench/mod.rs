@@ -85,10 +85,10 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// All plugins together, as on one route of the bridge.
     fn load(&self) -> Result<Plugins, Ended> {
-        self.load_with(Loader::new(setup::limits(&self.limits)))
+        self.load_by(&mut Loader::new(setup::limits(&self.limits)))
     }
 
-    fn load_with(&self, mut loader: Loader) -> Result<Plugins, Ended> {
+    fn load_by(&self, loader: &mut Loader) -> Result<Plugins, Ended> {
         let specs: Vec<_> = self.plugins.iter().map(setup::spec).collect();
         loader.load(&specs).map_err(|error| Ended::Unusable(error.to_string()))
     }

@@ -229,13 +229,16 @@ fn bench_measures_every_batch_size_and_the_memory() {
     let sizes: Vec<_> = batches.iter().map(|batch| batch["batch"].as_u64()).collect();
     assert_eq!(sizes, [Some(1), Some(8), Some(64)]);
     for batch in batches {
-        assert!(batch["ns_per_message"].as_u64().is_some_and(|time| time > 0), "{batch}");
+        let time = |name: &str| batch[format!("{name}ns_per_message")].as_u64().expect("a time");
+        assert!(time("") > 0 && time("entry_") > 0, "{batch}");
+        let parts = ["without_plugins_", "entry_", "copy_", "plugins_"].map(time);
+        assert!(parts.iter().sum::<u64>() >= time(""), "{batch}");
         let (now, first) = (&batch["memory_bytes"], &found["start_memory_bytes"]);
         let grown = now.as_u64().zip(first.as_u64()).map(|(now, first)| now - first);
         assert!(grown.is_some_and(|grown| grown < 1 << 20), "it keeps nothing: {found}");
     }
     let ended = workbench("bench", "topic-level-key").flag("count", 1000).run();
-    assert_says(&ended, &["batch", "a message", "without plugins"]);
+    assert_says(&ended, &["batch", "a message", "without plugins", "entry", "copy"]);
 }
 
 #[test]
