@@ -3,7 +3,7 @@
 
 use crate::config::{self, Config};
 use crate::plugin::{
-    Ability, Hooks, Limits, Loader, OnBroken, Plugins, Replacements, Spec, Swapper,
+    Ability, Clock, Hooks, Limits, Loader, OnBroken, Plugins, Replacements, Spec, Swapper,
 };
 use crate::source::packet::{ConnectProperties, Hello, Version, Will};
 use crate::source::{ClientFiles, Server, Tls, TlsSettings, Websocket};
@@ -132,6 +132,7 @@ pub fn spec(plugin: &config::Plugin) -> Spec {
         sha256: plugin.sha256.clone(),
         config: plugin.config.clone(),
         limits: Some(limits(&plugin.limits)),
+        clock: if plugin.clock { Clock::Real } else { Clock::Denied },
     }
 }
 

@@ -1,9 +1,11 @@
-/* What plugin.h promises: memory that frees itself, answers as the contract has them, and logging. */
+/* What plugin.h promises: memory that frees itself, answers as the contract has them, logging, and the
+ * time. */
 #include "plugin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- Memory of a call: blocks in a list, freed as the next call begins ---- */
 
@@ -201,5 +203,25 @@ void plugin_log(plugin_log_level level, const char *line) {
 void plugin_log(plugin_log_level level, const char *line) {
     static const char *const names[] = {"ERROR", "WARN", "INFO", "DEBUG", "TRACE"};
     fprintf(stderr, "%s %s\n", names[level], line);
+}
+#endif
+
+/* ---- The time ---- */
+
+#ifdef __wasm__
+__attribute__((import_module("mqtt-source:plugin/clock@0.1.0"), import_name("now-ms"))) int64_t
+plugin_host_now_ms(void);
+
+int64_t plugin_now_ms(void) { return plugin_host_now_ms(); }
+#else
+static int64_t now_ms;
+
+void plugin_test_now_ms(int64_t milliseconds) { now_ms = milliseconds; }
+
+int64_t plugin_now_ms(void) {
+    if (now_ms) return now_ms;
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 #endif

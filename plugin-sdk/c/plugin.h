@@ -144,9 +144,16 @@ typedef enum { PLUGIN_ERROR, PLUGIN_WARN, PLUGIN_INFO, PLUGIN_DEBUG, PLUGIN_TRAC
 /* A line in the log of `host`. What is printed gets there, too. */
 void plugin_log(plugin_log_level level, const char *line);
 
+/* The time, in milliseconds since the Unix epoch. The user has to allow it (`clock = true` beside the
+ * plugin's file, or --plugin-clock); a trap otherwise. When cases are tested, it is when the message
+ * arrived. */
+int64_t plugin_now_ms(void);
+
 /* ---- For tests on this machine ---- */
 
 plugin_message plugin_test_message(const char *topic, const char *payload);
+/* What plugin_now_ms says from now on; 0 for the clock of this machine. */
+void plugin_test_now_ms(int64_t milliseconds);
 
 /* ---- What the plugin decides: one line per function ---- */
 

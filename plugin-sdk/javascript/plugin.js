@@ -63,6 +63,26 @@ export const json = (message) => JSON.parse(message.json ?? text(message));
 /** A level of the topic, counted from 0; undefined if it has fewer. */
 export const level = (message, number) => message.topic.split("/")[number];
 
+/** Writes a line to the log of `host`; in a test, to the console. */
+export function log(line, level = "info") {
+  if (host) host.log(level, "plugin", line);
+  else console.error(level.toUpperCase(), line);
+}
+
+/** The time, in milliseconds since the Unix epoch, as `Date.now()` in a test; in a plugin that is a trap.
+ * The world has to `import clock;`, and the user has to allow it (`clock = true` beside the plugin's
+ * file, or --plugin-clock); otherwise the call spoils the message. When cases are tested, it is when the
+ * message arrived. */
+export function nowMs() {
+  if (!host) return Date.now();
+  if (!clock) throw new Error("the plugin has no clock: add `import clock;` to its world");
+  return Number(clock.nowMs());
+}
+
+// What the host offers is there if the world imports it, and not in a test.
+const offered = (name) => import(`mqtt-source:plugin/${name}@0.1.0`).catch(() => undefined);
+const [host, clock] = [await offered("host"), await offered("clock")];
+
 class Skip {
   constructor(reason) {
     this.reason = String(reason);

@@ -13,6 +13,7 @@ docs/plugin-languages.md of `host` says more.
 """
 
 import json as _json
+import time as _time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -21,6 +22,11 @@ try:  # there when a plugin is built; not in a test
     from wit_world.imports import types
 except ImportError:
     types = None
+
+try:  # there if the plugin's world imports it; no module can be found any more when a plugin runs
+    from wit_world.imports import clock as _clock
+except ImportError:
+    _clock = None
 
 #: No key, or a tombstone. `None` means the default.
 NULL = object()
@@ -119,6 +125,18 @@ def log(line, level="info"):
         from wit_world.imports import host
 
         host.log(host.Level[level.upper()], "plugin", line)
+
+
+def now_ms():
+    """The time, in milliseconds since the Unix epoch, as `time.time()` in a test; in a plugin that is a
+    trap. The world has to `import clock;`, and the user has to allow it (`clock = true` beside the
+    plugin's file, or --plugin-clock); otherwise the call spoils the message. When cases are tested, it
+    is when the message arrived."""
+    if types is None:
+        return _time.time_ns() // 1_000_000
+    if _clock is None:
+        raise RuntimeError("the plugin has no clock: add `import clock;` to its world")
+    return _clock.now_ms()
 
 
 def make_message(topic, payload, **more):

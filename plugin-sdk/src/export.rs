@@ -61,14 +61,14 @@ macro_rules! __export {
             }
         };
         $crate::__export! {
-            $about, CONFIGURABLE, "component-type:mqtt-source:plugin@0.1.0:configurable"
+            $about, CONFIGURABLE, "component-type:mqtt-source:plugin@0.1.0:sdk-configurable"
         }
     };
     (on_client_connect_success, $answer:path, $about:literal) => {
         $crate::__export! {
             hook, $about, CONNECT_SUCCESS,
             "mqtt-source:plugin/connect-success-hook@0.1.0#on-client-connect-success",
-            "component-type:mqtt-source:plugin@0.1.0:connect-success-plugin",
+            "component-type:mqtt-source:plugin@0.1.0:sdk-connect-success-plugin",
             (), |connection, answers| $answer(&connection, answers)
         }
     };
@@ -76,7 +76,7 @@ macro_rules! __export {
         $crate::__export! {
             hook, $about, CONNECT_FAILURE,
             "mqtt-source:plugin/connect-failure-hook@0.1.0#on-client-connect-failure",
-            "component-type:mqtt-source:plugin@0.1.0:connect-failure-plugin",
+            "component-type:mqtt-source:plugin@0.1.0:sdk-connect-failure-plugin",
             (reason_at, reason_len, permanent, lost), |connection, answers| {
                 let reason = $crate::__private::RawList { at: reason_at, len: reason_len };
                 let failure = unsafe { $crate::__private::failure(reason, permanent, lost) };
@@ -164,7 +164,7 @@ worlds! {
     TIMESTAMP = "../wit/sdk-timestamp-plugin.bin",
     DESERIALIZER = "../wit/sdk-deserializer-plugin.bin",
     TRANSFORMER = "../wit/sdk-transformer-plugin.bin",
-    CONFIGURABLE = "../wit/configurable.bin",
-    CONNECT_SUCCESS = "../wit/connect-success-plugin.bin",
-    CONNECT_FAILURE = "../wit/connect-failure-plugin.bin",
+    CONFIGURABLE = "../wit/sdk-configurable.bin",
+    CONNECT_SUCCESS = "../wit/sdk-connect-success-plugin.bin",
+    CONNECT_FAILURE = "../wit/sdk-connect-failure-plugin.bin",
 }

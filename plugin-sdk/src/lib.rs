@@ -105,8 +105,8 @@
 //!
 //! # What to rely on
 //!
-//! - A plugin sees messages, and nothing else: no files, no network, no environment, no clock but
-//!   [`Message::received_at_ms`]. Its `static`s live until the host makes a new instance, which
+//! - A plugin sees messages, and nothing else: no files, no network, no environment, and no clock
+//!   beside [`Message::received_at_ms`] unless the user allows it ([`now_ms`]). Its `static`s live until the host makes a new instance, which
 //!   may be at any time, and there may be several instances.
 //! - A panic condemns only the message at hand, and its text reaches the host's log. So does a
 //!   call that takes too long or too much memory.
@@ -125,6 +125,7 @@
 mod abi;
 mod answer;
 mod answers;
+mod clock;
 mod connection;
 mod error;
 mod export;
@@ -368,6 +369,9 @@ pub use plugin_sdk_macros::payload_deserializer;
 pub use plugin_sdk_macros::transformer;
 
 pub use answer::{IntoKey, IntoTimestamp, IntoValue, Key, Timestamp, Value};
+#[cfg(not(target_arch = "wasm32"))]
+pub use clock::at_ms;
+pub use clock::now_ms;
 pub use connection::{Connection, Failure, Hook, IntoHook};
 pub use error::{Error, IntoError};
 pub use init::{Configuration, IntoInit};

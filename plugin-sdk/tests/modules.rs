@@ -1,5 +1,5 @@
 //! What plugins become: modules that need no further tool, with the exports of the attributes
-//! used and nothing to import but the host's log.
+//! used and nothing to import but what they call.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
@@ -10,6 +10,7 @@ use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm};
 
 const HOST: &str = "mqtt-source:plugin/host@0.1.0";
+const CLOCK: &str = "mqtt-source:plugin/clock@0.1.0";
 const TYPES: &str = "mqtt-source:plugin/types@0.1.0";
 
 /// Builds a plugin of this workspace, and returns the module.
@@ -99,6 +100,12 @@ fn a_transformer_exports_the_packed_interface_alone() {
     let (imports, exports) = interfaces(&build("split-array"));
     assert_eq!(imports, [HOST]);
     assert_eq!(exports, ["mqtt-source:plugin/packed-transformer@0.1.0"]);
+}
+
+#[test]
+fn only_a_plugin_that_asks_for_the_time_imports_the_clock() {
+    let (imports, _) = interfaces(&build("misbehave"));
+    assert_eq!(imports, [CLOCK, HOST, TYPES]);
 }
 
 #[test]

@@ -14,9 +14,9 @@ const WORLDS: [&str; 8] = [
     "sdk-timestamp-plugin",
     "sdk-deserializer-plugin",
     "sdk-transformer-plugin",
-    "configurable",
-    "connect-success-plugin",
-    "connect-failure-plugin",
+    "sdk-configurable",
+    "sdk-connect-success-plugin",
+    "sdk-connect-failure-plugin",
 ];
 
 #[test]

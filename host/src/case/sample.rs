@@ -7,10 +7,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::message::{Batch, Message, Property, Publish, Qos, Sequence};
+use crate::plugin::Clock;
 
 /// When a message has arrived that does not say: always the same, so that answers are, too.
-/// 2023-11-14 22:13:20 UTC.
-pub const ARRIVAL: i64 = 1_700_000_000_000;
+/// A plugin whose clock stands starts at the same time.
+pub const ARRIVAL: i64 = Clock::START;
 
 /// A message, and what is expected to become of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

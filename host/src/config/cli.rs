@@ -438,6 +438,15 @@ pub struct PluginOptions {
     /// Most lines that a plugin may log in a second; more are counted and dropped.
     #[arg(long, value_name = "N", default_value = "100", value_parser = value_parser!(u32), help_heading = PLUGINS)]
     pub plugin_log_limit: u32,
+
+    /// Let plugins know the time. Without this they only know when each message arrived.
+    ///
+    /// A plugin that asks all the same fails for that message.
+    // Files of plugins follow it on the workbench, so a value needs its '='.
+    #[arg(long, value_name = "true|false", default_value = "false", help_heading = PLUGINS)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true, action = clap::ArgAction::Set)]
+    pub plugin_clock: bool,
 }
 
 /// How to log, also for subcommands.

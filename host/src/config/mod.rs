@@ -244,6 +244,8 @@ pub struct Plugin {
     /// A JSON object for the plugin's start.
     pub config: Option<String>,
     pub limits: PluginLimits,
+    /// It may know the time.
+    pub clock: bool,
 }
 
 /// What a plugin may use up.

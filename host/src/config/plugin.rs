@@ -14,8 +14,8 @@ use super::kind;
 use super::problem::{Problem, Refusal};
 use super::written::{Written, list};
 
-/// The plugins that are written. `tables` is what the file says of each, if they are from the file: a
-/// limit that stands there is above what is said of all plugins, wherever that is.
+/// The plugins that are written. `tables` is what the file says of each, if they are from the file:
+/// limits and permissions that stand there are above what is said of all plugins, wherever that is.
 ///
 /// # Errors
 /// What is wrong with these limits.
@@ -31,9 +31,11 @@ pub fn plugins(
             sha256: None,
             config: None,
             limits: check::plugin_limits(options),
+            clock: options.plugins.plugin_clock,
         };
         if let Some(table) = tables.get(number) {
             plugin.sha256.clone_from(&table.sha256);
+            plugin.clock = table.clock.unwrap_or(plugin.clock);
             plugin.config = table.config.as_ref().map(Json::to_string);
             match with_limits(written, table) {
                 Ok(Some(options)) => plugin.limits = check::plugin_limits(&options),

@@ -140,6 +140,10 @@ fn plugin(options: &[Arg]) -> Json {
                         "properties": limits,
                         "description": "What this plugin may use up, where it is not as for all plugins.",
                     },
+                    "clock": {
+                        "type": "boolean",
+                        "description": "Whether this plugin may know the time, where it is not as for all plugins.",
+                    },
                 },
             },
         ],

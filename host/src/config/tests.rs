@@ -205,7 +205,7 @@ fn every_other_option_is_taken() {
          --plugin-time-limit 7 --plugin-memory-limit 1GiB --plugin-output-limit 2KiB
          --plugin-records-limit 3 --plugin-log-limit 4 --plugin-failures-limit 5
          --on-plugin-broken stop --watch-plugins --self-test a.jsonl --self-test b.jsonl
-         --swap-errors-limit 100 --max-in-flight-bytes 64KiB
+         --swap-errors-limit 100 --plugin-clock --max-in-flight-bytes 64KiB
          -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
          --log-format json --log debug --shutdown-timeout 0",
     );
@@ -217,7 +217,8 @@ fn every_other_option_is_taken() {
         log_lines_per_second: 4,
         failures: 5,
     };
-    let plugin = |file: &str| Plugin { file: file.into(), sha256: None, config: None, limits };
+    let plugin =
+        |file: &str| Plugin { file: file.into(), sha256: None, config: None, limits, clock: true };
     let on_error = OnError::DeadLetter { topic: "bad".into() };
     let route = Route {
         topics: Vec::new(),

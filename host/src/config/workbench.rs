@@ -418,7 +418,8 @@ impl Workbench {
             }
         };
         let limits = unbroken(plugin_limits(&bridge.options));
-        let plugin = |file| Plugin { file, sha256: None, config: None, limits };
+        let clock = bridge.options.plugins.plugin_clock;
+        let plugin = |file| Plugin { file, sha256: None, config: None, limits, clock };
         let mut plugins: Vec<Plugin> = files.into_iter().map(plugin).collect();
         let config = bridge.options.plugins.plugin_config.as_deref();
         plugin::configure(&mut plugins.iter_mut().collect::<Vec<_>>(), &[], config)?;

@@ -4,4 +4,5 @@ wasmtime::component::bindgen!({
     path: "../plugin-sdk/wit",
     world: "everything",
     ownership: Borrowing { duplicate_if_necessary: true },
+    imports: { "mqtt-source:plugin/clock.now-ms": trappable },
 });

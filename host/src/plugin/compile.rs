@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
-use super::bindings::mqtt_source::plugin::{host, types};
+use super::bindings::mqtt_source::plugin::{clock, host, types};
 use super::error::Problem;
 use super::interfaces::{self, Indices};
 use super::state::State;
@@ -15,11 +15,16 @@ use super::{contract, preview1, weigh, wrap};
 /// Largest file that is compiled, in bytes. Interpreters with their libraries have some 20 MiB.
 pub(super) const LARGEST: usize = 64 << 20;
 
+/// The interface that tells the time.
+const CLOCK: &str = "clock";
+
 /// Compiled and linked. Plugins of the same file share it, so it is cheap to clone.
 #[derive(Clone)]
 pub(super) struct Code {
     pub pre: InstancePre<State>,
     pub indices: Indices,
+    /// Whether it imports the clock.
+    pub asks_time: bool,
     /// Bytes of the file.
     pub size: usize,
     /// How long it took to compile.
@@ -39,26 +44,31 @@ impl Code {
             .map_err(|error| Problem::Invalid(joined(&format!("{error:#}"))))?;
         let compile = began.elapsed();
 
-        check_imports(engine, &component)?;
+        let asks_time = check_imports(engine, &component)?;
         check_exports(engine, &component)?;
         let pre = link(engine, &component)?;
         let indices =
             Indices::probe(&pre).map_err(|interface| wrong_type(bytes, interface, None))?;
-        Ok(Self { pre, indices, size: bytes.len(), compile })
+        Ok(Self { pre, indices, asks_time, size: bytes.len(), compile })
     }
 }
 
-fn check_imports(engine: &Engine, component: &Component) -> Result<(), Problem> {
+/// Whether the clock is among them.
+fn check_imports(engine: &Engine, component: &Component) -> Result<bool, Problem> {
+    let mut asks_time = false;
     for (name, _) in component.component_type().imports(engine) {
         if name == preview1::OUTPUT {
             continue;
         }
         match contract::interface(name) {
             None => return Err(Problem::NotGranted(name.to_owned())),
-            Some((_, version)) => contract::check_version(version)?,
+            Some((interface, version)) => {
+                contract::check_version(version)?;
+                asks_time |= interface == CLOCK;
+            }
         }
     }
-    Ok(())
+    Ok(asks_time)
 }
 
 fn check_exports(engine: &Engine, component: &Component) -> Result<(), Problem> {
@@ -86,6 +96,7 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Pr
     let mut linker = Linker::new(engine);
     types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
         .and_then(|()| host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
+        .and_then(|()| clock::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
         .and_then(|()| preview1::add_to_linker(&mut linker))
         .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
     linker

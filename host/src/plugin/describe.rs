@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::text::size;
-use super::{Ability, Hook};
+use super::{Ability, Clock, Hook};
 use crate::message::PluginName;
 
 /// How an ability is called.
@@ -36,6 +36,8 @@ pub struct Description {
     pub hooks: Vec<Hook>,
     /// Whether it takes a configuration.
     pub configurable: bool,
+    /// What it gets that asks for the time, if it can ask.
+    pub clock: Option<Clock>,
     /// Bytes of the file.
     pub size: usize,
     /// How long it took to compile, or to find it compiled in the cache.
@@ -47,9 +49,14 @@ impl fmt::Display for Description {
         let abilities =
             self.abilities.iter().map(|(ability, calls)| format!("{ability} ({calls})"));
         let offers: Vec<_> = abilities.chain(self.hooks.iter().map(Hook::to_string)).collect();
+        let time = match self.clock {
+            None => "",
+            Some(Clock::Denied) => "; may not ask for the time",
+            Some(Clock::Real | Clock::Arrival) => "; may ask for the time",
+        };
         write!(
             f,
-            "{}: {}; {}, sha256 {}, compiled in {} ms",
+            "{}: {}{time}; {}, sha256 {}, compiled in {} ms",
             self.file.display(),
             offers.join(", "),
             size(self.size),

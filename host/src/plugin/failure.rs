@@ -5,6 +5,7 @@ use std::fmt::Display;
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::Limits;
+use super::clock::Denied;
 use super::state::State;
 use super::text::joined;
 use crate::message::Reason;
@@ -42,6 +43,8 @@ impl Failure {
             told(Reason::TimeOut, format!("the {who} ran longer than {limit} ms"))
         } else if state.memory.denied {
             told(Reason::MemoryLimit, format!("the {who} exceeded {}", state.memory))
+        } else if let Some(denied) = error.downcast_ref::<Denied>() {
+            told(Reason::Trap, format!("the {who} {denied}"))
         } else if let Some(panic) = &state.panic {
             Self { reason: Reason::Trap, error: panic.clone(), panicked: true }
         } else if let Some(trap) = trap {
@@ -78,6 +81,8 @@ impl Unstarted {
             format!("it ran longer than {} ms", limits.start.as_millis())
         } else if state.memory.denied {
             format!("it exceeded {}", state.memory)
+        } else if let Some(denied) = error.downcast_ref::<Denied>() {
+            format!("it {denied}")
         } else if let Some(panic) = &state.panic {
             panic.clone()
         } else {

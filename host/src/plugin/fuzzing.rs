@@ -18,7 +18,7 @@ use super::load::{Plugin, Spec};
 use super::log::PluginLog;
 use super::packed::{self, Rest};
 use super::slot::Slot;
-use super::{Ability, Answer, Answers, Draft, DraftHeader, Limits, Plugins};
+use super::{Ability, Answer, Answers, Clock, Draft, DraftHeader, Limits, Plugins};
 use crate::message::{Batch, PluginName, Publish, Qos};
 
 /// Small enough that a fuzzer soon exceeds each of them.
@@ -46,6 +46,7 @@ pub fn load(bytes: &[u8]) {
     let Ok(code) = Code::compile(engine, bytes) else { return };
     let name = plugin_name();
     let plugin = Plugin {
+        clock: Clock::Denied,
         log: Arc::new(PluginLog::new(Arc::clone(&name), limits().log_lines_per_second)),
         name,
         file: PathBuf::new(),

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bindings::mqtt_source::plugin::types::{ConnectFailure, Connection, HookOutcome};
+use super::clock::now_ms;
 use super::engine::Ticker;
 use super::failure::Unstarted;
 use super::instance::Instance;
@@ -150,14 +150,12 @@ impl Hooked {
 }
 
 fn connection(event: &ConnectionEvent, session_present: bool) -> Connection<'_> {
-    // A clock before 1970 is told as 1970.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Connection {
         server: &event.server,
         client_id: &event.client_id,
         attempt: event.attempt,
         reconnect: event.reconnect,
         session_present,
-        at_ms: now.as_millis() as i64,
+        at_ms: now_ms(),
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::mqtt_source::plugin::types::{self, HookOutcome};
+use super::clock::Clock;
 use super::failure::{Failure, Unstarted};
 use super::interfaces::{Exports, Typed};
 use super::load::Plugin;
@@ -32,6 +33,8 @@ impl Instance {
         let state = State {
             memory,
             time: Allowance::new(plugin.tick, plugin.limits.start),
+            clock: plugin.clock,
+            arrival: Clock::START,
             log: Arc::clone(&plugin.log),
             output: Output::default(),
             panic: None,
@@ -94,6 +97,11 @@ impl Instance {
         let memory = &self.store.data().memory;
         // What it takes at its start it would take again.
         memory.used > self.at_start + (memory.limit - self.at_start) / 4 * 3
+    }
+
+    /// The next call is about a message that was received then.
+    pub fn arrives(&mut self, received_at_ms: i64) {
+        self.store.data_mut().arrival = received_at_ms;
     }
 
     pub fn packed(

@@ -11,6 +11,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
+use super::clock::Clock;
 use super::compile::{self, Code, wrong_type};
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
@@ -33,6 +34,8 @@ pub struct Spec {
     pub config: Option<String>,
     /// Its own limits, in place of the loader's.
     pub limits: Option<Limits>,
+    /// What it gets that asks for the time.
+    pub clock: Clock,
 }
 
 impl From<&Path> for Spec {
@@ -57,6 +60,7 @@ pub(super) struct Plugin {
     pub file: PathBuf,
     pub config: Option<String>,
     pub limits: Limits,
+    pub clock: Clock,
     pub log: Arc<PluginLog>,
     pub code: Code,
     /// How often the clock ticks that calls are ended by.
@@ -83,6 +87,7 @@ impl Plugins {
             abilities: plugin.abilities().collect(),
             hooks: plugin.hooks().collect(),
             configurable: plugin.code.indices.lifecycle.is_some(),
+            clock: plugin.code.asks_time.then_some(plugin.clock),
             size: plugin.code.size,
             compile: plugin.code.compile,
         })
@@ -265,6 +270,7 @@ impl Loader {
             file: spec.file.clone(),
             config: spec.config.clone(),
             limits: limits.clone(),
+            clock: spec.clock,
             code,
             tick: clock.tick(),
             tally: Arc::default(),

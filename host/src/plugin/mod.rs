@@ -13,6 +13,7 @@ mod answers;
 mod bindings;
 mod breaker;
 mod broken;
+mod clock;
 mod compile;
 mod contract;
 mod describe;
@@ -53,6 +54,7 @@ use std::time::Duration;
 
 pub use answers::{Answer, Answers};
 pub use breaker::{OnBroken, Pause};
+pub use clock::Clock;
 pub use contract::WIT as CONTRACT;
 pub use describe::{Calls, Description};
 pub use draft::{Content, Draft, DraftHeader};

@@ -87,7 +87,9 @@ impl Slot {
 
     /// Whether it is the place for this, whichever file is meant by it.
     pub fn is_for(&self, spec: &Spec) -> bool {
-        self.spec.file == spec.file && self.spec.config == spec.config
+        self.spec.file == spec.file
+            && self.spec.config == spec.config
+            && self.spec.clock == spec.clock
     }
 
     /// What was asked for.

@@ -6,6 +6,7 @@ use std::{fmt, mem};
 use wasmtime::ResourceLimiter;
 
 use super::bindings::mqtt_source::plugin::{host, types};
+use super::clock::Clock;
 use super::log::PluginLog;
 use super::preview1::Output;
 use super::text::{joined, size};
@@ -20,6 +21,9 @@ pub(super) struct State {
     pub memory: Memory,
     /// Of the call that is going on, or of the start.
     pub time: Allowance,
+    pub clock: Clock,
+    /// What a clock shows that stands.
+    pub arrival: i64,
     pub log: Arc<PluginLog>,
     /// Of a plugin that writes to standard output or error.
     pub output: Output,

@@ -209,7 +209,7 @@ impl Swapper {
 
 impl Plugins {
     /// The same plugins to try out, with new versions of some: nothing that they do is counted or
-    /// logged.
+    /// logged, and the clock stands at the arrival of each message.
     #[must_use]
     pub fn apart(&self, new: &Replacements) -> Self {
         let apart = |slot: &Arc<Slot>| {
@@ -224,7 +224,7 @@ impl Plugins {
 impl Plugin {
     fn apart(&self) -> Self {
         let log = Arc::new(PluginLog::muted(Arc::clone(&self.name)));
-        Self { log, tally: Arc::default(), ..self.clone() }
+        Self { log, tally: Arc::default(), clock: self.clock.standing(), ..self.clone() }
     }
 }
 

@@ -119,7 +119,8 @@ impl Worker {
         self.breaker(work.ability).begin();
         while answers.items.len() < range.len() && !answers.are_full() {
             let next = range.start + answers.items.len();
-            let most = if packed { self.pace.run } else { 1 };
+            let alone = !packed || self.plugin.clock.stands();
+            let most = if alone { 1 } else { self.pace.run };
             let run = next..fitting(work.batch, next..range.end.min(next + most));
             if let Some(until) = self.breaker(work.ability).until() {
                 self.answer_broken(work, next..range.end, until, answers);
@@ -205,6 +206,9 @@ impl Worker {
             Some(instance) => instance,
             None => Instance::start(plugin).map_err(unstarted)?,
         };
+        if plugin.clock.stands() {
+            instance.arrives(work.batch.message(run.start).received_at_ms());
+        }
         if plugin.code.indices.calls(work.ability) == Some(Calls::Packed) {
             let answer = instance.packed(plugin, work.ability, &work.packed(run.clone()))?;
             packed::read(&judge, run.len(), &answer, answers)

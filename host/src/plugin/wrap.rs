@@ -120,11 +120,8 @@ impl<'a> Surface<'a> {
             let names: Vec<_> = found.iter().map(|(name, _)| *name).collect();
             return Err(Problem::NoAbility(names.join(", ")));
         }
-        let wit = format!("{WIT}\nworld found {{ import host; {} }}", exports.join(" ")).replacen(
-            &format!("@{}", contract::version()),
-            &format!("@{version}"),
-            1,
-        );
+        let wit = format!("{WIT}\nworld found {{ include sdk-imports; {} }}", exports.join(" "))
+            .replacen(&format!("@{}", contract::version()), &format!("@{version}"), 1);
         let mut described = bytes.to_vec();
         embed(&mut described, &wit).map_err(|error| unfit(&error))?;
         Ok(described)

@@ -72,6 +72,9 @@ pub(super) const fn copied(language: Language) -> Files {
             ("sdk/json.c", sdk!("c/json.c")),
         ],
         Language::Go => &[
+            ("sdk/clock/clock.go", sdk!("go/clock/clock.go")),
+            ("sdk/clock/clock_other.go", sdk!("go/clock/clock_other.go")),
+            ("sdk/clock/clock_wasip1.go", sdk!("go/clock/clock_wasip1.go")),
             ("sdk/config/config.go", sdk!("go/config/config.go")),
             ("sdk/config/export_wasip1.go", sdk!("go/config/export_wasip1.go")),
             ("sdk/deserializer/deserializer.go", sdk!("go/deserializer/deserializer.go")),

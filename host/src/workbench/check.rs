@@ -9,7 +9,7 @@ use super::run::{Tried, failed, once};
 use super::{Desk, Ended, messages, read, shown, transform};
 use crate::case::Outcome;
 use crate::message::Batch;
-use crate::plugin::{Calls, Description, Inspection, Loader, Plugins};
+use crate::plugin::{Calls, Clock, Description, Inspection, Loader, Plugins};
 use crate::setup;
 
 pub fn run(desk: &mut Desk<'_>) -> Result<(), Ended> {
@@ -133,6 +133,13 @@ impl Findings {
         line("provides", &provides.join(", "))?;
         let imports = if imports.is_empty() { "nothing".to_owned() } else { imports.join(", ") };
         line("imports", &imports)?;
+        match description.clock {
+            None => {}
+            Some(Clock::Denied) => {
+                line("clock", "imported; asking is a failure without --plugin-clock")?;
+            }
+            Some(Clock::Real | Clock::Arrival) => line("clock", "imported, and allowed")?,
+        }
         let (size, code, data) =
             (shown::size(description.size), shown::size(*code), shown::size(*data));
         let kind = if *component { "component" } else { "module" };
@@ -165,6 +172,7 @@ impl Findings {
             "takes_config": description.configurable,
             "component": component,
             "imports": imports,
+            "imports_clock": description.clock.is_some(),
             "code_bytes": code,
             "data_bytes": data,
             "debug_bytes": debug,

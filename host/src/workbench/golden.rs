@@ -10,12 +10,12 @@ use super::{Desk, Ended, read, transform};
 use crate::case::{ARRIVAL, Line, Outcome, Sample, difference, lines};
 use crate::config::Tests;
 use crate::message::Batch;
-use crate::plugin::{Loader, Plugins};
+use crate::plugin::{Loader, Plugins, Spec};
 use crate::setup;
 use crate::transform::Transform;
 
 pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
-    let plugins = desk.load_by(&mut Loader::new(setup::limits(&desk.limits)).counting())?;
+    let plugins = load(desk)?;
     let cases = cases(&tests.cases)?;
     let mut used = transform(&plugins);
     let mut sum = Sum::default();
@@ -74,6 +74,14 @@ pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
         sum.show(desk)?;
     }
     if sum.failed > 0 { Err(Ended::Failed) } else { Ok(()) }
+}
+
+/// The plugins, with a clock that stands: a case is to have the same outcome tomorrow.
+fn load(desk: &Desk<'_>) -> Result<Plugins, Ended> {
+    let standing = |spec: Spec| Spec { clock: spec.clock.standing(), ..spec };
+    let specs: Vec<_> = desk.plugins.iter().map(setup::spec).map(standing).collect();
+    let mut loader = Loader::new(setup::limits(&desk.limits)).counting();
+    loader.load(&specs).map_err(|error| Ended::Unusable(error.to_string()))
 }
 
 /// Reads all cases before the first is tried.

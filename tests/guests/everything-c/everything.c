@@ -28,6 +28,10 @@ static plugin_answer key(const plugin_message *message) {
         char *text = plugin_allocate(16);
         return plugin_bytes((plugin_text){text, (size_t)sprintf(text, "%d", ++calls)});
     }
+    if (plugin_equal(message->payload, "time")) {
+        char *text = plugin_allocate(24);
+        return plugin_bytes((plugin_text){text, (size_t)sprintf(text, "%" PRId64, plugin_now_ms())});
+    }
     return told(message, plugin_bytes(plugin_str("key")));
 }
 PLUGIN_KEY(key)

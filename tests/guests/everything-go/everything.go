@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mqtt-source/plugin-sdk/clock"
 	"mqtt-source/plugin-sdk/deserializer"
 	"mqtt-source/plugin-sdk/key"
 	"mqtt-source/plugin-sdk/plugin"
@@ -27,6 +28,9 @@ func init() {
 		if strings.HasPrefix(string(m.Payload), "count") {
 			calls++
 			return []byte(strconv.Itoa(calls)), nil
+		}
+		if string(m.Payload) == "time" {
+			return strconv.AppendInt(nil, clock.NowMs(), 10), nil
 		}
 		return told(m, []byte("key"))
 	})

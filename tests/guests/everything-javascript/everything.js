@@ -1,9 +1,8 @@
 // Has every ability, and does what the payload says.
-import { log } from "mqtt-source:plugin/host@0.1.0";
 import * as sdk from "./plugin.js";
 
 const told = (message, answer) => {
-  log("debug", "everything", "told what to do");
+  sdk.log("told what to do", "debug");
   switch (sdk.text(message)) {
     case "answer":
       return answer;
@@ -17,6 +16,8 @@ const told = (message, answer) => {
       throw new Error("told to be bad: ü");
     case "fatal":
       throw sdk.fatal("told to end");
+    case "time":
+      return sdk.nowMs();
     case "crash":
       throw "crashed: ü";
   }

@@ -20,6 +20,8 @@ def told(message, answer):
             raise ValueError("told to be bad: ü")
         case "fatal":
             raise sdk.Fatal("told to end")
+        case "time":
+            return str(sdk.now_ms())
         case "crash":
             raise SystemExit("crashed: ü")
 

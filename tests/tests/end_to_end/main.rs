@@ -11,6 +11,7 @@
 mod acknowledgement;
 mod backlog;
 mod broken;
+mod clock;
 mod config;
 mod connecting;
 mod connections;

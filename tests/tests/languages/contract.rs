@@ -2,9 +2,9 @@
 //! (`tests/guests/everything-*`) do what the payload says.
 
 use host::message::Batch;
-use host::plugin::{Ability, Content, Draft};
+use host::plugin::{Ability, Clock, Content, Draft, Spec};
 
-use crate::support::{Said, ask, ask_batch, bytes, full, guest, load, plain, wasm};
+use crate::support::{Said, ask, ask_batch, bytes, full, guest, load, load_spec, plain, wasm};
 
 /// As MQTT 5 encodes them: payload format, expiry, content type, response topic, correlation data,
 /// and two user properties of one name.
@@ -95,6 +95,23 @@ pub fn spoils_one_message(language: &str) {
         "c" => assert_eq!(*reason, "trap", "{error}"),
         _ => assert!(*reason == "bad-message" && error.contains("crashed: ü"), "{reason}: {error}"),
     }
+}
+
+pub fn tells_the_time(language: &str) {
+    let time = |clock: Clock| {
+        let spec = Spec { file: wasm(&guest(language)), clock, ..Spec::default() };
+        let mut setters = load_spec(spec).expect("a good plugin").instantiate();
+        ask(&mut setters, Ability::Key, &[plain("time"), plain("answer")])
+    };
+    assert_eq!(time(Clock::Arrival), [bytes("1700000000123"), bytes("key")]);
+    let told = time(Clock::Real);
+    let Said::Bytes(now) = &told[0] else { panic!("{told:?}") };
+    // Whatever this machine's clock says, it is later than this test was written.
+    assert!(now.parse::<i64>().is_ok_and(|now| now > 1_750_000_000_000), "{now}");
+    let denied = time(Clock::Denied);
+    let Said::Reject("trap", error) = &denied[0] else { panic!("{denied:?}") };
+    assert!(error.contains("asked for the time") && error.contains("--plugin-clock"), "{error}");
+    assert_eq!(denied[1], bytes("key"));
 }
 
 /// An instance that has taken most of the memory it may have is replaced, and would count anew.

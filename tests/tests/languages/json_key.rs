@@ -35,6 +35,12 @@ pub fn finds_the_key(language: &str) {
     assert_eq!(ask_batch(&mut setters, Ability::Key, &deserialized), [bytes("dev7")]);
 }
 
+pub fn has_no_clock(language: &str) {
+    let plugins = load(wasm(&example(language)), Some(CONFIG)).expect("a good plugin");
+    let described = plugins.describe().next().expect("a plugin");
+    assert_eq!(described.clock, None, "{described}");
+}
+
 pub fn refuses_configurations(language: &str) {
     let file = wasm(&example(language));
     for config in [None, Some(r#"{"pointer": "device.id"}"#)] {

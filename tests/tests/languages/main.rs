@@ -25,6 +25,11 @@ macro_rules! languages {
             }
 
             #[test]
+            fn the_example_imports_no_clock_that_it_does_not_ask() {
+                super::json_key::has_no_clock(LANGUAGE);
+            }
+
+            #[test]
             fn the_example_refuses_a_configuration_that_is_wrong() {
                 super::json_key::refuses_configurations(LANGUAGE);
             }
@@ -47,6 +52,11 @@ macro_rules! languages {
             #[test]
             fn what_goes_wrong_in_a_plugin_spoils_one_message() {
                 super::contract::spoils_one_message(LANGUAGE);
+            }
+
+            #[test]
+            fn a_plugin_tells_the_time_if_it_may() {
+                super::contract::tells_the_time(LANGUAGE);
             }
 
             #[test]

@@ -64,7 +64,10 @@ fn limits() -> Limits {
 
 /// Loads a plugin as the bridge does.
 pub fn load(file: PathBuf, config: Option<&str>) -> Result<Plugins, String> {
-    let spec = Spec { file, config: config.map(str::to_owned), ..Spec::default() };
+    load_spec(Spec { file, config: config.map(str::to_owned), ..Spec::default() })
+}
+
+pub fn load_spec(spec: Spec) -> Result<Plugins, String> {
     let cache = Some(target::folder().join("languages/cache"));
     Loader::with_cache(limits(), cache).load(&[spec]).map_err(|error| error.to_string())
 }

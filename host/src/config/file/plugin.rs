@@ -23,6 +23,8 @@ pub struct PluginTable {
     pub config: Option<Json>,
     /// Its own values of the options that limit plugins.
     pub limits: Layer,
+    /// Whether it may know the time.
+    pub clock: Option<bool>,
 }
 
 /// A member of `plugin_config`.
@@ -43,7 +45,7 @@ pub const LIMITS: [&str; 6] = ["time", "memory", "output", "records", "log", "fa
 
 impl PluginTable {
     fn new(at: Position, file: PathBuf) -> Self {
-        Self { at, file, sha256: None, config: None, limits: Layer::new() }
+        Self { at, file, sha256: None, config: None, limits: Layer::new(), clock: None }
     }
 
     /// As a value of the option.
@@ -52,7 +54,7 @@ impl PluginTable {
     }
 }
 
-const FORMS: &str = "write \"key.wasm\" or { file = \"key.wasm\", sha256 = \"...\", config = { ... }, limits = { ... } }";
+const FORMS: &str = "write \"key.wasm\" or { file = \"key.wasm\", sha256 = \"...\", config = { ... }, limits = { ... }, clock = true }";
 
 impl Reader<'_> {
     /// One plugin or a list of them.
@@ -115,11 +117,13 @@ impl Reader<'_> {
                     self.plugin_limit(&mut plugin.limits, &entry);
                 }
             }
+            ("clock", DeValue::Boolean(allowed)) => plugin.clock = Some(*allowed),
             ("file" | "sha256", _) => self.wrong_type(entry, "a text in quotes", "\"...\""),
             ("config", _) => self.wrong_type(entry, "a table", "{ NAME = VALUE }"),
+            ("clock", _) => self.wrong_type(entry, "true or false", "true"),
             ("limits", _) => self.wrong_type(entry, "a table", "{ time = 100 }"),
             (key, _) => {
-                let known = ["file", "sha256", "config", "limits"].map(str::to_owned);
+                let known = ["file", "sha256", "config", "limits", "clock"].map(str::to_owned);
                 self.problem_at_key(
                     entry,
                     format!("a plugin has no key {key}{}", suggestion(key, &known)),

@@ -18,7 +18,8 @@ const COMMENTS: usize = 44;
 
 /// The whole text.
 pub fn text(config: &Config, written: &Written, file: Option<&File>) -> String {
-    let mut page = Page { text: String::new(), limits: config.plugin_limits };
+    let clock = written.values("plugin-clock").iter().any(|value| value.text == "true");
+    let mut page = Page { text: String::new(), limits: config.plugin_limits, clock };
     page.line("# What host would run with; host --config FILE reads it back.");
     if let (Some(path), [value, ..]) = (written.file(), written.values("config")) {
         page.line(&format!("# The file is {} ({}).", path.display(), origin(value, "config")));
@@ -76,8 +77,9 @@ fn origin(value: &Value, name: &str) -> String {
 
 struct Page {
     text: String,
-    /// Of plugins that have none of their own.
+    /// Of plugins of which nothing else is said.
     limits: PluginLimits,
+    clock: bool,
 }
 
 impl Page {
@@ -166,6 +168,9 @@ impl Page {
             let limits = own_limits(&plugin.limits, &self.limits);
             if !limits.is_empty() {
                 members.push(format!("limits = {{ {} }}", limits.join(", ")));
+            }
+            if plugin.clock != self.clock {
+                members.push(format!("clock = {}", plugin.clock));
             }
             self.commented(&format!("    {{ {} }},", members.join(", ")), &comment);
         }

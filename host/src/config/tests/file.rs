@@ -208,12 +208,14 @@ fn plugins_have_their_hash_and_their_configuration_beside_them() {
             sha256: None,
             config: Some(r#"{"names":["x",{"y":1.5}]}"#.into()),
             limits: LIMITS,
+            clock: false,
         },
         Plugin {
             file: "/b.wasm".into(),
             sha256: Some("ab".repeat(32)),
             config: Some(r#"{"at":"07:32:00","level":2}"#.into()),
             limits: LIMITS,
+            clock: false,
         },
     ];
     assert_eq!(config.routes[0].plugins, expected);
@@ -253,6 +255,26 @@ fn a_plugin_has_the_limits_beside_it_and_otherwise_those_of_all() {
     assert_eq!(limits(1), [PluginLimits { log_lines_per_second: 1, ..all }]);
     assert_eq!(config.routes[1].on_plugin_broken, OnPluginBroken::Default);
     assert_eq!(config.plugin_limits, all);
+}
+
+#[test]
+fn a_plugin_may_know_the_time_if_its_table_says_so_and_otherwise_as_all_plugins() {
+    let tables = r#"[
+        "/a.wasm", { file = "/b.wasm", clock = true }, { file = "/c.wasm", clock = false },
+    ]"#;
+    let text = format!("{ENOUGH}plugin = {tables}");
+    let clocks = |text: &str, arguments: &[&str], environment: &[(&str, &str)]| -> Vec<bool> {
+        let config = bridge_of(read_file(text, arguments, environment).expect("valid"));
+        config.routes[0].plugins.iter().map(|plugin| plugin.clock).collect()
+    };
+    assert_eq!(clocks(&text, &[], &[]), [false, true, false]);
+    for all in [
+        clocks(&text, &["--plugin-clock"], &[]),
+        clocks(&text, &[], &[("HOST_PLUGIN_CLOCK", "true")]),
+        clocks(&format!("{text}\nplugin_clock = true"), &[], &[]),
+    ] {
+        assert_eq!(all, [true, true, false]);
+    }
 }
 
 #[test]
@@ -412,7 +434,12 @@ fn tables_plugins_and_contradictions_are_said_with_their_place_and_the_cure() {
         (
             "plugin = 5",
             "1:10: a plugin is a path or a table, not a number: write \"key.wasm\" or \
-             { file = \"key.wasm\", sha256 = \"...\", config = { ... }, limits = { ... } }",
+             { file = \"key.wasm\", sha256 = \"...\", config = { ... }, limits = { ... }, \
+             clock = true }",
+        ),
+        (
+            "plugin = [{ file = \"a.wasm\", clock = 1 }]",
+            "1:38: clock takes true or false, not a number: write clock = true",
         ),
         (
             "plugin = [{ file = \"a.wasm\", sha256 = \"00\" }]",

@@ -58,6 +58,7 @@ fn a_route_says_its_own_and_inherits_the_rest() {
         sha256: None,
         config: Some(config.into()),
         limits: LIMITS,
+        clock: false,
     };
     let top = plugin("/top.wasm", r#"{"x":1}"#);
     let expected = [

@@ -15,7 +15,7 @@ qos = 0
 tls_enabled = false
 broker_address = "127.0.0.1:9092"
 kafka_topic = "plant"
-plugin = ["/key.wasm", { file = "/value.wasm", sha256 = "abababababababababababababababababababababababababababababababab", config = { token = "hunter2", level = 2 }, limits = { time = 7, memory = "2MiB" } }]
+plugin = ["/key.wasm", { file = "/value.wasm", sha256 = "abababababababababababababababababababababababababababababababab", config = { token = "hunter2", level = 2 }, limits = { time = 7, memory = "2MiB" }, clock = true }]
 max_packet_size = "1MiB"
 [property]
 receive-maximum = 20

@@ -2,6 +2,7 @@
 
 mod broken;
 mod calls;
+mod clock;
 pub(crate) mod guests;
 mod hooks;
 mod hostile;

@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use plugin_sdk::now_ms;
 use plugin_sdk::prelude::*;
 
 /// More than a host should take for a key, in bytes; still within its memory limit.
@@ -24,6 +25,7 @@ fn key(message: &Message) -> Result<Key, Error> {
         "bad" => Err(Error::bad_message(format!("bad {rest}"))),
         "fatal" => Err(Error::fatal(format!("fatal {rest}"))),
         "skip" => Ok(Key::Skip(format!("skip {rest}").into())),
+        "time" => Ok(now_ms().to_string().into()),
         "null" => Ok(Key::Null),
         "default" => Ok(Key::Default),
         "log" => {
@@ -65,6 +67,7 @@ mod tests {
         assert_eq!(key_of("log a line"), Ok("log a line".into()));
         assert_eq!(key_of("skip it"), Ok(Key::Skip("skip it".into())));
         assert_eq!(key_of("bad luck"), Err(Error::bad_message("bad luck")));
+        assert_eq!(plugin_sdk::at_ms(7, || key_of("time")), Ok("7".into()));
         assert_eq!(key_of("fatal flaw"), Err(Error::fatal("fatal flaw")));
     }
 
