@@ -156,11 +156,12 @@ const void *plugin_as_time_(plugin_answer answer) {
     return &abi;
 }
 
-const void *plugin_as_init_(const char *error) {
-    static struct { uint8_t failed; plugin_text error; } abi;
+/* `result<_, string>` of a start, and `hook-outcome`: nothing, or a reason. */
+const void *plugin_as_reason_(const char *reason) {
+    static struct { uint8_t there; plugin_text reason; } abi;
     answered = true;
-    abi.failed = error != NULL;
-    abi.error = plugin_str(error ? error : "");
+    abi.there = reason != NULL;
+    abi.reason = plugin_str(reason ? reason : "");
     return &abi;
 }
 

@@ -118,6 +118,24 @@ plugin_content plugin_content_of(plugin_text bytes);
 /* A transformer's answer: these records, or none. */
 plugin_answer plugin_records(const plugin_record *records, size_t count);
 
+/* ---- What hooks learn of the connection to the MQTT server ---- */
+
+typedef struct {
+    plugin_text server; /* HOST:PORT */
+    plugin_text client_id;
+    uint32_t attempt;     /* since the last connection, counted from 1 */
+    bool reconnect;       /* there has been a connection before */
+    bool session_present; /* the server had kept the session; only of a connection that was made */
+    int64_t at_ms;        /* when `host` noticed, since the Unix epoch */
+} plugin_connection;
+
+/* Why there is no connection. */
+typedef struct {
+    plugin_text reason;
+    bool permanent; /* trying again with the same options cannot help */
+    bool lost;      /* it had been in use; otherwise the attempt to make one failed */
+} plugin_failure;
+
 /* ---- Help with texts ---- */
 
 /* Text of a string with a zero at its end. */
@@ -193,17 +211,46 @@ void plugin_test_now_ms(int64_t milliseconds);
 #ifdef __wasm__
 #define PLUGIN_INIT(function)                                                                      \
     PLUGIN_EXPORT_("lifecycle@0.1.0#init") const void *plugin_init_(const char *at, size_t size) { \
-        return plugin_as_init_(function((plugin_text){at, size}));                                 \
+        return plugin_as_reason_(function((plugin_text){at, size}));                               \
     }
 #else
 #define PLUGIN_INIT(function) const void *plugin_init__ = (const void *)(function);
+#endif
+
+/* const char *function(const plugin_connection *connection): NULL to go on, or why `host` is to end
+ * const char *function(const plugin_connection *connection, const plugin_failure *failure): the same
+ * A trap is logged, and means going on. */
+#ifdef __wasm__
+#define PLUGIN_CONNECTION_                                                                         \
+    const char *server, size_t server_size, const char *id, size_t id_size, uint32_t attempt,      \
+        int reconnect, int session_present, int64_t at_ms
+#define PLUGIN_THE_CONNECTION_                                                                     \
+    &(plugin_connection){{server, server_size}, {id, id_size},   attempt,                          \
+                         reconnect,             session_present, at_ms}
+#define PLUGIN_CONNECT_SUCCESS(function)                                                           \
+    PLUGIN_EXPORT_("connect-success-hook@0.1.0#on-client-connect-success")                         \
+    const void *plugin_connect_success_(PLUGIN_CONNECTION_) {                                      \
+        return plugin_as_reason_(function(PLUGIN_THE_CONNECTION_));                                \
+    }
+#define PLUGIN_CONNECT_FAILURE(function)                                                           \
+    PLUGIN_EXPORT_("connect-failure-hook@0.1.0#on-client-connect-failure")                         \
+    const void *plugin_connect_failure_(PLUGIN_CONNECTION_, const char *reason, size_t size,       \
+                                        int permanent, int lost) {                                 \
+        plugin_failure failure = {{reason, size}, permanent, lost};                                \
+        return plugin_as_reason_(function(PLUGIN_THE_CONNECTION_, &failure));                      \
+    }
+#else
+#define PLUGIN_CONNECT_SUCCESS(function)                                                           \
+    const void *plugin_connect_success__ = (const void *)(function);
+#define PLUGIN_CONNECT_FAILURE(function)                                                           \
+    const void *plugin_connect_failure__ = (const void *)(function);
 #endif
 
 const void *plugin_as_bytes_(plugin_answer answer);
 const void *plugin_as_time_(plugin_answer answer);
 const void *plugin_as_json_(plugin_answer answer);
 const void *plugin_as_records_(plugin_answer answer);
-const void *plugin_as_init_(const char *error);
+const void *plugin_as_reason_(const char *reason);
 
 #ifdef __wasm__
 _Static_assert(offsetof(plugin_message, packet_id) == 20, "layout of the contract");

@@ -48,6 +48,22 @@ export const lifecycle = (start) => ({
   },
 });
 
+/** Is called after each time that the MQTT server has accepted the connection and the subscription, with
+ * {server, clientId, attempt, reconnect, sessionPresent, atMs}. `stop("reason")` ends `host`; anything
+ * else, also an exception, which is logged, goes on. */
+export const connectSuccessHook = (told) => ({
+  onClientConnectSuccess: (connection) => hook("connect success hook", () => told(connection)),
+});
+
+/** Is called after each attempt to connect that failed, and after each connection that was lost, with the
+ * same and {reason, permanent, lost}. */
+export const connectFailureHook = (told) => ({
+  onClientConnectFailure: (connection, failure) => hook("connect failure hook", () => told(connection, failure)),
+});
+
+/** `host` ends, after what it has taken is in Kafka, for this reason: `return stop("no session")`. */
+export const stop = (reason) => new Stop(reason);
+
 /** No record of this message, for this reason: `return skip("too old")`. */
 export const skip = (reason) => new Skip(reason);
 
@@ -89,6 +105,8 @@ class Skip {
   }
 }
 
+class Stop extends Skip {}
+
 class Fatal extends Error {}
 
 const said = (error) => (error instanceof Error ? error.message : String(error));
@@ -100,6 +118,16 @@ function answer(decide) {
   } catch (error) {
     throw { tag: error instanceof Fatal ? "fatal" : "bad-message", val: said(error) };
   }
+}
+
+function hook(name, tell) {
+  try {
+    const decided = tell();
+    if (decided instanceof Stop) return { tag: "stop", val: decided.reason };
+  } catch (error) {
+    log(`the ${name} failed; going on without it: ${said(error)}`, "error");
+  }
+  return { tag: "go-on" };
 }
 
 function outcome(decided, some) {

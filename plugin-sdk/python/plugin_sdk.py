@@ -39,6 +39,13 @@ class Skip:
     reason: str
 
 
+@dataclass
+class Stop:
+    """`host` ends, after what it has taken is in Kafka, for this reason: `return Stop("no session")`."""
+
+    reason: str
+
+
 class Fatal(Exception):
     """The plugin cannot work at all, and `host` stops: `raise Fatal("no table")`."""
 
@@ -97,6 +104,19 @@ def init(start):
     return _class("Lifecycle", "init", start, called)
 
 
+def on_client_connect_success(told):
+    """Is called after each time that the MQTT server has accepted the connection and the subscription,
+    with server, client_id, attempt, reconnect, session_present and at_ms. None goes on, Stop(reason)
+    ends `host`. An exception is logged, and means going on."""
+    return _hook("ConnectSuccessHook", "on_client_connect_success", told)
+
+
+def on_client_connect_failure(told):
+    """Is called after each attempt to connect that failed, and after each connection that was lost, with
+    the same and a second argument: reason, permanent, lost."""
+    return _hook("ConnectFailureHook", "on_client_connect_failure", told)
+
+
 # Help with messages.
 
 
@@ -149,6 +169,17 @@ def make_message(topic, payload, **more):
     return SimpleNamespace(topic=topic, payload=payload, **(fields | more))
 
 
+def make_connection(server, client_id, **more):
+    """A connection to test hooks with."""
+    fields = {"attempt": 1, "reconnect": False, "session_present": False, "at_ms": 0}
+    return SimpleNamespace(server=server, client_id=client_id, **(fields | more))
+
+
+def make_failure(reason, permanent=False, lost=False):
+    """A failure to test hooks with."""
+    return SimpleNamespace(reason=reason, permanent=permanent, lost=lost)
+
+
 def _no_json(constant):
     raise ValueError(f"{constant} is not JSON")
 
@@ -166,6 +197,21 @@ def _export(name, method, decide, outcome):
             raise Err(types.PluginError_BadMessage(str(error) or type(error).__name__))
 
     return _class(name, method, decide, called)
+
+
+def _hook(name, method, told):
+    def called(self, *arguments):
+        try:
+            decided = told(*arguments)
+        except BaseException as error:  # sys.exit as well: a trap would hide what went wrong
+            text = str(error) or type(error).__name__
+            log(f"{method} failed; going on without it: {text}", "error")
+            decided = None
+        if isinstance(decided, Stop):
+            return types.HookOutcome_Stop(decided.reason)
+        return types.HookOutcome_GoOn()
+
+    return _class(name, method, told, called)
 
 
 def _class(name, method, function, called):

@@ -1,5 +1,6 @@
 // Package plugin has what plugins get and what they answer. What a plugin decides is said with one
-// of the packages beside it: key, value, timestamp, transformer, deserializer, and config.
+// of the packages beside it: key, value, timestamp, transformer, deserializer, connectsuccess,
+// connectfailure, and config.
 package plugin
 
 import "strings"

@@ -93,3 +93,25 @@ static plugin_answer transform(const plugin_message *message, const plugin_recor
     return told(message, plugin_records(records, 2));
 }
 PLUGIN_TRANSFORMER(transform)
+
+static const char *hook(const plugin_connection *c, const char *what) {
+    if (plugin_equal(c->client_id, "crash")) abort();
+    if (!plugin_equal(c->client_id, "stop")) return NULL;
+    char *text = plugin_allocate(4096);
+    sprintf(text, "%s %.*s attempt=%" PRIu32 " reconnect=%d session=%d late=%d", what,
+            TEXT(c->server), c->attempt, c->reconnect, c->session_present,
+            c->at_ms > 1700000000000);
+    return text;
+}
+
+static const char *connected(const plugin_connection *connection) {
+    return hook(connection, "connected");
+}
+PLUGIN_CONNECT_SUCCESS(connected)
+
+static const char *failed(const plugin_connection *connection, const plugin_failure *f) {
+    char *what = plugin_allocate(4096);
+    sprintf(what, "%.*s permanent=%d lost=%d", TEXT(f->reason), f->permanent, f->lost);
+    return hook(connection, what);
+}
+PLUGIN_CONNECT_FAILURE(failed)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"mqtt-source/plugin-sdk/clock"
+	"mqtt-source/plugin-sdk/connectfailure"
+	"mqtt-source/plugin-sdk/connectsuccess"
 	"mqtt-source/plugin-sdk/deserializer"
 	"mqtt-source/plugin-sdk/key"
 	"mqtt-source/plugin-sdk/plugin"
@@ -38,6 +40,8 @@ func init() {
 	timestamp.Set(func(m *plugin.Message) (int64, error) { return told[int64](m, 5_000_000_000) })
 	deserializer.Set(func(m *plugin.Message) ([]byte, error) { return told(m, []byte(`{"_key":"ü"}`)) })
 	transformer.Set(transform)
+	connectsuccess.Set(func(c *plugin.Connection) error { return hook(c, "connected") })
+	connectfailure.Set(failed)
 }
 
 // told answers as the payload says; the zero value is the default.
@@ -109,4 +113,21 @@ func transform(m *plugin.Message, soFar *plugin.Record) ([]plugin.Record, error)
 		TimestampMs: 5_000_000_000,
 		Headers:     []plugin.Header{{Name: "a", Value: []byte("1")}, {Name: "b"}},
 	}, small})
+}
+
+func failed(c *plugin.Connection, f *plugin.Failure) error {
+	return hook(c, fmt.Sprintf("%s permanent=%d lost=%d", f.Reason, digit(f.Permanent), digit(f.Lost)))
+}
+
+func hook(c *plugin.Connection, what string) error {
+	switch c.ClientID {
+	case "crash":
+		panic("crashed: ü")
+	case "bad":
+		return errors.New("told to be bad: ü")
+	case "stop":
+		return plugin.Stop(fmt.Sprintf("%s %s attempt=%d reconnect=%d session=%d late=%d", what, c.Server,
+			c.Attempt, digit(c.Reconnect), digit(c.SessionPresent), digit(c.AtMs > 1_700_000_000_000)))
+	}
+	return nil
 }

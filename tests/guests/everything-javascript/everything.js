@@ -65,3 +65,20 @@ export const transformer = sdk.transformer((message, soFar) => {
     { ...soFar, value: "v" },
   ]);
 });
+
+const hook = (connection, what) => {
+  const { server, clientId, attempt, reconnect, sessionPresent, atMs } = connection;
+  if (clientId === "crash") throw new Error("crashed: ü");
+  if (clientId !== "stop") return undefined;
+  const late = atMs > 1_700_000_000_000;
+  return sdk.stop(
+    `${what} ${server} attempt=${attempt} reconnect=${+reconnect} session=${+sessionPresent} late=${+late}`,
+  );
+};
+
+export const connected = (connection) => hook(connection, "connected");
+export const connectSuccessHook = sdk.connectSuccessHook(connected);
+
+export const failed = (connection, { reason, permanent, lost }) =>
+  hook(connection, `${reason} permanent=${+permanent} lost=${+lost}`);
+export const connectFailureHook = sdk.connectFailureHook(failed);

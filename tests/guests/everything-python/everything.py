@@ -72,3 +72,23 @@ def transform(message, so_far):
         "alarms", 3, "k", sdk.NULL, 5_000_000_000, [("a", "1"), ("b", None)]
     )
     return told(message, [whole, sdk.Record(value="v")])
+
+
+def hook(connection, what):
+    match connection.client_id:
+        case "crash":
+            raise SystemExit("crashed: ü")
+        case "stop":
+            told = f"{what} {connection.server} attempt={connection.attempt}"
+            told += f" reconnect={connection.reconnect:d} session={connection.session_present:d}"
+            return sdk.Stop(f"{told} late={connection.at_ms > 1_700_000_000_000:d}")
+
+
+@sdk.on_client_connect_success
+def connected(connection):
+    return hook(connection, "connected")
+
+
+@sdk.on_client_connect_failure
+def failed(connection, failure):
+    return hook(connection, f"{failure.reason} permanent={failure.permanent:d} lost={failure.lost:d}")

@@ -1,8 +1,8 @@
 //! Everything that the contract lets a plugin see and say, in each language. The guests
 //! (`tests/guests/everything-*`) do what the payload says.
 
-use host::message::Batch;
-use host::plugin::{Ability, Clock, Content, Draft, Spec};
+use host::message::{Batch, ConnectionEvent, ConnectionOutcome};
+use host::plugin::{Ability, Clock, Content, Draft, Hook, Hooks, Spec};
 
 use crate::support::{Said, ask, ask_batch, bytes, full, guest, load, load_spec, plain, wasm};
 
@@ -94,6 +94,37 @@ pub fn spoils_one_message(language: &str) {
     match language {
         "c" => assert_eq!(*reason, "trap", "{error}"),
         _ => assert!(*reason == "bad-message" && error.contains("crashed: ü"), "{reason}: {error}"),
+    }
+}
+
+pub fn hears_of_connections(language: &str) {
+    let plugins = load(wasm(&guest(language)), None).expect("a good plugin");
+    let described = plugins.describe().next().expect("a plugin");
+    assert_eq!(described.hooks, Hook::ALL);
+    let mut hooks = Hooks::new([&plugins]);
+    let mut tell = |client_id: &str, outcome| {
+        let (server, client_id) = ("broker:1883".to_owned(), client_id.to_owned());
+        hooks.call(&ConnectionEvent { server, client_id, attempt: 2, reconnect: true, outcome })
+    };
+    let connected = || ConnectionOutcome::Connected { session_present: true };
+    let reason = "refused: ü".to_owned();
+    let failed =
+        || ConnectionOutcome::Failed { reason: reason.clone(), permanent: true, lost: false };
+    let ends = |text: &str| Some(format!("plugin everything_{language} ends the program: {text}"));
+    // What goes wrong in a hook means going on, and spoils nothing that comes later.
+    for client_id in ["plant-1", "crash", "bad", "stop"] {
+        let stops = client_id == "stop";
+        assert_eq!(
+            tell(client_id, connected()),
+            ends("connected broker:1883 attempt=2 reconnect=1 session=1 late=1").filter(|_| stops)
+        );
+        assert_eq!(
+            tell(client_id, failed()),
+            ends(
+                "refused: ü permanent=1 lost=0 broker:1883 attempt=2 reconnect=1 session=0 late=1"
+            )
+            .filter(|_| stops)
+        );
     }
 }
 

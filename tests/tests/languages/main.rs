@@ -35,6 +35,11 @@ macro_rules! languages {
             }
 
             #[test]
+            fn a_plugin_can_be_tested_without_the_host() {
+                super::support::make(&super::support::guest(LANGUAGE), &["test"]);
+            }
+
+            #[test]
             fn a_plugin_sees_all_of_a_message() {
                 super::contract::sees_all(LANGUAGE);
             }
@@ -52,6 +57,11 @@ macro_rules! languages {
             #[test]
             fn what_goes_wrong_in_a_plugin_spoils_one_message() {
                 super::contract::spoils_one_message(LANGUAGE);
+            }
+
+            #[test]
+            fn a_plugin_is_told_of_connections_and_may_end_the_program() {
+                super::contract::hears_of_connections(LANGUAGE);
             }
 
             #[test]

@@ -94,7 +94,7 @@ func outcome(nothing bool, some, skip uint8, value func() list, err error) uint3
 	return said(0, some, value())
 }
 
-// Nothing is the answer of a start.
+// Nothing is the answer of a start, and of a hook: nothing, or a reason.
 func Nothing(err error) uint32 {
 	startup.failed = 0
 	if err != nil {
