@@ -34,7 +34,7 @@ pub enum PluginSub {
         /// What it decides; several are separated by commas.
         #[arg(
             long,
-            value_name = "key,value,timestamp,transformer",
+            value_name = "deserializer,key,value,timestamp,transformer",
             default_value = "key",
             value_delimiter = ',',
             hide_possible_values = true
@@ -190,6 +190,7 @@ pub enum Language {
 /// What a new plugin can decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Setter {
+    Deserializer,
     Key,
     Value,
     Timestamp,

@@ -36,8 +36,8 @@ impl Language {
     }
 }
 
-/// The paths and texts of a project that decides what `abilities` say: any of key, value, timestamp
-/// and transformer. The name is letters, digits and hyphens, and begins with a letter.
+/// The paths and texts of a project that decides what `abilities` say. The name is letters, digits and
+/// hyphens, and begins with a letter.
 #[must_use]
 pub fn files(name: &str, language: Language, abilities: &[Ability]) -> Vec<(PathBuf, String)> {
     let project = Project { name, file: name.replace('-', "_"), abilities };
@@ -79,12 +79,16 @@ impl Project<'_> {
     fn has(&self, block: &str) -> bool {
         let any = |wanted: &[Ability]| wanted.iter().any(|one| self.abilities.contains(one));
         match block {
+            "deserializer" => any(&[Ability::Json]),
             "key" => any(&[Ability::Key]),
             "value" => any(&[Ability::Value]),
             "timestamp" => any(&[Ability::Timestamp]),
             "transformer" => any(&[Ability::Transformer]),
-            // What needs a package of Go's library: strings, or any.
-            "library" => any(&[Ability::Value, Ability::Transformer, Ability::Timestamp]),
+            // What needs a package of Go's library: encoding/json, strings, or any.
+            "library" => {
+                any(&[Ability::Json, Ability::Value, Ability::Transformer, Ability::Timestamp])
+            }
+            "json" => any(&[Ability::Json, Ability::Timestamp]),
             "text" => any(&[Ability::Value, Ability::Transformer]),
             _ => false,
         }
@@ -99,9 +103,6 @@ fn tag<'a>(line: &'a str, opening: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    const ABILITIES: [Ability; 4] =
-        [Ability::Key, Ability::Value, Ability::Timestamp, Ability::Transformer];
-
     fn text(files: &[(PathBuf, String)], path: &str) -> String {
         let found = files.iter().find(|(at, _)| at.to_str() == Some(path));
         found.unwrap_or_else(|| panic!("{path} in {files:?}")).1.clone()
@@ -110,7 +111,7 @@ mod tests {
     #[test]
     fn a_project_has_only_what_was_asked_for() {
         for language in Language::ALL {
-            for ability in ABILITIES {
+            for ability in Ability::ALL {
                 let files = files("my-key", language, &[ability]);
                 let cases = text(&files, "cases.jsonl");
                 assert_eq!(cases.lines().count(), 1, "{language:?} {cases}");
@@ -127,17 +128,17 @@ mod tests {
 
     #[test]
     fn all_that_was_asked_for_is_in_one_file() {
-        let files = files("my-key", Language::C, &ABILITIES);
+        let files = files("my-key", Language::C, &Ability::ALL);
         let source = text(&files, "my_key.c");
-        for line in ["PLUGIN_KEY", "PLUGIN_VALUE", "PLUGIN_TIMESTAMP", "PLUGIN_TRANSFORMER"] {
-            assert!(source.contains(line), "{source}");
+        for what in ["DESERIALIZER", "KEY", "VALUE", "TIMESTAMP", "TRANSFORMER"] {
+            assert!(source.contains(&format!("\nPLUGIN_{what}(")), "{what} is not in {source}");
         }
-        assert_eq!(text(&files, "cases.jsonl").lines().count(), 4);
+        assert_eq!(text(&files, "cases.jsonl").lines().count(), 5);
     }
 
     #[test]
     fn golden_cases_are_json() {
-        let files = files("my-key", Language::Rust, &ABILITIES);
+        let files = files("my-key", Language::Rust, &Ability::ALL);
         for case in text(&files, "cases.jsonl").lines() {
             let case: serde_json::Value = serde_json::from_str(case).expect("JSON");
             assert!(case["topic"].is_string() && case["expect"].is_object(), "{case}");

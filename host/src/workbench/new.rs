@@ -19,6 +19,7 @@ pub fn run(new: &New, out: &mut dyn Write) -> Result<(), Ended> {
         Language::Python => scaffold::Language::Python,
     };
     let ability = |setter: &Setter| match setter {
+        Setter::Deserializer => Ability::Json,
         Setter::Key => Ability::Key,
         Setter::Value => Ability::Value,
         Setter::Timestamp => Ability::Timestamp,

@@ -1,9 +1,28 @@
 /* What {{name}} decides about messages. */
 #include "sdk/plugin.h"
+{{#deserializer}}
+
+#include <stdio.h>
+{{/deserializer}}
 {{#transformer}}
 
 #include <string.h>
 {{/transformer}}
+{{#deserializer}}
+
+/* Seven bytes: 1, seconds since the Unix epoch, tenths of a degree, big-endian. What is something else
+ * stays as it is. */
+static plugin_answer deserialize(const plugin_message *message) {
+    const uint8_t *at = (const uint8_t *)message->payload.at;
+    if (message->payload.size != 7 || at[0] != 1) return plugin_default();
+    uint32_t seconds = (uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 8 | at[4];
+    int16_t tenths = (int16_t)(at[5] << 8 | at[6]);
+    char *json = plugin_allocate(64);
+    snprintf(json, 64, "{\"_timestamp\":%lld,\"celsius\":%.1f}", seconds * 1000LL, tenths / 10.0);
+    return plugin_bytes(plugin_str(json));
+}
+PLUGIN_DESERIALIZER(deserialize)
+{{/deserializer}}
 {{#key}}
 
 /* plant/dev42/temp -> dev42 */

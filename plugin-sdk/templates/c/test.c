@@ -6,6 +6,13 @@
 
 int main(void) {
     plugin_message message;
+{{#deserializer}}
+    message = plugin_test_message("t", "");
+    message.payload = (plugin_text){"\1\0\0\0\5\xff\xfb", 7};
+    assert(plugin_equal(deserialize(&message).text, "{\"_timestamp\":5000,\"celsius\":-0.5}"));
+    message = plugin_test_message("t", "{}");
+    assert(deserialize(&message).kind == PLUGIN_DEFAULT);
+{{/deserializer}}
 {{#key}}
     message = plugin_test_message("plant/dev42/temp", "21.5");
     assert(plugin_equal(key(&message).text, "dev42"));

@@ -2,15 +2,21 @@
 package main
 
 import (
-{{#timestamp}}
+{{#deserializer}}
+	"encoding/binary"
+{{/deserializer}}
+{{#json}}
 	"encoding/json"
-{{/timestamp}}
+{{/json}}
 {{#text}}
 	"strings"
 {{/text}}
 {{#library}}
 
 {{/library}}
+{{#deserializer}}
+	"mqtt-source/plugin-sdk/deserializer"
+{{/deserializer}}
 {{#key}}
 	"mqtt-source/plugin-sdk/key"
 {{/key}}
@@ -29,6 +35,9 @@ import (
 func main() {}
 
 func init() {
+{{#deserializer}}
+	deserializer.Set(frame)
+{{/deserializer}}
 {{#key}}
 	key.Set(level)
 {{/key}}
@@ -42,6 +51,22 @@ func init() {
 	transformer.Set(lines)
 {{/transformer}}
 }
+{{#deserializer}}
+
+// Seven bytes: 1, seconds since the Unix epoch, tenths of a degree, big-endian. What is something else
+// stays as it is.
+func frame(m *plugin.Message) ([]byte, error) {
+	if len(m.Payload) != 7 || m.Payload[0] != 1 {
+		return nil, nil
+	}
+	seconds := binary.BigEndian.Uint32(m.Payload[1:])
+	tenths := int16(binary.BigEndian.Uint16(m.Payload[5:]))
+	return json.Marshal(map[string]any{
+		"_timestamp": int64(seconds) * 1000,
+		"celsius":    float64(tenths) / 10,
+	})
+}
+{{/deserializer}}
 {{#key}}
 
 // plant/dev42/temp -> dev42

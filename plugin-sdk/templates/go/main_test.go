@@ -5,6 +5,18 @@ import (
 
 	"mqtt-source/plugin-sdk/plugin"
 )
+{{#deserializer}}
+
+func TestSevenBytesBecomeJSONAndAllElseStays(t *testing.T) {
+	json, err := frame(&plugin.Message{Payload: []byte{1, 0, 0, 0, 5, 255, 251}})
+	if string(json) != `{"_timestamp":5000,"celsius":-0.5}` || err != nil {
+		t.Error(string(json), err)
+	}
+	if json, err := frame(&plugin.Message{Payload: []byte("{}")}); json != nil || err != nil {
+		t.Error(string(json), err)
+	}
+}
+{{/deserializer}}
 {{#key}}
 
 func TestTheKeyIsTheSecondLevel(t *testing.T) {

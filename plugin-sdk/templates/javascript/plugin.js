@@ -1,5 +1,16 @@
 // What {{name}} decides about messages.
 import * as sdk from "./plugin.js";
+{{#deserializer}}
+
+// Seven bytes: 1, seconds since the Unix epoch, tenths of a degree, big-endian. What is something else
+// stays as it is.
+export const deserialize = ({ payload }) => {
+  if (payload.length !== 7 || payload[0] !== 1) return undefined;
+  const frame = new DataView(payload.buffer, payload.byteOffset);
+  return { _timestamp: frame.getUint32(1) * 1000, celsius: frame.getInt16(5) / 10 };
+};
+export const payloadDeserializer = sdk.payloadDeserializer(deserialize);
+{{/deserializer}}
 {{#key}}
 
 // plant/dev42/temp -> dev42

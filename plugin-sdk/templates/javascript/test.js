@@ -4,6 +4,14 @@ import { test } from "node:test";
 import * as plugin from "./{{file}}.js";
 
 const message = (payload) => ({ topic: "plant/dev42/temp", payload: new TextEncoder().encode(payload) });
+{{#deserializer}}
+
+test("seven bytes become JSON, and all else stays", () => {
+  const payload = Uint8Array.of(1, 0, 0, 0, 5, 255, 251);
+  assert.deepEqual(plugin.deserialize({ payload }), { _timestamp: 5000, celsius: -0.5 });
+  assert.equal(plugin.deserialize(message("{}")), undefined);
+});
+{{/deserializer}}
 {{#key}}
 
 test("the key is the second level", () => {

@@ -1,6 +1,22 @@
 """What {{name}} decides about messages."""
 
+{{#deserializer}}
+import struct
+
+{{/deserializer}}
 import plugin_sdk as sdk
+{{#deserializer}}
+
+
+@sdk.payload_deserializer
+def deserialize(message):
+    """Seven bytes: 1, seconds since the Unix epoch, tenths of a degree, big-endian. What is something
+    else stays as it is."""
+    if len(message.payload) != 7 or message.payload[0] != 1:
+        return None
+    seconds, tenths = struct.unpack(">Ih", message.payload[1:])
+    return {"_timestamp": seconds * 1000, "celsius": tenths / 10}
+{{/deserializer}}
 {{#key}}
 
 

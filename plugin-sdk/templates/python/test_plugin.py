@@ -7,6 +7,13 @@ from plugin_sdk import make_message
 
 
 class Plugin(unittest.TestCase):
+{{#deserializer}}
+    def test_seven_bytes_become_json_and_all_else_stays(self):
+        message = make_message("t", bytes([1, 0, 0, 0, 5, 255, 251]))
+        self.assertEqual(plugin.deserialize(message), {"_timestamp": 5000, "celsius": -0.5})
+        self.assertIsNone(plugin.deserialize(make_message("t", "{}")))
+
+{{/deserializer}}
 {{#key}}
     def test_the_key_is_the_second_level(self):
         self.assertEqual(plugin.key(make_message("plant/dev42/temp", "21.5")), "dev42")

@@ -4,6 +4,19 @@ use plugin_sdk::prelude::*;
 {{#timestamp}}
 use serde::Deserialize;
 {{/timestamp}}
+{{#deserializer}}
+use serde_json::json;
+
+/// Seven bytes: 1, seconds since the Unix epoch, tenths of a degree, big-endian. What is something else
+/// stays as it is.
+#[payload_deserializer]
+fn deserialize(message: &Message) -> Option<serde_json::Value> {
+    let &[1, a, b, c, d, x, y] = message.payload() else { return None };
+    let (seconds, tenths) = (u32::from_be_bytes([a, b, c, d]), i16::from_be_bytes([x, y]));
+    let milliseconds = u64::from(seconds) * 1000;
+    Some(json!({ "_timestamp": milliseconds, "celsius": f64::from(tenths) / 10.0 }))
+}
+{{/deserializer}}
 {{#key}}
 
 /// plant/dev42/temp -> dev42
@@ -47,6 +60,15 @@ fn lines(message: &Message) -> Result<Vec<Record>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+{{#deserializer}}
+
+    #[test]
+    fn seven_bytes_become_json_and_all_else_stays() {
+        let json = json!({ "_timestamp": 5000, "celsius": -0.5 });
+        assert_eq!(deserialize(&Message::new("t", [1, 0, 0, 0, 5, 255, 251])), Some(json));
+        assert_eq!(deserialize(&Message::new("t", "{}")), None);
+    }
+{{/deserializer}}
 {{#key}}
 
     #[test]

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use host::plugin::{Ability, Content, Draft};
+use serde_json::Value;
 use tests::host::Host;
 use tests::scratch::Folder;
 
@@ -15,7 +16,7 @@ pub fn works(language: &str) {
     let folder = Folder::new("project");
     let plugin = |what: &str| Host::bare().argument("plugin").argument(what).within(folder.path());
     let new = plugin("new").argument("my-plugin").flag("lang", language);
-    let begun = new.flag("ability", "key,value,timestamp,transformer").run();
+    let begun = new.flag("ability", "deserializer,key,value,timestamp,transformer").run();
     assert_eq!(begun.code, Some(0), "{}", begun.errors);
     let project = folder.path().join("my-plugin");
     let readme = fs::read_to_string(project.join("README.md")).expect("a README");
@@ -31,10 +32,15 @@ pub fn works(language: &str) {
     let test = plugin("test").argument(&path).flag("cases", cases.display());
     let tested = test.launch().wait(patience);
     assert_eq!(tested.code, Some(0), "{}{}", tested.output, tested.errors);
-    assert!(tested.output.contains("4 passed, 0 failed"), "{}", tested.output);
+    assert!(tested.output.contains("5 passed, 0 failed"), "{}", tested.output);
 
     let mut setters = load(file, None).expect("a good plugin").instantiate();
     let mut said = |ability, payload| ask(&mut setters, ability, &[plain(payload)]).remove(0);
+    let Said::Bytes(json) = said(Ability::Json, "\u{1}_^\u{10}\0\0d") else { panic!("no JSON") };
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["_timestamp"], 1_600_000_000_000_u64);
+    assert_eq!(json["celsius"].as_f64(), Some(10.0));
+    assert_eq!(said(Ability::Json, "21.5"), Said::Default);
     assert_eq!(said(Ability::Key, "21.5"), bytes("dev42"));
     assert_eq!(said(Ability::Value, " 21.5 "), bytes("21.5"));
     let time = r#"{"time": 1700000000}"#;
