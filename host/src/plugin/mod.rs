@@ -32,6 +32,7 @@ mod load;
 mod log;
 mod packed;
 mod preview1;
+mod report;
 mod samples;
 mod seat;
 mod setters;
@@ -59,6 +60,7 @@ pub use error::{LoadError, Problem};
 pub use hooks::{Hook, Hooks};
 pub use inspect::Inspection;
 pub use load::{Loader, Plugins, Spec};
+pub use report::{Report, SwapOutcome};
 pub use setters::Setters;
 pub use swap::{Replacements, Swapper};
 

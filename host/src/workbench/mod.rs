@@ -12,6 +12,7 @@ pub mod new;
 pub mod replay;
 mod run;
 mod shown;
+pub mod swap;
 mod watch;
 
 use std::fs;
