@@ -268,7 +268,7 @@ fn instances(plugin: &Plugin, first: Instance, seats: usize) -> Result<Vec<Insta
     let mut instances = vec![first];
     while instances.len() < seats {
         let started = Instance::start(plugin);
-        instances.push(started.map_err(|error| Problem::Start(error.into_text()))?);
+        instances.push(started.map_err(|error| Problem::Start(error.into_failure().error))?);
     }
     instances.truncate(seats);
     Ok(instances)
