@@ -8,6 +8,7 @@ pub mod bridge;
 pub mod case;
 pub mod checkup;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod filter;
 pub mod kafka_topic;

@@ -1,17 +1,19 @@
 //! `host`: arguments, logging, run, exit code.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use host::bridge::{self, Stops};
 use host::checkup;
-use host::config::{self, Capture, Check, Command, Config, New, Replay, Workbench};
+use host::config::{self, Capture, Check, Command, Config, New, Replay, SwapRequest, Workbench};
+use host::control::Control;
 use host::demo;
 use host::setup::{self, Prepared};
-use host::swap;
+use host::swap::Ask;
 use host::telemetry::{self, Ledger};
-use host::workbench::{self, capture, new, redeliver, replay};
+use host::workbench::{self, capture, new, redeliver, replay, swap};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Ok(Command::New(plugin)) => begin(&plugin),
         Ok(Command::Capture(capture)) => record(*capture),
         Ok(Command::Replay(letters)) => try_again(letters),
+        Ok(Command::Swap(request)) => ask_to_swap(&request),
         Ok(Command::Bridge(config)) => carry(*config),
     };
     match done {
@@ -61,7 +64,7 @@ impl Failure {
 
 /// Carries messages until told to stop.
 fn carry(config: Config) -> Result<(), Failure> {
-    let wording = config.wording.clone();
+    let (wording, socket) = (config.wording.clone(), config.control_socket.clone());
     let Prepared { settings, transforms, swaps, plugins } = prepare(config)?;
     for plugin in &plugins {
         tracing::info!("{plugin}");
@@ -69,9 +72,13 @@ fn carry(config: Config) -> Result<(), Failure> {
     let ledger = Arc::<Ledger>::default();
     let ask = swaps.start().map_err(|problem| Failure::new(FAILED, problem))?;
     let result = run(async {
-        let stops = stops(Some(ask))?;
-        bridge::run(settings, transforms, Arc::clone(&ledger), stops).await
-    })?;
+        let stops = stops(Some(ask.clone())).map_err(|problem| Failure::new(FAILED, problem))?;
+        // The socket is there until the end.
+        let _control = listen(socket.as_deref(), ask)
+            .await
+            .map_err(|problem| Failure::new(USAGE, wording.of(&problem)))?;
+        Ok(bridge::run(settings, transforms, Arc::clone(&ledger), stops).await)
+    })??;
     let counts = ledger.counts();
     eprintln!("{counts}");
     if counts.timestamp_unusable > 0 {
@@ -82,6 +89,14 @@ fn carry(config: Config) -> Result<(), Failure> {
     }
     counts.balance().map_err(|imbalance| Failure::new(FAILED, imbalance.to_string()))?;
     result.map_err(|problem| Failure::new(FAILED, wording.of(&problem)))
+}
+
+/// Listens for requests, if there is a socket for them.
+async fn listen(socket: Option<&Path>, ask: Ask) -> Result<Option<Control>, String> {
+    match socket {
+        None => Ok(None),
+        Some(socket) => Control::open(socket, ask).await.map(Some),
+    }
 }
 
 /// Says whether a configuration is right, and what is wrong with it.
@@ -159,6 +174,12 @@ fn try_again(replay: Replay) -> Result<(), Failure> {
     worked(tried.map_err(|ended| ended.in_words(|problem| wording.of(problem))))
 }
 
+/// Has a running host look at its plugins' files.
+fn ask_to_swap(request: &SwapRequest) -> Result<(), Failure> {
+    telemetry::init(&request.log).map_err(|problem| Failure::new(USAGE, problem))?;
+    worked(swap::run(request, &mut std::io::stdout().lock()))
+}
+
 /// Starts the log, and makes of the configuration what it takes to run.
 fn prepare(config: Config) -> Result<Prepared, Failure> {
     telemetry::init(&config.log).map_err(|problem| Failure::new(USAGE, problem))?;
@@ -206,7 +227,7 @@ fn run<F: Future>(something: F) -> Result<F::Output, Failure> {
 
 /// Counts requests to stop: SIGTERM and SIGINT. SIGHUP asks for a look at the plugins' files, but ends
 /// the program, as it always does, if it says that the terminal is gone.
-fn stops(ask: Option<swap::Ask>) -> Result<Stops, String> {
+fn stops(ask: Option<Ask>) -> Result<Stops, String> {
     let (sender, stops) = watch::channel(0);
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
     let (terminate, interrupt) =

@@ -7,11 +7,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use crate::case::{ARRIVAL, Line, Outcome, Sample, difference, lines};
 use crate::filter;
 use crate::message::Batch;
-use crate::plugin::{Plugins, Replacements, Swapper};
+use crate::plugin::{Plugins, Replacements, Report, Swapper};
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
 
@@ -107,13 +108,25 @@ pub struct Swaps {
     pub watch: bool,
 }
 
-/// Asks for a look at all files. When it is dropped, nothing is looked at any more.
-pub struct Ask(mpsc::Sender<()>);
+/// Asks for looks at all files, of which there is never more than one at a time. When all clones are
+/// dropped, nothing is looked at any more.
+#[derive(Clone)]
+pub struct Ask(mpsc::Sender<Asked>);
+
+/// Who wants to know what became of the files, if anybody does.
+type Asked = Option<oneshot::Sender<Vec<Report>>>;
 
 impl Ask {
     pub fn now(&self) {
         // The thread listens as long as there is somebody to ask.
-        let _ = self.0.send(());
+        let _ = self.0.send(None);
+    }
+
+    /// The same, and what became of each file; `None` if the thread is no more.
+    pub async fn report(&self) -> Option<Vec<Report>> {
+        let (tell, told) = oneshot::channel();
+        self.0.send(Some(tell)).ok()?;
+        told.await.ok()
     }
 }
 
@@ -131,7 +144,7 @@ impl Swaps {
         Ok(Ask(ask))
     }
 
-    fn run(self, asked: &mpsc::Receiver<()>) {
+    fn run(self, asked: &mpsc::Receiver<Asked>) {
         let Self { mut swapper, golden, watch } = self;
         let proof = |new: &Replacements| golden.prove(new);
         loop {
@@ -142,7 +155,13 @@ impl Swaps {
                 asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match asked {
-                Ok(()) => swapper.take_all(&proof),
+                Ok(asked) => {
+                    let reports = swapper.take_all(&proof);
+                    if let Some(tell) = asked {
+                        // Who has asked may have gone away meanwhile.
+                        let _ = tell.send(reports);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) if watch => swapper.look(&proof),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,

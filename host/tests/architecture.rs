@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and what it may use of the others; `main`, `setup`, `checkup`, `demo` and `workbench` may use all.
-const USES: [(&str, &[&str]); 15] = [
+const USES: [(&str, &[&str]); 16] = [
     ("backoff", &[]),
     (
         "bridge",
@@ -26,6 +26,7 @@ const USES: [(&str, &[&str]); 15] = [
     ),
     ("case", &["message", "reject"]),
     ("config", &["filter", "kafka_topic", "message", "transform"]),
+    ("control", &["plugin", "swap"]),
     ("filter", &[]),
     ("kafka_topic", &[]),
     ("message", &[]),

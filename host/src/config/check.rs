@@ -16,7 +16,7 @@ use super::routes::Routes;
 use super::written::Written;
 use super::{
     ClientFiles, Config, Log, OnError, Plugin, PluginLimits, Protocol, Route, Secret, Sink, Source,
-    Swap, Tls, Transform, Transport, Will, Wording, kafka, mqtt, routes,
+    Swap, Tls, Transform, Transport, Will, Wording, control, kafka, mqtt, routes,
 };
 use crate::filter;
 use crate::kafka_topic::KafkaTopic;
@@ -47,6 +47,8 @@ impl From<String> for Wrong {
 pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result<Config, Wrong> {
     let mut written = bridge.options;
     let Routes { list: routes, unrouted, topics } = routes::routes(&written, all, file)?;
+    let control_socket = written.control_socket.take();
+    control_socket.as_deref().map_or(Ok(()), control::check)?;
     Ok(Config {
         sink: sink(&mut written)?,
         unrouted,
@@ -57,6 +59,7 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
             self_test: written.self_test.clone(),
             errors_limit: written.swap_errors_limit,
         },
+        control_socket,
         max_in_flight_bytes: written.max_in_flight_bytes as usize,
         print: written.print,
         shutdown_timeout: Duration::from_secs(written.shutdown_timeout),

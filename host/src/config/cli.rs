@@ -107,7 +107,7 @@ pub enum Sub {
         #[command(subcommand)]
         what: ConfigSub,
     },
-    /// Begin, check, try, test and measure plugins, record messages for that, and try dead letters again.
+    /// Begin, check, try, test, measure and swap plugins, record messages for that, and try dead letters again.
     Plugin {
         #[command(subcommand)]
         what: PluginSub,
@@ -407,6 +407,12 @@ pub struct Options {
     /// How long to wait for confirmations after SIGTERM or SIGINT, in seconds, 0 to 86400.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = value_parser!(u64).range(0..=86_400), help_heading = RUNNING)]
     pub shutdown_timeout: u64,
+
+    /// Listen for requests on this Unix domain socket, e.g. `host plugin swap`; by default nowhere.
+    ///
+    /// Only this user may use it. It is removed at the end.
+    #[arg(long, value_name = "PATH", help_heading = RUNNING)]
+    pub control_socket: Option<PathBuf>,
 }
 
 /// How plugins are run, by the bridge and by the workbench.

@@ -7,6 +7,7 @@
 
 mod check;
 mod cli;
+mod control;
 mod file;
 mod kafka;
 mod kind;
@@ -29,6 +30,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use control::SwapRequest;
 pub use problem::Refusal;
 pub use secret::Secret;
 pub use wording::Wording;
@@ -70,6 +72,8 @@ pub enum Command {
     Capture(Box<Capture>),
     /// Try dead letters again, or recorded messages.
     Replay(Replay),
+    /// Have a running host look at its plugins' files.
+    Swap(SwapRequest),
 }
 
 /// A configuration that is right as far as it says itself.
@@ -95,6 +99,8 @@ pub struct Config {
     /// Of plugins of which nothing else is said.
     pub plugin_limits: PluginLimits,
     pub swap: Swap,
+    /// Where to listen for requests; short enough for a socket.
+    pub control_socket: Option<PathBuf>,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
     /// Write every delivered record to standard output.

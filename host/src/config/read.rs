@@ -17,8 +17,8 @@ use super::problem::Refusal;
 use super::workbench::PluginSub;
 use super::written::{Layer, Origin, Value, Written, from_environment, from_flags, lenient};
 use super::{
-    Capture, Check, Command, Config, Demo, New, Replay, Replayed, Workbench, check, kind, schema,
-    show,
+    Capture, Check, Command, Config, Demo, New, Replay, Replayed, SwapRequest, Wording, Workbench,
+    check, control, kind, schema, show,
 };
 
 /// See [`super::read()`].
@@ -97,8 +97,9 @@ pub fn read(
                 .map_err(|problem| given.refusal(&written, problem.into()))?;
             Ok(Command::Replay(Replay { json, count, ..replay }))
         }
+        Some(Sub::Plugin { what: PluginSub::Swap { json, .. } }) => given.swap(json),
         Some(Sub::Plugin { what }) => {
-            let (bridge, written) = given.only(&["log", "plugin"])?;
+            let (bridge, written) = given.only(&["log", "plugin"], None)?;
             let checked = Workbench::checked(what, bridge);
             Ok(Command::Workbench(checked.map_err(|wrong| given.refusal(&written, wrong))?))
         }
@@ -126,13 +127,7 @@ impl Given {
     /// Reads the file, puts the layers together and checks the result.
     fn put_together(&mut self) -> Result<Whole, Refusal> {
         let environment = from_environment(&self.options, &self.environment);
-        let named = [&self.flags, &environment]
-            .into_iter()
-            .find_map(|layer| Some(PathBuf::from(layer.get("config")?.first()?.text.clone())));
-        let file = match named {
-            None => None,
-            Some(path) => Some(file::read(&path, &self.options).map_err(Refusal::Problems)?),
-        };
+        let file = self.file(&environment)?;
         let routed = file.as_ref().is_some_and(|file| !file.routes.is_empty());
         let optional: &[&str] = if routed { &["topic", "kafka-topic"] } else { &[] };
         self.unneeded.retain(|name, _| !optional.contains(&name.as_str()));
@@ -145,6 +140,28 @@ impl Given {
         let config = check::bridge(bridge, &written, file.as_ref())
             .map_err(|wrong| self.refusal(&written, wrong))?;
         Ok(Whole { written, file, config })
+    }
+
+    /// Reads the file that is named, if one is.
+    fn file(&self, environment: &Layer) -> Result<Option<File>, Refusal> {
+        let named = [&self.flags, environment]
+            .into_iter()
+            .find_map(|layer| Some(PathBuf::from(layer.get("config")?.first()?.text.clone())));
+        named.map(|path| file::read(&path, &self.options).map_err(Refusal::Problems)).transpose()
+    }
+
+    /// Where the running host listens. Nothing else of its configuration is looked at: who asks it need
+    /// not be able to read its passwords.
+    fn swap(&mut self, json: bool) -> Result<Command, Refusal> {
+        let file = self.file(&from_environment(&self.options, &self.environment))?;
+        let (bridge, written) = self.only(&["log", "control-socket"], file.as_ref())?;
+        let Some(socket) = bridge.options.control_socket else {
+            let missing = "--control-socket is missing: give it the path that host listens on";
+            return Err(self.refusal(&written, missing.to_owned().into()));
+        };
+        control::check(&socket).map_err(|problem| self.refusal(&written, problem.into()))?;
+        let (log, wording) = (check::log(bridge.log), Wording::new(&Arc::new(written)));
+        Ok(Command::Swap(SwapRequest { socket, json, log, wording }))
     }
 
     fn unneeded(&mut self, values: &[(&str, &str)]) {
@@ -170,17 +187,20 @@ impl Given {
 
     /// How to log, where nothing else of the bridge matters.
     fn log(&self) -> Result<super::Log, Refusal> {
-        Ok(check::log(self.only(&["log"])?.0.log))
+        Ok(check::log(self.only(&["log"], None)?.0.log))
     }
 
-    /// What the command line and the environment say of options whose names begin with one of these.
-    fn only(&self, beginnings: &[&str]) -> Result<(Bridge, Written), Refusal> {
+    /// What the command line, the environment and a file say of options whose names begin with one of these.
+    fn only(&self, beginnings: &[&str], file: Option<&File>) -> Result<(Bridge, Written), Refusal> {
         let wanted = |option: &&Arg| {
             beginnings.iter().any(|beginning| kind::name(option).starts_with(beginning))
         };
         let options: Arc<[Arg]> = self.options.iter().filter(wanted).cloned().collect();
         let environment = from_environment(&options, &self.environment);
-        let written = Written::new(options, None, &[&self.flags, &environment]);
+        let nothing = Layer::new();
+        let layer = file.map_or(&nothing, |file| &file.layer);
+        let path = file.map(|file| Arc::clone(&file.path));
+        let written = Written::new(options, path, &[&self.flags, &environment, layer]);
         let everything: Vec<&str> = self.options.iter().map(kind::name).collect();
         Ok((written.parse(&everything)?, written))
     }

@@ -4,6 +4,7 @@ mod file;
 mod routes;
 mod schema;
 mod show;
+mod swap;
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -145,6 +146,7 @@ fn what_is_required_is_enough() {
     assert!(config.sink.properties.is_empty());
     assert_eq!((config.max_in_flight_bytes, config.print), (128 << 20, false));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
+    assert_eq!(config.control_socket, None);
     assert_eq!(config.log, Log { format: LogFormat::Human, filter: None });
 }
 
@@ -207,7 +209,8 @@ fn every_other_option_is_taken() {
          --on-plugin-broken stop --watch-plugins --self-test a.jsonl --self-test b.jsonl
          --swap-errors-limit 100 --plugin-clock --max-in-flight-bytes 64KiB
          -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
-         --log-format json --log debug --shutdown-timeout 0",
+         --log-format json --log debug --shutdown-timeout 0
+         --control-socket run/host.sock",
     );
     let limits = PluginLimits {
         time: Duration::from_millis(7),
@@ -240,6 +243,7 @@ fn every_other_option_is_taken() {
         properties.map(|(name, value)| (name.into(), Secret::new(value)))
     );
     assert_eq!(config.shutdown_timeout, Duration::ZERO);
+    assert_eq!(config.control_socket, Some("run/host.sock".into()));
     assert!(config.print);
     let expected = Log { format: LogFormat::Json, filter: Some("debug".into()) };
     assert_eq!(config.log, expected);

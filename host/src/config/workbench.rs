@@ -174,6 +174,21 @@ pub enum PluginSub {
         #[command(flatten)]
         options: Box<Options>,
     },
+    /// Have a running host look at its plugins' files now, and say what became of each.
+    ///
+    /// Exit code 0 if all that have changed took over; 1 if one is no good, so that the old version stays;
+    /// 2 if no host answers.
+    Swap {
+        /// The socket of the running host, as its --control-socket names it.
+        #[arg(long, value_name = "PATH")]
+        control_socket: Option<PathBuf>,
+        /// The TOML file of the running host, which names the socket.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Write JSON, an object a line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What a plugin can be written in.
@@ -414,7 +429,10 @@ impl Workbench {
             PluginSub::Bench { files, messages, count, .. } => {
                 (files, Task::Bench { messages: messages.checked()?, count })
             }
-            PluginSub::New { .. } | PluginSub::Capture { .. } | PluginSub::Replay { .. } => {
+            PluginSub::New { .. }
+            | PluginSub::Capture { .. }
+            | PluginSub::Replay { .. }
+            | PluginSub::Swap { .. } => {
                 return Err("it takes other options".to_owned().into());
             }
         };

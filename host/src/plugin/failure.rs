@@ -13,7 +13,7 @@ use crate::message::Reason;
 /// Functions of a trap that are named.
 const FRAMES: usize = 4;
 
-/// Why a call gave no answer that can be used.
+/// Why there is no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
     pub reason: Reason,
@@ -57,8 +57,8 @@ impl Failure {
 
 /// Why there is no instance.
 pub(super) enum Unstarted {
-    /// It failed as it started: in one line.
-    Failed(String),
+    /// It failed as it started, in this way: in one line.
+    Failed(Reason, String),
     /// It does not accept its configuration, and says why: in one line.
     Refused(String),
     /// This interface has another type than the contract's, and how the engine puts it.
@@ -66,28 +66,33 @@ pub(super) enum Unstarted {
 }
 
 impl Unstarted {
-    /// Of a plugin that has started before.
-    pub fn into_text(self) -> String {
-        let error = match self {
-            Self::Failed(error) | Self::Refused(error) => error,
-            Self::WrongType(interface, error) => format!("{interface}: {error}"),
+    /// Of a plugin that has started before: the same file with the same configuration, so it fails as it
+    /// would in a call.
+    pub fn into_failure(self) -> Failure {
+        let (reason, error) = match self {
+            Self::Failed(reason, error) => (reason, error),
+            Self::Refused(error) => (Reason::Trap, error),
+            Self::WrongType(interface, error) => (Reason::Trap, format!("{interface}: {error}")),
         };
-        format!("it does not start any more: {error}")
+        let error = format!("it does not start any more: {error}");
+        Failure { reason, error, panicked: false }
     }
 
     /// What the engine's error at the start means.
     pub fn failed(state: &State, limits: &Limits, error: &wasmtime::Error) -> Self {
-        Self::Failed(if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-            format!("it ran longer than {} ms", limits.start.as_millis())
+        if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+            let limit = limits.start.as_millis();
+            Self::Failed(Reason::TimeOut, format!("it ran longer than {limit} ms"))
         } else if state.memory.denied {
-            format!("it exceeded {}", state.memory)
+            Self::Failed(Reason::MemoryLimit, format!("it exceeded {}", state.memory))
         } else if let Some(denied) = error.downcast_ref::<Denied>() {
-            format!("it {denied}")
+            Self::Failed(Reason::Trap, format!("it {denied}"))
         } else if let Some(panic) = &state.panic {
-            panic.clone()
+            Self::Failed(Reason::Trap, panic.clone())
         } else {
-            joined(&format!("{}{}", error.root_cause(), frames(error)))
-        })
+            let error = format!("{}{}", error.root_cause(), frames(error));
+            Self::Failed(Reason::Trap, joined(&error))
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::bindings::mqtt_source::plugin::types::{ConnectFailure, Connection, HookOutcome};
 use super::clock::now_ms;
 use super::engine::Ticker;
-use super::failure::Unstarted;
 use super::instance::Instance;
 use super::load::{Plugin, Plugins};
 use super::slot::Slot;
@@ -131,7 +130,7 @@ impl Hooked {
         self.instance.take_if(|_| version != self.version);
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => Instance::start(plugin).map_err(Unstarted::into_text)?,
+            None => Instance::start(plugin).map_err(|why| why.into_failure().error)?,
         };
         let called = instance.hook(plugin, hook, |exports, store| match &event.outcome {
             ConnectionOutcome::Connected { session_present } => {

@@ -277,7 +277,7 @@ impl Loader {
         };
         match Instance::start(&plugin) {
             Ok(instance) => Ok((Arc::new(plugin), instance)),
-            Err(Unstarted::Failed(error)) => Err(Problem::Start(error)),
+            Err(Unstarted::Failed(_, error)) => Err(Problem::Start(error)),
             Err(Unstarted::Refused(error)) => {
                 Err(Problem::Config { given: plugin.config.is_some(), error })
             }

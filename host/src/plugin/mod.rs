@@ -34,6 +34,7 @@ mod load;
 mod log;
 mod packed;
 mod preview1;
+mod report;
 mod samples;
 mod seat;
 mod setters;
@@ -63,6 +64,7 @@ pub use hooks::{Hook, Hooks};
 pub use idle::idle_ability;
 pub use inspect::Inspection;
 pub use load::{Loader, Plugins, Spec};
+pub use report::{Report, SwapOutcome};
 pub use setters::Setters;
 pub use swap::{Replacements, Swapper};
 

@@ -176,8 +176,8 @@ impl Slot {
              answers were errors, {:.1} % before; the last one: {}; the file is not taken again until \
              it changes",
             self.spec.file.display(),
-            short(&trial.old.name),
-            short(&new.name),
+            short(&trial.old.name.sha256),
+            short(&new.name.sha256),
             new.tally.failures.load(Ordering::Relaxed),
             new.tally.answers.load(Ordering::Relaxed),
             trial.usual * 100.0,
@@ -198,7 +198,7 @@ impl Slot {
         if stood.is_some() {
             place.failed = None;
             self.on_trial.store(false, Ordering::Relaxed);
-            let (file, version) = (self.spec.file.display(), short(&place.plugin.name));
+            let (file, version) = (self.spec.file.display(), short(&place.plugin.name.sha256));
             tracing::debug!("plugin {file}: version {version} has stood its trial");
         }
         drop(place);

@@ -11,9 +11,9 @@ use super::error::Problem;
 use super::instance::Instance;
 use super::load::{Loader, Plugin, Plugins, name, read};
 use super::log::PluginLog;
+use super::report::{Report, SwapOutcome};
 use super::samples::Tried;
 use super::slot::Slot;
-use super::text::short;
 use crate::message::{PluginName, Rejection};
 
 /// Tries a set of new versions with golden cases: how many there were, or which failed.
@@ -113,16 +113,18 @@ impl Swapper {
         Self { loader, limit: (limit < 100).then(|| f64::from(limit) / 100.0), files }
     }
 
-    /// Takes every file, changed or not, and says what became of it.
-    pub fn take_all(&mut self, proof: Proof<'_>) {
+    /// Takes every file, changed or not, and says what became of each.
+    pub fn take_all(&mut self, proof: Proof<'_>) -> Vec<Report> {
         if self.files.is_empty() {
             tracing::info!("there are no plugins to look at again");
         }
+        let mut reports = Vec::with_capacity(self.files.len());
         for number in 0..self.files.len() {
             let file = &mut self.files[number];
             file.taken = fs::metadata(&file.path).as_ref().map(Stamp::of).ok();
-            self.take(number, true, proof);
+            reports.push(self.take(number, true, proof));
         }
+        reports
     }
 
     /// Takes the files that have changed, and have stayed the same since the last look: others are
@@ -146,28 +148,36 @@ impl Swapper {
         slots.filter(|slot| slot.settle(now)).count() > 0
     }
 
-    /// Says what became of a file; that nothing did only if `asked`.
-    fn take(&mut self, number: usize, asked: bool, proof: Proof<'_>) {
+    /// Says what became of a file, and logs it; that nothing did only if `asked`.
+    fn take(&mut self, number: usize, asked: bool, proof: Proof<'_>) -> Report {
         let swapped = self.swap(number, proof);
         let file = &self.files[number];
-        let path = file.path.display();
-        match swapped {
-            Ok(Swapped::TakesOver { from, to, messages, cases }) => tracing::info!(
-                "plugin {path}: version {} takes over from {} (self-test: {messages} recent messages, \
-                 {cases} golden cases)",
-                short(&to),
-                short(&from)
-            ),
-            Ok(Swapped::Same) if asked => tracing::info!("plugin {path}: the file has not changed"),
-            Ok(Swapped::Same) => {}
-            Err(refusal) => {
-                let running = file.slots.first().map(|slot| slot.plugin());
-                let running = running.as_ref().map_or("?", |plugin| short(&plugin.name));
-                tracing::warn!(
-                    "plugin {path}: version {running} stays: the changed file {refusal}"
-                );
+        let running = || {
+            let first = file.slots.first();
+            first.map_or_else(|| "?".to_owned(), |slot| slot.plugin().name.sha256.clone())
+        };
+        let outcome = match swapped {
+            Ok(Swapped::TakesOver { from, to, messages, cases }) => SwapOutcome::TakesOver {
+                from: from.sha256.clone(),
+                to: to.sha256.clone(),
+                messages,
+                cases,
+            },
+            Ok(Swapped::Same) => SwapOutcome::Unchanged { version: running() },
+            Err(refusal) => SwapOutcome::Stays {
+                version: running(),
+                reason: format!("the changed file {refusal}"),
+            },
+        };
+        let report = Report { file: file.path.display().to_string(), outcome };
+        match &report.outcome {
+            SwapOutcome::Stays { .. } => tracing::warn!("{report}"),
+            SwapOutcome::Unchanged { .. } if !asked => {}
+            SwapOutcome::TakesOver { .. } | SwapOutcome::Unchanged { .. } => {
+                tracing::info!("{report}");
             }
         }
+        report
     }
 
     /// Puts a file in all its places, or in none.
@@ -258,7 +268,7 @@ fn instances(plugin: &Plugin, first: Instance, seats: usize) -> Result<Vec<Insta
     let mut instances = vec![first];
     while instances.len() < seats {
         let started = Instance::start(plugin);
-        instances.push(started.map_err(|error| Problem::Start(error.into_text()))?);
+        instances.push(started.map_err(|error| Problem::Start(error.into_failure().error))?);
     }
     instances.truncate(seats);
     Ok(instances)

@@ -1,7 +1,5 @@
 //! Text that came from a plugin or from the WebAssembly engine, made fit for one line of a log.
 
-use crate::message::PluginName;
-
 /// Longest text that is kept, in bytes.
 pub(super) const LONGEST: usize = 2048;
 
@@ -41,8 +39,8 @@ pub(super) fn joined(text: &str) -> String {
 }
 
 /// Enough of a file's hash to tell it from others.
-pub(super) fn short(name: &PluginName) -> &str {
-    name.sha256.get(..12).unwrap_or(&name.sha256)
+pub(super) fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
 }
 
 /// A number of bytes as people write it.

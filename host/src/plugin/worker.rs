@@ -185,10 +185,7 @@ impl Worker {
         }
         let judge =
             Judge { plugin: &self.plugin.name, ability: work.ability, limits: &self.plugin.limits };
-        answers.push(match failure.reason {
-            Reason::Fatal => judge.fatal(&failure.error),
-            reason => judge.reject(reason, failure.error),
-        });
+        answers.push(judge.reject(failure.reason, failure.error));
         self.review(work, index, answered, answers);
         false
     }
@@ -204,7 +201,7 @@ impl Worker {
         let judge = Judge { plugin: &plugin.name, ability: work.ability, limits: &plugin.limits };
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => Instance::start(plugin).map_err(unstarted)?,
+            None => Instance::start(plugin).map_err(Unstarted::into_failure)?,
         };
         if plugin.clock.stands() {
             instance.arrives(work.batch.message(run.start).received_at_ms());
@@ -223,11 +220,6 @@ impl Worker {
         self.instance = Some(instance).filter(|instance| !instance.is_bloated());
         Ok(())
     }
-}
-
-/// It started once, so what it lacks now is not the message's fault.
-fn unstarted(why: Unstarted) -> Failure {
-    Failure { reason: Reason::Fatal, error: why.into_text(), panicked: false }
 }
 
 /// Where a run of at most [`RUN_BYTES`] ends. It has at least one message.

@@ -13,6 +13,7 @@ pub mod redeliver;
 pub mod replay;
 mod run;
 mod shown;
+pub mod swap;
 mod watch;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! Plugins change while messages pass: nothing is lost, doubled or overtaken, and what is no good
 //! leaves the old one where it is.
 
+mod control;
+
 use std::path::PathBuf;
 
 use tests::kafka::{Kafka, Record, dead_letters};

@@ -15,6 +15,14 @@ fn keys(setters: &mut Setters, payloads: &[&str]) -> Vec<Said> {
     answer(setters, Ability::Key, payloads)
 }
 
+/// As [`fragile`], but no instance of it starts any more.
+fn starved(on_broken: OnBroken) -> Plugins {
+    let file = guests::wat("obedient.wasm", &guests::obedient());
+    let limits = Limits { failures: 3, ..limits() };
+    let plugins = load(&[file.path().to_owned()], &limits).when_broken(on_broken);
+    changed(&plugins, |plugin| plugin.limits.memory = 1 << 10)
+}
+
 /// Answers in one letter each.
 fn brief(said: &[Said]) -> String {
     let letter = |said: &Said| match said {
@@ -86,6 +94,54 @@ fn a_broken_plugin_can_end_the_program() {
     let [.., Said::Fatal(why), Said::Wait] = said.as_slice() else { panic!("{said:?}") };
     assert!(why.contains("3 messages in a row") && why.contains("--on-plugin-broken"), "{why}");
     assert_eq!(brief(&said[..2]), "!!");
+}
+
+#[test]
+fn a_plugin_that_does_not_start_any_more_is_one_that_keeps_failing() {
+    let plugins = starved(OnBroken::Pause);
+    let mut setters = plugins.instantiate();
+    let (lines, said) = logged(|| keys(&mut setters, &["a", "b", "c", "d"]));
+    assert_eq!(brief(&said), "!!!w");
+    let why = "it does not start any more: it exceeded the memory limit of 1 KiB";
+    assert_eq!(said[0], Said::Reject("memory-limit", why.to_owned()));
+    let broken = "is broken: its key setter failed for 3 messages in a row";
+    assert!(lines.contains("WARN") && lines.contains(broken) && lines.contains(why), "{lines}");
+    let first = setters.pause().expect("a pause");
+    assert!(first.why.contains(why), "{}", first.why);
+    setters.end_pauses();
+    assert_eq!(brief(&keys(&mut setters, &["e", "f"])), "!w");
+    assert!(setters.pause().is_some_and(|pause| pause.until > first.until));
+
+    // A version that does start ends that.
+    let file = guests::wat("obedient.wasm", &guests::obedient());
+    let good = load(&[file.path().to_owned()], &limits()).loaded[0].plugin();
+    plugins.loaded[0].put(good, Vec::new(), None);
+    setters.renew();
+    assert_eq!((setters.pause(), brief(&keys(&mut setters, &["x", "y"])).as_str()), (None, "xy"));
+}
+
+#[test]
+fn messages_can_do_without_a_plugin_that_does_not_start_any_more_or_end_the_program() {
+    let said = keys(&mut starved(OnBroken::Default).instantiate(), &["a", "b", "c", "d"]);
+    assert_eq!(brief(&said), "!!!d");
+    let said = keys(&mut starved(OnBroken::Stop).instantiate(), &["a", "b", "c", "d"]);
+    let [.., Said::Fatal(why), Said::Wait] = said.as_slice() else { panic!("{said:?}") };
+    assert!(why.contains("3 messages in a row") && why.contains("does not start"), "{why}");
+}
+
+#[test]
+fn an_init_that_refuses_or_panics_after_it_has_worked_is_a_failure_for_a_message() {
+    let started = load(&[guests::built("scripted")], &limits());
+    for (init, why) in [("refuse no more", "no more"), ("panic no more", "no more")] {
+        let config = format!(r#"{{"init": "{init}"}}"#);
+        let failing = changed(&started, |plugin| plugin.config = Some(config.clone()));
+        let said = answer(&mut failing.instantiate(), Ability::Json, &["a"]);
+        let [Said::Reject("trap", error)] = said.as_slice() else { panic!("{said:?}") };
+        assert!(
+            error.starts_with("it does not start any more: ") && error.contains(why),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -140,17 +140,6 @@ fn runs_get_shorter_when_only_their_number_takes_too_long() {
 }
 
 #[test]
-fn a_plugin_that_does_not_start_any_more_is_no_fault_of_the_message() {
-    let file = guests::wat("obedient.wasm", &guests::obedient());
-    let plugins = load(&[file.path().to_owned()], &limits());
-    let starved = changed(&plugins, |plugin| plugin.limits.memory = 1 << 10);
-    let said = answer(&mut starved.instantiate(), Ability::Key, &["a", "b"]);
-    let why =
-        Said::Fatal("it does not start any more: it exceeded the memory limit of 1 KiB".into());
-    assert_eq!(said, [why.clone(), why]);
-}
-
-#[test]
 fn growth_that_fails_for_another_reason_does_not_count() {
     // The memory may have 20 MiB; every M asks for 20 MiB more, and does not get it.
     let text = guests::obedient()

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::guests::{File, binary, marked, obedient, typed, typed_transformer, wat};
 use super::*;
 use crate::plugin::swap::{Refusal, Replacements, Swapped, Swapper};
+use crate::plugin::{Report, SwapOutcome};
 
 /// A plugin that runs, and what puts other files in its place.
 struct Running {
@@ -412,6 +413,16 @@ fn a_watched_file_is_taken_once_it_has_stayed_the_same_and_only_once() {
     let tested = "(self-test: 0 recent messages, 0 golden cases)";
     assert!(line.contains("INFO") && line.contains(&over) && line.contains(tested), "{line}");
     assert_eq!(looks(&mut running), "");
-    let (line, ()) = logged(|| running.swapper.take_all(&|_: &Replacements| Ok(0)));
-    assert!(line.contains("the file has not changed"), "{line}");
+    let (line, reports) = logged(|| running.swapper.take_all(&|_: &Replacements| Ok(0)));
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!(report.outcome, SwapOutcome::Unchanged { version: running.sha256() });
+    assert!(line.contains(&report.to_string()), "{line}");
+    running.file.replace(b"no plugin");
+    let (line, reports) = logged(|| running.swapper.take_all(&|_: &Replacements| Ok(0)));
+    let [Report { outcome: SwapOutcome::Stays { version, reason }, .. }] = &reports[..] else {
+        panic!("{reports:?}")
+    };
+    assert_eq!(*version, running.sha256());
+    assert!(reason.starts_with("the changed file is "), "{reason}");
+    assert!(line.contains(&reports[0].to_string()), "{line}");
 }
