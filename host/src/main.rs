@@ -157,11 +157,10 @@ fn record(capture: Capture) -> Result<(), Failure> {
 /// Tries dead letters or recorded messages again.
 fn try_again(replay: Replay) -> Result<(), Failure> {
     let Replay { config, candidates, redeliver, what, json, count } = replay;
-    let (wording, limits) = (config.wording.clone(), config.plugin_limits);
+    let (wording, limits, routes) =
+        (config.wording.clone(), config.plugin_limits, config.routes.clone());
     let prepared = prepare(*config)?;
-    let candidates = candidates.map(|routes| setup::transforms(&routes, &limits)).transpose();
-    let candidates = candidates.map_err(|problem| Failure::new(USAGE, wording.of(&problem)))?;
-    let options = replay::Options { json, count, what };
+    let options = replay::Options { routes, candidates, limits, json, count, what };
     let mut out = std::io::stdout();
     let tried = if redeliver {
         run(async {
@@ -169,7 +168,7 @@ fn try_again(replay: Replay) -> Result<(), Failure> {
             redeliver::run(prepared, options, stops, &mut out).await
         })?
     } else {
-        replay::run(prepared, candidates, options, &mut out)
+        replay::run(prepared, options, &mut out)
     };
     worked(tried.map_err(|ended| ended.in_words(|problem| wording.of(problem))))
 }

@@ -35,7 +35,7 @@ pub struct Prepared {
 /// # Errors
 /// What of it cannot be used, in one line that names the cure.
 pub fn prepare(config: Config) -> Result<Prepared, String> {
-    let (loader, setters, plugins) = setters(&config.routes, &config.plugin_limits)?;
+    let (loader, setters, plugins) = setters(&config.routes, &config.plugin_limits, spec)?;
     let swaps = swaps(&config, loader, &setters)?;
     let settings = bridge::Settings {
         sink: sink_settings(&config),
@@ -54,15 +54,16 @@ pub fn prepare(config: Config) -> Result<Prepared, String> {
     Ok(Prepared { settings, transforms, swaps, plugins })
 }
 
-/// Loads the plugins of routes, and makes the setters of one lane.
+/// Loads the plugins of routes, each as `spec` says, and makes the setters of one lane.
 ///
 /// # Errors
 /// What of them cannot be used, in one line that names the cure.
 pub fn transforms(
     routes: &[config::Route],
     limits: &config::PluginLimits,
+    spec: fn(&config::Plugin) -> Spec,
 ) -> Result<Vec<Transform>, String> {
-    let (_, setters, _) = setters(routes, limits)?;
+    let (_, setters, _) = setters(routes, limits, spec)?;
     Ok(setters.iter().map(transform).collect())
 }
 
@@ -92,6 +93,7 @@ fn swaps(config: &Config, loader: Loader, setters: &Setters) -> Result<Swaps, St
 fn setters(
     routes: &[config::Route],
     of_others: &config::PluginLimits,
+    spec: fn(&config::Plugin) -> Spec,
 ) -> Result<(Loader, Setters, Vec<String>), String> {
     let plugins = routes.iter().flat_map(|route| &route.plugins);
     let limits = limits(of_others);
@@ -134,6 +136,13 @@ pub fn spec(plugin: &config::Plugin) -> Spec {
         limits: Some(limits(&plugin.limits)),
         clock: if plugin.clock { Clock::Real } else { Clock::Denied },
     }
+}
+
+/// The same with a clock that stands at the arrival of each message, so that what becomes of it is
+/// the same at any time.
+pub fn standing(plugin: &config::Plugin) -> Spec {
+    let spec = spec(plugin);
+    Spec { clock: spec.clock.standing(), ..spec }
 }
 
 /// What plugins may use up.

@@ -61,9 +61,9 @@ pub fn read(
         Some(Sub::Config { what: ConfigSub::Schema }) => {
             Ok(Command::Print(schema::text(&given.options)))
         }
-        Some(Sub::Plugin { what: PluginSub::New { name, lang: language, ability: abilities } }) => {
-            Ok(Command::New(New { name, language, abilities, log: given.log()? }))
-        }
+        Some(Sub::Plugin {
+            what: PluginSub::New { name, lang: language, ability: abilities, json },
+        }) => Ok(Command::New(New { name, language, abilities, json, log: given.log()? })),
         Some(Sub::Plugin { what: PluginSub::Capture { output, count, seconds, .. } }) => {
             given.unneeded(&[("kafka-topic", "unneeded"), ("broker-address", "unneeded:1")]);
             let Config { source, log, wording, .. } = given.put_together()?.config;

@@ -40,6 +40,9 @@ pub enum PluginSub {
             hide_possible_values = true
         )]
         ability: Vec<Setter>,
+        /// Write JSON, an object.
+        #[arg(long)]
+        json: bool,
     },
     /// Say what plugins are: abilities, imports, sizes, what may become a trouble.
     ///
@@ -219,6 +222,8 @@ pub struct New {
     pub language: Language,
     /// Never empty.
     pub abilities: Vec<Setter>,
+    /// Write JSON, not text.
+    pub json: bool,
     pub log: Log,
 }
 

@@ -10,6 +10,8 @@ use crate::plugin::Ability;
 
 mod templates;
 
+pub use templates::RUST_SDK;
+
 /// What a plugin can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -73,7 +75,7 @@ impl Project<'_> {
     fn placed(&self, text: &str) -> String {
         text.replace("{{name}}", self.name)
             .replace("{{file}}", &self.file)
-            .replace("{{sdk}}", templates::RUST_SDK)
+            .replace("{{sdk}}", RUST_SDK)
     }
 
     fn has(&self, block: &str) -> bool {

@@ -5,7 +5,7 @@ use super::Language;
 type Files = &'static [(&'static str, &'static str)];
 
 /// Where the Rust SDK is that belongs to this `host`: it is in no registry.
-pub(super) const RUST_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-sdk");
+pub const RUST_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-sdk");
 
 macro_rules! sdk {
     ($path:literal) => {

@@ -10,7 +10,7 @@ use super::{Desk, Ended, read, transform};
 use crate::case::{ARRIVAL, Line, Outcome, Sample, difference, lines};
 use crate::config::Tests;
 use crate::message::Batch;
-use crate::plugin::{Loader, Plugins, Spec};
+use crate::plugin::{Loader, Plugins};
 use crate::setup;
 use crate::transform::Transform;
 
@@ -78,8 +78,7 @@ pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
 
 /// The plugins, with a clock that stands: a case is to have the same outcome tomorrow.
 fn load(desk: &Desk<'_>) -> Result<Plugins, Ended> {
-    let standing = |spec: Spec| Spec { clock: spec.clock.standing(), ..spec };
-    let specs: Vec<_> = desk.plugins.iter().map(setup::spec).map(standing).collect();
+    let specs: Vec<_> = desk.plugins.iter().map(setup::standing).collect();
     let mut loader = Loader::new(setup::limits(&desk.limits)).counting();
     loader.load(&specs).map_err(|error| Ended::Unusable(error.to_string()))
 }

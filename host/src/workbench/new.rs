@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde_json::json;
+
 use super::Ended;
 use crate::config::{Language, New, Setter};
 use crate::plugin::Ability;
@@ -34,12 +36,23 @@ pub fn run(new: &New, out: &mut dyn Write) -> Result<(), Ended> {
         )),
         _ => unwritable(folder, &error),
     })?;
-    for (path, text) in scaffold::files(&new.name, language, &abilities) {
+    let files = scaffold::files(&new.name, language, &abilities);
+    for (path, text) in &files {
         let path = folder.join(path);
         let parent = path.parent().unwrap_or(folder);
         fs::create_dir_all(parent)
             .and_then(|()| fs::write(&path, text))
             .map_err(|error| unwritable(&path, &error))?;
+    }
+    let missing = Some(scaffold::RUST_SDK)
+        .filter(|sdk| language == scaffold::Language::Rust && !Path::new(sdk).exists());
+    if new.json {
+        let files: Vec<_> = files.iter().map(|(path, _)| folder.join(path)).collect();
+        let begun = json!({
+            "folder": folder, "language": language.as_str(), "files": files, "missing_sdk": missing,
+        });
+        writeln!(out, "{begun}")?;
+        return Ok(());
     }
     writeln!(
         out,
@@ -47,6 +60,13 @@ pub fn run(new: &New, out: &mut dyn Write) -> Result<(), Ended> {
         folder.display(),
         language.as_str()
     )?;
+    if let Some(sdk) = missing {
+        writeln!(
+            out,
+            "its Cargo.toml looks for the SDK in {sdk}, which is not there: write the path of plugin-sdk in \
+             host's sources"
+        )?;
+    }
     Ok(())
 }
 

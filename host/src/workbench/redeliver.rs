@@ -57,7 +57,7 @@ pub async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Ended> {
     let Prepared { mut settings, transforms, .. } = prepared;
-    let Options { json, count, what } = options;
+    let Options { json, count, what, .. } = options;
     let topics = topics(&settings)?;
     let seen = Arc::<Seen>::default();
     settings.letters = topics

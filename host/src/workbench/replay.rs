@@ -11,14 +11,19 @@ use super::run::{Tried, once};
 use super::{Ended, redeliver, shown};
 use crate::bridge::{Route, Router};
 use crate::case::{Letter, Outcome, insert_bytes};
-use crate::config::{Messages, Replayed};
+use crate::config::{self, Messages, PluginLimits, Replayed};
 use crate::message::{Batch, Message};
-use crate::setup::Prepared;
+use crate::setup::{self, Prepared};
 use crate::sink::{Next, Reader, Stored};
 use crate::transform::Transform;
 
-/// What is to be read, and how to tell of it.
+/// What is to be read, by which setters, and how to tell of it.
 pub struct Options {
+    pub routes: Vec<config::Route>,
+    /// The same with other plugins.
+    pub candidates: Option<Vec<config::Route>>,
+    /// Of plugins of which nothing else is said.
+    pub limits: PluginLimits,
     /// Write JSON, not text.
     pub json: bool,
     /// How many messages at most, of each topic.
@@ -26,26 +31,23 @@ pub struct Options {
     pub what: Replayed,
 }
 
-/// Reads the messages, and tells what becomes of each; with `candidates`, the setters of each route with
-/// other plugins, what becomes of each with those.
+/// Reads the messages, and tells what becomes of each; with candidates, what becomes of each with those.
 ///
 /// # Errors
 /// What cannot be read; or [`Ended::Failed`] if a message would be rejected, or, where recorded messages
 /// and candidates are compared, if something would become of it that does not become of it now.
-pub fn run(
-    prepared: Prepared,
-    candidates: Option<Vec<Transform>>,
-    options: Options,
-    out: &mut dyn Write,
-) -> Result<(), Ended> {
-    let Prepared { settings, mut transforms, .. } = prepared;
-    let Options { json, count, what } = options;
-    let compares = candidates.is_some() && matches!(what, Replayed::Messages(_));
+pub fn run(prepared: Prepared, options: Options, out: &mut dyn Write) -> Result<(), Ended> {
+    let Prepared { settings, .. } = prepared;
+    let Options { routes, candidates, limits, json, count, what } = options;
+    // Recorded messages are of the past: what is compared is not to depend on the time of day.
+    let recorded = matches!(what, Replayed::Messages(_));
+    let spec = if recorded { setup::standing } else { setup::spec };
+    let load = |routes| setup::transforms(routes, &limits, spec).map_err(Ended::Unusable);
     let mut replay = Replay {
         router: Router::new(&settings.routes),
         routes: &settings.routes,
-        then: compares.then(&mut transforms),
-        now: candidates.unwrap_or_else(&mut transforms),
+        then: (recorded && candidates.is_some()).then(|| load(&routes)).transpose()?,
+        now: load(candidates.as_ref().unwrap_or(&routes))?,
         json,
         out,
         sum: Sum::default(),

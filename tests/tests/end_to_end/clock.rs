@@ -88,3 +88,22 @@ fn the_cases_of_a_self_test_have_the_same_clock_and_the_permission_of_the_file()
     assert_says(&ended, &["misbehave.wasm", "key setter (packed); may ask for the time;"]);
     check("").assert_failed(2, &["cases.jsonl:1", "asked for the time", "clock = true"]);
 }
+
+#[test]
+fn two_versions_of_a_plugin_see_the_same_time_for_a_recorded_message() {
+    let folder = Folder::new("clock");
+    let file = plugin("misbehave").display().to_string();
+    let lines = "{\"topic\": \"a\", \"payload\": \"time\", \"received_at\": 7}\n";
+    let input = folder.write("messages.jsonl", lines).display().to_string();
+    let command = Host::bare()
+        .argument("plugin")
+        .argument("replay")
+        .flag("input", input)
+        .flag("plugin", &file)
+        .argument("--plugin-clock");
+    let ended = command.clone().argument("--json").run();
+    let found: Value = serde_json::from_str(&ended.output).expect("an object");
+    assert_eq!(found["now"]["key"], "7", "{}", ended.errors);
+    let ended = command.flag("with", file).run();
+    assert_eq!(ended.code, Some(0), "{}{}", ended.output, ended.errors);
+}

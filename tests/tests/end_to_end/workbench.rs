@@ -396,6 +396,16 @@ fn new_begins_a_plugin_in_a_folder_of_its_own_and_writes_over_nothing() {
     assert!(source.contains("#[key_setter]") && source.contains("#[transformer]"), "{source}");
     assert!(!source.contains("#[value_setter]"), "{source}");
 
+    let ended = new("other-key").argument("--json").run();
+    let [begun] = objects(&ended).try_into().expect("one object");
+    assert_eq!((&begun["folder"], &begun["language"]), (&json!("other-key"), &json!("rust")));
+    assert!(
+        begun["files"]
+            .as_array()
+            .is_some_and(|files| files.contains(&json!("other-key/README.md")))
+    );
+    assert_eq!(begun["missing_sdk"], Value::Null);
+
     new("line-key").run().assert_failed(2, &["line-key is there already", "another name"]);
     for wrong in ["Line", "../key", "1st", ""] {
         assert_eq!(new(wrong).run().code, Some(2), "{wrong:?}");
