@@ -1,7 +1,7 @@
 //! The control socket: other programs on this machine ask a running host for something, a JSON object
 //! a line, and get an answer, a JSON object a line.
 //!
-//! This is all that goes over it. [`server`] is the host's end and [`client`] that of `host plugin`.
+//! This is all that goes over it. `server` is the end of the host and `client` that of `host plugin`.
 
 mod client;
 mod server;

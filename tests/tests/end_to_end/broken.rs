@@ -201,6 +201,28 @@ fn a_message_that_waits_is_new_to_a_plugin_that_has_seen_it_before() {
 }
 
 #[test]
+fn a_topic_or_partition_that_a_plugin_cannot_know_of_does_not_make_it_broken() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "broken-choice");
+    let host = Host::between(&mosquitto, "#", kafka, &topic)
+        .plugin("rewrite")
+        .flag("plugin-failures-limit", 1)
+        .start();
+    let payloads = ["topic elsewhere x", "partition 7 x", "topic elsewhere y", "good"];
+    let messages = payloads.map(|payload| Publish::new("a", payload));
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
+    assert_eq!(values(&kafka.wait_for(&topic, 1, SOON)), ["good"]);
+    let letters = kafka.wait_for(&dead_letters(&topic), 3, SOON);
+    let mut reasons: Vec<_> =
+        letters.iter().filter_map(|letter| letter.header("reject.reason")).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["bad-output", "bad-topic", "bad-topic"]);
+    let ended = host.stop();
+    assert_eq!(ended.assert_clean().delivered, 1);
+    assert!(!ended.errors.contains("is broken"), "{}", ended.errors);
+}
+
+#[test]
 fn a_stop_waits_for_a_broken_plugin_as_it_does_for_kafka() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = topic(kafka, "broken-drain");

@@ -147,6 +147,7 @@ fn clients_that_say_rubbish_or_nothing_do_not_disturb_host_while_messages_pass()
     // It goes away without waiting for an answer, and one in the middle of a line.
     connect(&socket).write_all(SWAP).expect("it is taken");
     connect(&socket).write_all(b"{\"comm").expect("it is taken");
+    host.wait_for_line("that it was asked", |line| line.contains("has not changed"));
 
     // They take all places until they have said nothing for too long.
     let silent: Vec<UnixStream> = (0..MANY).map(|_| connect(&socket)).collect();
