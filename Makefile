@@ -32,6 +32,8 @@ help:
 demo: plugins
 	cargo run --release --package host -- demo $(ARGS)
 
+# Tests wait for servers more than they work.
+test: export RUST_TEST_THREADS ?= $(shell expr $$(nproc) + 2)
 test: test-deps lint
 	cargo build $(WASM) $(addprefix --package ,$(EXAMPLES) $(GUESTS))
 	cargo test --release --workspace
