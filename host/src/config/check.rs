@@ -7,9 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cli::{
-    Bridge, Deserializer, LogOptions, MqttVersion, OnErrorKind, Options, TransportKind,
-};
+use super::choice::{Deserializer, MqttVersion, OnErrorKind, TransportKind};
+use super::cli::{Bridge, LogOptions, Options};
 use super::file::File;
 use super::problem::Problem;
 use super::routes::Routes;

@@ -6,6 +6,7 @@
 //! options are spelled, except where a message to the user names one as the cure.
 
 mod check;
+mod choice;
 mod cli;
 mod control;
 mod file;

@@ -225,7 +225,7 @@ fn dead_letters(placed: &[Placed], rest: Option<&Route>, all: &Written) -> Vec<P
 /// What happens to messages that no route takes: what stands above the routes, if that says where
 /// they would go, else what the last route says.
 fn unrouted(options: &Options, rest: Option<&Route>, placed: &[Placed]) -> OnError {
-    use super::cli::OnErrorKind;
+    use super::choice::OnErrorKind;
     if let Some(rest) = rest {
         return rest.on_error.clone();
     }
