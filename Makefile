@@ -3,7 +3,7 @@
 # so that nothing large is built twice; plugins have their own, for WebAssembly.
 
 # Where rustup, installed a moment ago, is not found yet, and where mosquitto is not for users.
-export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/sbin
+export PATH := $(CURDIR)/target/tools/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/sbin
 
 WASM     := --profile plugin --target wasm32-unknown-unknown
 members   = $(notdir $(patsubst %/Cargo.toml,%,$(wildcard $(1)/*/Cargo.toml)))
