@@ -75,6 +75,10 @@ pub struct Cut {
 /// Where a message stands in the order of everything that its source received.
 pub type Sequence = u64;
 
+/// When a message has arrived that does not say, where what becomes of it is compared: always the same,
+/// so that answers are, too. 2023-11-14 22:13:20 UTC.
+pub const ARRIVAL: i64 = 1_700_000_000_000;
+
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     sequence: Sequence,

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::case::{ARRIVAL, Line, Outcome, Sample, difference, lines};
+use crate::case::{Line, Outcome, Sample, difference, lines};
 use crate::filter;
-use crate::message::Batch;
+use crate::message::{ARRIVAL, Batch};
 use crate::plugin::{Plugins, Replacements, Report, Swapper};
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;

@@ -75,8 +75,7 @@ fn properties(headers: &[(String, Option<Vec<u8>>)]) -> Option<Properties> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::ARRIVAL;
-    use crate::message::{Batch, Reason, Rejection};
+    use crate::message::{ARRIVAL, Batch, Reason, Rejection};
     use crate::reject;
 
     type Headers = Vec<(String, Option<Vec<u8>>)>;

@@ -14,4 +14,4 @@ pub use expect::difference;
 pub use letter::Letter;
 pub use lines::{Line, lines};
 pub use outcome::{Outcome, insert_bytes};
-pub use sample::{ARRIVAL, Sample};
+pub use sample::Sample;

@@ -7,11 +7,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::message::{Batch, Message, Property, Publish, Qos, Sequence};
-use crate::plugin::Clock;
-
-/// When a message has arrived that does not say: always the same, so that answers are, too.
-/// A plugin whose clock stands starts at the same time.
-pub const ARRIVAL: i64 = Clock::START;
 
 /// A message, and what is expected to become of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -240,6 +235,7 @@ impl Properties {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::ARRIVAL;
 
     fn batch(line: &str) -> Batch {
         let mut batch = Batch::new();

@@ -21,9 +21,6 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// What a clock shows that stands, before there is a message. 2023-11-14 22:13:20 UTC.
-    pub const START: i64 = 1_700_000_000_000;
-
     /// The same permission, for answers that have to be the same each time.
     #[must_use]
     pub fn standing(self) -> Self {

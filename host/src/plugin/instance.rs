@@ -9,7 +9,6 @@ use std::sync::Arc;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::mqtt_source::plugin::types::{self, HookOutcome};
-use super::clock::Clock;
 use super::failure::{Failure, Unstarted};
 use super::interfaces::{Exports, Typed};
 use super::load::Plugin;
@@ -18,6 +17,7 @@ use super::state::{Memory, State};
 use super::text::one_line;
 use super::time::{Allowance, processor_time};
 use super::{Ability, Hook};
+use crate::message::ARRIVAL;
 
 pub(super) struct Instance {
     store: Store<State>,
@@ -34,7 +34,7 @@ impl Instance {
             memory,
             time: Allowance::new(plugin.tick, plugin.limits.start),
             clock: plugin.clock,
-            arrival: Clock::START,
+            arrival: ARRIVAL,
             log: Arc::clone(&plugin.log),
             output: Output::default(),
             panic: None,

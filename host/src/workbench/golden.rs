@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::run::once;
 use super::{Desk, Ended, read, transform};
-use crate::case::{ARRIVAL, Line, Outcome, Sample, difference, lines};
+use crate::case::{Line, Outcome, Sample, difference, lines};
 use crate::config::Tests;
-use crate::message::Batch;
+use crate::message::{ARRIVAL, Batch};
 use crate::plugin::{Loader, Plugins};
 use crate::setup;
 use crate::transform::Transform;
