@@ -71,3 +71,126 @@ fn no_harm_that_a_plugin_does_reaches_the_messages_around_it() {
     assert_eq!(ledger.delivered, innocent.len() as u64);
     assert_eq!(ledger.dead_lettered, (ROUNDS * HARM.len()) as u64);
 }
+
+/// A value setter that traps at its thousandth call, and writes a million lines into the log for a
+/// payload that begins with `L`.
+const PATIENT: &str = r#"(module
+  (import "mqtt-source:plugin/host@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "it is me again")
+  (global $heap (mut i32) (i32.const 1024))
+  (global $calls (mut i32) (i32.const 0))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (global.get $heap))
+    (global.set $heap
+      (i32.and (i32.add (i32.add (local.get $at) (local.get 3)) (i32.const 7)) (i32.const -8)))
+    (local.get $at))
+  (func (export "mqtt-source:plugin/value-setter@0.1.0#value") (param $message i32) (result i32)
+    (local $lines i32)
+    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    (if (i32.eq (global.get $calls) (i32.const 1000)) (then unreachable))
+    (if (i32.eq (i32.load8_u (i32.load offset=8 (local.get $message))) (i32.const 0x4c (; L ;)))
+      (then
+        (loop $next
+          (call $log (i32.const 2) (i32.const 16) (i32.const 5) (i32.const 16) (i32.const 14))
+          (local.set $lines (i32.add (local.get $lines) (i32.const 1)))
+          (br_if $next (i32.lt_u (local.get $lines) (i32.const 1000000))))))
+    (i32.const 0))
+  (func (export "cabi_post_mqtt-source:plugin/value-setter@0.1.0#value") (param i32)
+    (global.set $heap (i32.const 1024))))"#;
+
+#[test]
+fn a_trap_at_the_thousandth_call_and_a_million_lines_cost_no_message() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = Kafka::unused_topic("patient");
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = Folder::new("hostile");
+    let plugin = folder.write("patient.wasm", wat::parse_str(PATIENT).expect("WebAssembly text"));
+    let host = Host::between(&mosquitto, "#", kafka, &topic)
+        .flag("plugin", plugin.display())
+        .flag("plugin-time-limit", 10_000)
+        .start();
+    let payload = |number| match number {
+        1_500 => "Lines without end".to_owned(),
+        number => format!("innocent-{number}"),
+    };
+    let payloads: Vec<String> = (0..3_000).map(payload).collect();
+    let messages: Vec<_> =
+        payloads.iter().map(|payload| Publish::new("plant/a", payload.as_str())).collect();
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
+    let records = kafka.wait_for(&topic, payloads.len(), A_WHILE);
+    assert_eq!(values(&records), payloads);
+    let ended = host.stop();
+    assert_eq!(ended.assert_clean().delivered, 3_000);
+    let lines = ended.errors.lines().filter(|line| line.contains("it is me again")).count();
+    assert!((1..5_000).contains(&lines), "a hundred in a second, not {lines}");
+}
+
+/// A custom section of so many bytes, which makes a module larger and nothing else.
+fn padding(size: u32) -> Vec<u8> {
+    let mut section = vec![0];
+    // Five bytes of LEB 128, as a linker leaves them, for the name's byte and what follows it.
+    let length = size + 1;
+    section.extend((0..5).map(|at| {
+        let bits = (length >> (7 * at)) as u8 & 0x7f;
+        if at < 4 { bits | 0x80 } else { bits }
+    }));
+    section.extend(vec![0; length as usize]);
+    section
+}
+
+#[test]
+fn no_file_that_takes_the_place_of_a_plugin_reaches_the_messages_around_it() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = Kafka::unused_topic("hostile-files");
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = Folder::new("hostile");
+    let good = std::fs::read(tests::plugin::plugin("topic-level-key")).expect("a built plugin");
+    let file = folder.write("key.wasm", &good);
+    let socket = folder.path().join("control.sock");
+    let host = Host::between(&mosquitto, "#", kafka, &topic)
+        .flag("plugin", file.display())
+        .flag("control-socket", socket.display())
+        .start();
+
+    let text = include_str!("../../guests/hostile.wat");
+    let wasm = |text: &str| wat::parse_str(text).expect("WebAssembly text");
+    // In front of the first function of its own.
+    let with =
+        |more: &str| wasm(&text.replacen("(func $allocate", &format!("{more} (func $allocate"), 1));
+    let import = text.replacen("(memory", "(import \"env\" \"open\" (func)) (memory", 1);
+    let init = "(func (export \"mqtt-source:plugin/lifecycle@0.1.0#init\") (param i32 i32) (result i32) unreachable)";
+    let files: [(&str, Vec<u8>, &str); 9] = [
+        ("another version of the contract", wasm(&text.replace("0.1.0", "0.2.0")), "was built for"),
+        ("an import that is not granted", wasm(&import), "env.open"),
+        ("a start that loops", with("(func $spin (loop $on (br $on))) (start $spin)"), "5000 ms"),
+        ("a start that traps", with("(func $boom unreachable) (start $boom)"), "unreachable"),
+        ("a trap in init", with(init), "unreachable"),
+        ("half a file", good[..good.len() / 2].to_vec(), "not valid WebAssembly"),
+        ("random bytes", tests::load::noise(50_000), "not WebAssembly"),
+        ("70 MB", [good.clone(), padding(70_000_000)].concat(), "64 MiB"),
+        ("50 MB", [good.clone(), padding(50_000_000)].concat(), "takes over"),
+    ];
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    let mut payloads = Vec::new();
+    let mut publish = |what: &str| {
+        let payload = format!("after {what}");
+        publisher.publish(&[Publish::new("plant/dev/x", payload.as_str())]);
+        payloads.push(payload);
+    };
+    publish("nothing");
+    for (what, bytes, words) in &files {
+        std::fs::rename(folder.write("key.new", bytes), &file).expect("it is moved");
+        let swap = Host::bare().subcommand("plugin swap");
+        let ended = swap.flag("control-socket", socket.display()).run();
+        let taken = *words == "takes over";
+        assert_eq!(ended.code, Some(i32::from(!taken)), "{what}: {}{}", ended.output, ended.errors);
+        assert!(ended.output.contains(words), "{what}: {}", ended.output);
+        publish(what);
+    }
+    let records = kafka.wait_for(&topic, payloads.len(), A_WHILE);
+    assert_eq!(values(&records), payloads);
+    assert!(records.iter().all(|record| record.key_text() == Some("dev")), "{records:?}");
+    assert_eq!(host.stop().assert_clean().delivered, payloads.len() as u64);
+}
