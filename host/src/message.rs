@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Size of a packed message before its topic, in bytes.
 pub const HEADER: usize = 28;
@@ -74,6 +75,13 @@ pub struct Cut {
 
 /// Where a message stands in the order of everything that its source received.
 pub type Sequence = u64;
+
+/// What time it is, in milliseconds since the Unix epoch. A clock before 1970 is told as 1970.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// When a message has arrived that does not say, where what becomes of it is compared: always the same,
 /// so that answers are, too. 2023-11-14 22:13:20 UTC.

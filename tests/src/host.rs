@@ -277,6 +277,14 @@ impl Ended {
     }
 
     /// # Panics
+    /// If no line of standard output has all of `words`.
+    #[track_caller]
+    pub fn assert_says(&self, words: &[&str]) {
+        let said = self.output.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(said, "no line says all of {words:?} in:\n{}{}", self.output, self.errors);
+    }
+
+    /// # Panics
     /// If it did not end with 0 and a ledger that adds up and has nothing in flight.
     pub fn assert_clean(&self) -> Ledger {
         assert_eq!(self.code, Some(0), "the exit code; it wrote:\n{}", self.errors);

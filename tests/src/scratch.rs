@@ -37,6 +37,13 @@ impl Folder {
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
         path
     }
+
+    /// Puts a file into it, or in the place of another one, as a whole.
+    pub fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
+        let new = self.write(&format!("{name}.new"), content);
+        std::fs::rename(&new, self.0.join(name))
+            .unwrap_or_else(|error| panic!("cannot move {}: {error}", new.display()));
+    }
 }
 
 impl Drop for Folder {

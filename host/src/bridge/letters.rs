@@ -86,7 +86,7 @@ impl Letters {
     /// If Kafka does not let them be read, or the position be kept.
     pub async fn run(mut self) -> Result<(), String> {
         // What cannot be kept later is better known now, before anything is carried.
-        self.settings.reader.commit(&self.settings.reader.position().clone())?;
+        self.settings.reader.commit(self.settings.reader.position())?;
         let mut reading = true;
         loop {
             reading &= *self.control.borrow() == Control::Run && self.settings.count > 0;
@@ -129,21 +129,20 @@ impl Letters {
 
     fn take(&mut self, record: &Stored) {
         let sequence = self.places.push(record);
-        let (why, count) = match self.hand_on(sequence, record) {
-            Ok(()) => return,
-            Err(stays @ Stays::Cut) => (stays.to_string(), &self.settings.seen.cut),
-            Err(stays @ Stays::Foreign(_)) => (stays.to_string(), &self.settings.seen.foreign),
+        let Err(why) = self.hand_on(sequence, record) else { return };
+        let Settings { topic, seen, .. } = &self.settings;
+        self.stay.warn(format_args!("{} stays where it is: {why}", record.place(topic)));
+        let count = match why {
+            Stays::Cut => &seen.cut,
+            Stays::Foreign(_) => &seen.foreign,
         };
-        let Stored { partition, offset, .. } = record;
-        let topic = &self.settings.topic;
-        self.stay.warn(format_args!("{topic}[{partition}]@{offset} stays where it is: {why}"));
         count.fetch_add(1, Relaxed);
         self.places.confirm(sequence);
     }
 
     fn hand_on(&mut self, sequence: Sequence, record: &Stored) -> Result<(), Stays> {
-        let payload = record.value.as_deref().unwrap_or_default();
-        let letter = Letter::read(payload, &record.headers).map_err(Stays::Foreign)?;
+        let letter = Letter::read(record.value.as_deref(), &record.headers);
+        let letter = letter.map_err(Stays::Foreign)?;
         let Letter { sample, kafka_topic, cut: None, .. } = &letter else {
             return Err(Stays::Cut);
         };

@@ -24,7 +24,10 @@ impl Letter {
     ///
     /// # Errors
     /// What it lacks of a dead letter.
-    pub fn read(payload: &[u8], headers: &[(String, Option<Vec<u8>>)]) -> Result<Self, String> {
+    pub fn read(
+        payload: Option<&[u8]>,
+        headers: &[(String, Option<Vec<u8>>)],
+    ) -> Result<Self, String> {
         // What the host adds stands behind what the publisher wrote under the same name.
         let last = |name: &str| {
             let found = headers.iter().rposition(|(found, _)| found == name)?;
@@ -35,7 +38,7 @@ impl Letter {
         let needed = |name: &str| text(name).ok_or_else(|| format!("it has no header {name}"));
         let topic = needed("mqtt.topic")?;
         let reason = needed("reject.reason")?;
-        let mut sample = Sample::received(&topic, payload);
+        let mut sample = Sample::received(&topic, payload.unwrap_or_default());
         sample.qos = text("mqtt.qos").and_then(|qos| qos.parse().ok()).unwrap_or(1);
         sample.retain = text("mqtt.retain").as_deref() == Some("true");
         sample.dup = text("mqtt.dup").as_deref() == Some("true");
@@ -103,7 +106,8 @@ mod tests {
             r#"{"topic":"a","payload_base64":"/wA=","received_at":6}"#,
         ] {
             let (batch, headers) = letter(line);
-            let read = Letter::read(batch.message(0).payload(), &headers).expect("a dead letter");
+            let read =
+                Letter::read(Some(batch.message(0).payload()), &headers).expect("a dead letter");
             assert_eq!(serde_json::to_string(&read.sample).expect("JSON"), line);
             assert_eq!((read.reason.as_str(), read.error.as_str()), ("trap", "as asked"));
             assert_eq!((read.kafka_topic.as_deref(), read.cut), (Some("plant"), Some(9_000)));
@@ -114,8 +118,8 @@ mod tests {
     fn any_other_record_is_not_taken_for_one() {
         let (_, mut headers) = letter(r#"{"topic": "a"}"#);
         headers.retain(|(name, _)| name != "reject.reason");
-        let error = Letter::read(b"", &headers).expect_err("no dead letter");
+        let error = Letter::read(None, &headers).expect_err("no dead letter");
         assert_eq!(error, "it has no header reject.reason");
-        assert!(Letter::read(b"", &[]).is_err());
+        assert!(Letter::read(None, &[]).is_err());
     }
 }

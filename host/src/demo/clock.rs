@@ -1,13 +1,5 @@
 //! Points in time as simulated devices send them and as people read them. Always UTC.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Milliseconds since the Unix epoch; 0 on a machine whose clock says less.
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as i64)
-}
-
 /// `2020-02-12 15:15:45.787`
 pub fn readable(ms: i64) -> String {
     let (date, time) = split(ms);

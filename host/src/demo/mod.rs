@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep_until};
 
 use crate::bridge::Stops;
+use crate::message::now_ms;
 use crate::telemetry::Ledger;
 use bridges::{Bridges, LoadedPlugins};
 use brokers::Brokers;
@@ -184,7 +185,7 @@ impl Watcher {
             Event::AllPublished => self.published_at = Some(Instant::now()),
             Event::Confirmed(value) => self.check.confirmed(value),
             Event::Read(record) => {
-                self.check.read(&record, clock::now_ms());
+                self.check.read(&record, now_ms());
                 self.screen.record(&record, Instant::now());
             }
         }

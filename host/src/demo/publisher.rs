@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, interval, timeout};
 
+use super::Event;
 use super::devices::{Devices, Fleet, Message};
-use super::{Event, clock};
+use crate::message::now_ms;
 
 /// At first devices speak one after the other, so that each record can be read.
 const GENTLE: Duration = Duration::from_millis(1500);
@@ -88,7 +89,7 @@ async fn pace(
     while published < most && running() {
         tick.tick().await;
         while published < due(start.elapsed()).min(most) && running() {
-            let message = devices.next(clock::now_ms());
+            let message = devices.next(now_ms());
             published += 1;
             drop(events.send(Event::Published(message.expected.clone())));
             connections[message.fleet as usize].send(message).await?;

@@ -3,10 +3,9 @@
 //! The interface is there for all: interpreters import it whatever their script does, so what counts is
 //! the call.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::bindings::mqtt_source::plugin::clock;
 use super::state::State;
+use crate::message::now_ms;
 
 /// What a plugin gets that asks for the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,11 +51,4 @@ impl clock::Host for State {
             Clock::Real => Ok(now_ms()),
         }
     }
-}
-
-/// Milliseconds since the Unix epoch.
-pub(super) fn now_ms() -> i64 {
-    // A clock before 1970 is told as 1970.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

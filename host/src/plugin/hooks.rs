@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::bindings::mqtt_source::plugin::types::{ConnectFailure, Connection, HookOutcome};
-use super::clock::now_ms;
 use super::engine::Ticker;
 use super::instance::Instance;
 use super::load::{Plugin, Plugins};
 use super::slot::Slot;
 use super::text::one_line;
-use crate::message::{ConnectionEvent, ConnectionOutcome};
+use crate::message::{ConnectionEvent, ConnectionOutcome, now_ms};
 
 /// What a plugin can be told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

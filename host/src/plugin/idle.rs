@@ -46,21 +46,12 @@ impl Loader {
 mod tests {
     use super::*;
     use crate::message::{Batch, Publish, Qos};
+    use crate::plugin::tests::assert_assembled;
     use crate::plugin::{Answer, Answers, Limits};
-
-    const UPDATE: &str = "UPDATE_IDLE";
 
     #[test]
     fn the_committed_idle_plugin_is_the_text() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plugin");
-        let assembled = wat::parse_str(include_str!("idle.wat")).expect("WebAssembly text");
-        if std::env::var_os(UPDATE).is_some() {
-            std::fs::write(format!("{folder}/idle.bin"), &assembled).expect("a written file");
-        }
-        assert!(
-            std::fs::read(format!("{folder}/idle.bin")).is_ok_and(|bin| bin == assembled),
-            "idle.bin is not idle.wat: {UPDATE}=1 cargo test -p host --lib idle"
-        );
+        assert_assembled("idle", include_str!("idle.wat"), "UPDATE_IDLE");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 ;; A plugin that answers "default" at once, so that what a call of it takes is the way there and back: a
-;; packed key setter and a typed value setter. `UPDATE_IDLE=1 cargo test -p host --lib idle` assembles it.
+;; packed key setter and a typed value setter. `UPDATE_IDLE=1 cargo test -p host --lib committed` assembles it.
 (module
   (memory (export "memory") 2)
   ;; 0: an answer of a typed call, ok(default). 16: a list of bytes, its place and length.

@@ -91,18 +91,10 @@ fn end(line: &mut Vec<u8>, error: bool, log: &PluginLog) {
 
 #[cfg(test)]
 mod tests {
-    const UPDATE: &str = "UPDATE_PREVIEW1";
+    use crate::plugin::tests::assert_assembled;
 
     #[test]
     fn the_committed_adapter_is_the_text() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plugin");
-        let assembled = wat::parse_str(include_str!("preview1.wat")).expect("WebAssembly text");
-        if std::env::var_os(UPDATE).is_some() {
-            std::fs::write(format!("{folder}/preview1.bin"), &assembled).expect("a written file");
-        }
-        assert!(
-            std::fs::read(format!("{folder}/preview1.bin")).is_ok_and(|bin| bin == assembled),
-            "preview1.bin is not preview1.wat: {UPDATE}=1 cargo test -p host --lib adapter"
-        );
+        assert_assembled("preview1", include_str!("preview1.wat"), "UPDATE_PREVIEW1");
     }
 }

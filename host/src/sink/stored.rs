@@ -24,6 +24,14 @@ pub struct Stored {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+impl Stored {
+    /// How to speak of its place: `TOPIC[PARTITION]@OFFSET`.
+    #[must_use]
+    pub fn place(&self, topic: &str) -> String {
+        format!("{topic}[{}]@{}", self.partition, self.offset)
+    }
+}
+
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
@@ -165,14 +173,13 @@ impl Reader {
         self.heard = Instant::now();
     }
 
-    /// Keeps how far the topic is done with, for the next time.
+    /// Keeps how far the topic is done with, for the next time; a position is not empty.
     ///
     /// # Errors
     /// If Kafka does not take it.
     pub fn commit(&self, position: &Position) -> Result<(), String> {
-        let committed = self.list(position).and_then(|list| {
-            if list.count() == 0 { Ok(()) } else { self.consumer.commit(&list, CommitMode::Sync) }
-        });
+        let list = self.list(position);
+        let committed = list.and_then(|list| self.consumer.commit(&list, CommitMode::Sync));
         committed.map_err(|error| {
             format!(
                 "cannot keep how far Kafka topic {:?} at {} has been redelivered: {error}; check that \

@@ -1,13 +1,13 @@
 //! What is done with the packets that have been read.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
 use super::connection::{Connection, SUBSCRIBE_ID, UNSUBSCRIBE_ID};
 use super::packet::{self, Frame, Incoming, Malformed, Version};
 use super::{Broken, Downstream, Nature, Settings, Source};
-use crate::message::{Cut, Publish, Qos};
+use crate::message::{Cut, Publish, Qos, now_ms};
 
 /// How long reading stops for the sake of messages at QoS 0, which the broker would not keep.
 const QOS_0_PATIENCE: Duration = Duration::from_secs(5);
@@ -40,8 +40,7 @@ impl<D: Downstream> Source<D> {
         connection: &mut Connection,
         draining: bool,
     ) -> Result<(), Broken> {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let at_ms = since_1970.map_or(0, |since| since.as_millis() as i64);
+        let at_ms = now_ms();
         connection.paused = false;
         let result = loop {
             match self.take_in_one(connection, Arrival { at_ms, draining }) {

@@ -13,7 +13,7 @@ use super::messages::{self, Placed};
 use super::{Desk, Ended, shown, transform};
 use crate::case::Sample;
 use crate::config::Messages;
-use crate::message::{Batch, Qos};
+use crate::message::{Batch, Qos, now_ms};
 use crate::plugin::{Answers, Calls, Loader, Plugins, Setters, idle_ability};
 use crate::setup;
 use crate::transform::Transform;
@@ -26,7 +26,7 @@ const PARTS: u64 = 20;
 
 pub fn run(desk: &mut Desk<'_>, messages: &Messages, count: u64) -> Result<(), Ended> {
     let mut loader = Loader::new(setup::limits(&desk.limits));
-    let plugins = desk.load_by(&mut loader)?;
+    let plugins = desk.load_by(&mut loader, setup::spec)?;
     let idle = loader.idle().map_err(|error| Ended::Unusable(error.to_string()))?;
     let stream = messages::each(messages, Some(messages::sample()))?;
     let samples: Vec<Sample> = stream
@@ -65,10 +65,10 @@ pub fn run(desk: &mut Desk<'_>, messages: &Messages, count: u64) -> Result<(), E
         "  batch   a message   without plugins   entry      copy       plugins    memory (at first {})",
         shown::size(start)
     )?;
-    for Measured { size, own, builtin, entry, copy, memory } in &measured {
-        let rest = shown::time(own.saturating_sub(*builtin + *entry + *copy));
-        let [own, builtin, entry, copy] =
-            [own, builtin, entry, copy].map(|time| shown::time(*time));
+    for measured in &measured {
+        let Measured { size, own, builtin, entry, copy, memory } = measured;
+        let [own, builtin, entry, copy, rest] =
+            [*own, *builtin, *entry, *copy, measured.rest()].map(shown::time);
         let memory = shown::size(*memory);
         writeln!(
             desk.out,
@@ -93,6 +93,11 @@ struct Measured {
 }
 
 impl Measured {
+    /// What the plugins take for themselves.
+    fn rest(&self) -> Duration {
+        self.own.saturating_sub(self.builtin + self.entry + self.copy)
+    }
+
     fn json(&self) -> serde_json::Value {
         let Self { size, own, builtin, entry, copy, memory } = self;
         json!({
@@ -101,7 +106,7 @@ impl Measured {
             "without_plugins_ns_per_message": shown::nanos(*builtin),
             "entry_ns_per_message": shown::nanos(*entry),
             "copy_ns_per_message": shown::nanos(*copy),
-            "plugins_ns_per_message": shown::nanos(own.saturating_sub(*builtin + *entry + *copy)),
+            "plugins_ns_per_message": shown::nanos(self.rest()),
             "memory_bytes": memory,
         })
     }
@@ -132,17 +137,18 @@ impl Bench {
     /// What calls of all abilities take that find nothing to do.
     fn idle(&mut self, batch: &Batch) -> Duration {
         let mut answers = Answers::default();
-        let one = |how| {
-            each(self.count, batch.len(), || {
-                self.idle.call(idle_ability(how), batch, 0..batch.len(), &mut answers);
-            })
-        };
-        let [packed, typed] = [Calls::Packed, Calls::Typed].map(one);
-        let of = |how: &Calls| match how {
-            Calls::Packed => packed,
-            Calls::Typed => typed,
-        };
-        self.calls.iter().map(of).sum()
+        let mut all = Duration::ZERO;
+        for how in [Calls::Packed, Calls::Typed] {
+            let abilities = self.calls.iter().filter(|called| **called == how).count();
+            if abilities > 0 {
+                let ability = idle_ability(how);
+                let one = each(self.count, batch.len(), || {
+                    self.idle.call(ability, batch, 0..batch.len(), &mut answers);
+                });
+                all += one * abilities as u32;
+            }
+        }
+        all
     }
 
     fn memory(&mut self) -> usize {
@@ -160,7 +166,7 @@ fn all(transform: &mut Transform, batch: &Batch) {
 fn batch(samples: &[Sample], size: usize) -> Result<Batch, String> {
     let mut batch = Batch::new();
     for (number, sample) in samples.iter().cycle().take(size).enumerate() {
-        sample.push(&mut batch, number as u64, messages::now())?;
+        sample.push(&mut batch, number as u64, now_ms())?;
     }
     Ok(batch)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::run::{Tried, failed, once};
 use super::{Desk, Ended, messages, read, shown, transform};
 use crate::case::Outcome;
-use crate::message::Batch;
+use crate::message::{Batch, now_ms};
 use crate::plugin::{Calls, Clock, Description, Inspection, Loader, Plugins};
 use crate::setup;
 
@@ -70,7 +70,7 @@ impl Findings {
         let start = began.elapsed();
         let memory = transform.plugins().memory().map(|(_, bytes)| bytes).sum();
         let mut batch = Batch::new();
-        messages::sample().push(&mut batch, 0, messages::now()).map_err(Ended::Unusable)?;
+        messages::sample().push(&mut batch, 0, now_ms()).map_err(Ended::Unusable)?;
         let sample = once(&mut transform, &batch);
         let before = once(&mut super::transform(&Plugins::default()), &batch).outcome;
         let warnings = Vec::new();

@@ -15,7 +15,9 @@ use crate::setup;
 use crate::transform::Transform;
 
 pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
-    let plugins = load(desk)?;
+    // With a clock that stands: a case is to have the same outcome tomorrow.
+    let mut loader = Loader::new(setup::limits(&desk.limits)).counting();
+    let plugins = desk.load_by(&mut loader, setup::standing)?;
     let cases = cases(&tests.cases)?;
     let mut used = transform(&plugins);
     let mut sum = Sum::default();
@@ -74,13 +76,6 @@ pub fn run(desk: &mut Desk<'_>, tests: &Tests) -> Result<(), Ended> {
         sum.show(desk)?;
     }
     if sum.failed > 0 { Err(Ended::Failed) } else { Ok(()) }
-}
-
-/// The plugins, with a clock that stands: a case is to have the same outcome tomorrow.
-fn load(desk: &Desk<'_>) -> Result<Plugins, Ended> {
-    let specs: Vec<_> = desk.plugins.iter().map(setup::standing).collect();
-    let mut loader = Loader::new(setup::limits(&desk.limits)).counting();
-    loader.load(&specs).map_err(|error| Ended::Unusable(error.to_string()))
 }
 
 /// Reads all cases before the first is tried.

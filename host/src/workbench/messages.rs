@@ -2,7 +2,6 @@
 
 use std::io::{self, BufRead, BufReader};
 use std::iter;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Ended, read};
 use crate::case::{Line, Sample, lines};
@@ -52,12 +51,6 @@ fn placed(file: &str, reader: impl BufRead + 'static) -> Stream {
     let placed = |Line { place, sample, .. }| Some(Placed { place: Some(place), sample: sample? });
     let lines = lines(file, reader).map(move |line| line.map(placed).transpose());
     Box::new(lines.flatten().map(|placed| placed.map_err(Ended::Unusable)))
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

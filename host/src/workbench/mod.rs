@@ -23,7 +23,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::config::{Plugin, PluginLimits, Task, Workbench};
-use crate::plugin::{Loader, Plugins};
+use crate::plugin::{Loader, Plugins, Spec};
 use crate::setup;
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
@@ -86,11 +86,11 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// All plugins together, as on one route of the bridge.
     fn load(&self) -> Result<Plugins, Ended> {
-        self.load_by(&mut Loader::new(setup::limits(&self.limits)))
+        self.load_by(&mut Loader::new(setup::limits(&self.limits)), setup::spec)
     }
 
-    fn load_by(&self, loader: &mut Loader) -> Result<Plugins, Ended> {
-        let specs: Vec<_> = self.plugins.iter().map(setup::spec).collect();
+    fn load_by(&self, loader: &mut Loader, spec: fn(&Plugin) -> Spec) -> Result<Plugins, Ended> {
+        let specs: Vec<_> = self.plugins.iter().map(spec).collect();
         loader.load(&specs).map_err(|error| Ended::Unusable(error.to_string()))
     }
 

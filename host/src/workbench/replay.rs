@@ -12,7 +12,7 @@ use super::{Ended, redeliver, shown};
 use crate::bridge::{Route, Router};
 use crate::case::{Letter, Outcome, insert_bytes};
 use crate::config::{self, Messages, PluginLimits, Replayed};
-use crate::message::{Batch, Message};
+use crate::message::{Batch, Message, now_ms};
 use crate::setup::{self, Prepared};
 use crate::sink::{Next, Reader, Stored};
 use crate::transform::Transform;
@@ -37,7 +37,7 @@ pub struct Options {
 /// What cannot be read; or [`Ended::Failed`] if a message would be rejected, or, where recorded messages
 /// and candidates are compared, if something would become of it that does not become of it now.
 pub fn run(prepared: Prepared, options: Options, out: &mut dyn Write) -> Result<(), Ended> {
-    let Prepared { settings, .. } = prepared;
+    let Prepared { settings, mut transforms, .. } = prepared;
     let Options { routes, candidates, limits, json, count, what } = options;
     // Recorded messages are of the past: what is compared is not to depend on the time of day.
     let recorded = matches!(what, Replayed::Messages(_));
@@ -47,7 +47,12 @@ pub fn run(prepared: Prepared, options: Options, out: &mut dyn Write) -> Result<
         router: Router::new(&settings.routes),
         routes: &settings.routes,
         then: (recorded && candidates.is_some()).then(|| load(&routes)).transpose()?,
-        now: load(candidates.as_ref().unwrap_or(&routes))?,
+        now: match &candidates {
+            Some(candidates) => load(candidates)?,
+            None if recorded => load(&routes)?,
+            // These are loaded already.
+            None => transforms(),
+        },
         json,
         out,
         sum: Sum::default(),
@@ -115,9 +120,8 @@ enum Then<'a> {
 
 impl Replay<'_> {
     fn letter(&mut self, topic: &str, record: &Stored) -> Result<(), Ended> {
-        let place = format!("{topic}[{}]@{}", record.partition, record.offset);
-        let letter = Letter::read(record.value.as_deref().unwrap_or_default(), &record.headers);
-        let letter = match letter {
+        let place = record.place(topic);
+        let letter = match Letter::read(record.value.as_deref(), &record.headers) {
             Ok(letter) => letter,
             Err(why) => {
                 self.sum.foreign += 1;
@@ -126,7 +130,7 @@ impl Replay<'_> {
             }
         };
         let mut batch = Batch::new();
-        letter.sample.push(&mut batch, 0, messages::now()).map_err(Ended::Unusable)?;
+        letter.sample.push(&mut batch, 0, now_ms()).map_err(Ended::Unusable)?;
         let Letter { sample, kafka_topic, .. } = &letter;
         let route = self.router.route_of_letter(&sample.topic, kafka_topic.as_deref());
         let now = tried(&mut self.now, route, &batch);
@@ -140,7 +144,7 @@ impl Replay<'_> {
     fn recorded(&mut self, Placed { place, sample }: &Placed) -> Result<(), Ended> {
         let place = place.as_deref().unwrap_or_default();
         let mut batch = Batch::new();
-        sample.push(&mut batch, 0, messages::now()).map_err(Ended::Unusable)?;
+        sample.push(&mut batch, 0, now_ms()).map_err(Ended::Unusable)?;
         for route in self.router.routes_of(&sample.topic).to_vec() {
             let then = self.then.as_mut().and_then(|then| tried(then, route, &batch));
             let now = tried(&mut self.now, route, &batch);

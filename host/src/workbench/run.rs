@@ -10,7 +10,7 @@ use super::messages::{self, Placed};
 use super::{Desk, Ended, shown, transform};
 use crate::case::Outcome;
 use crate::config::Messages;
-use crate::message::{Batch, Reason};
+use crate::message::{Batch, Reason, now_ms};
 use crate::plugin::Plugins;
 use crate::transform::Transform;
 
@@ -56,7 +56,7 @@ pub fn run(desk: &mut Desk<'_>, messages: &Messages) -> Result<(), Ended> {
     for message in messages::each(messages, None)? {
         let Placed { place, sample } = message?;
         batch.clear(1 << 20);
-        sample.push(&mut batch, sum.messages, messages::now()).map_err(Ended::Unusable)?;
+        sample.push(&mut batch, sum.messages, now_ms()).map_err(Ended::Unusable)?;
         let tried = once(&mut with, &batch);
         let before = once(&mut without, &batch).outcome;
         let memory: Vec<_> =

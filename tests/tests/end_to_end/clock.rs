@@ -1,7 +1,7 @@
 //! Plugins that ask for the time, as their authors and users see them.
 
 use serde_json::Value;
-use tests::host::{Builder, Ended, Host};
+use tests::host::{Builder, Host};
 use tests::plugin::plugin;
 use tests::scratch::Folder;
 
@@ -12,32 +12,26 @@ fn workbench(what: &str, arguments: &[&str]) -> Builder {
     command.argument(plugin("misbehave").display().to_string())
 }
 
-fn assert_says(ended: &Ended, words: &[&str]) {
-    let said = ended.output.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(said, "no line says all of {words:?} in:\n{}{}", ended.output, ended.errors);
-}
-
 #[test]
 fn check_says_that_a_plugin_can_ask_for_the_time_and_whether_it_may() {
     let ended = workbench("check", &[]).run();
-    assert_says(&ended, &["imports", "mqtt-source:plugin/clock@0.1.0.now-ms"]);
-    assert_says(&ended, &["clock", "imported", "without --plugin-clock"]);
-    assert_says(
-        &workbench("check", &["--plugin-clock"]).run(),
-        &["clock", "imported, and allowed"],
-    );
+    ended.assert_says(&["imports", "mqtt-source:plugin/clock@0.1.0.now-ms"]);
+    ended.assert_says(&["clock", "imported", "without --plugin-clock"]);
+    workbench("check", &["--plugin-clock"]).run().assert_says(&["clock", "imported, and allowed"]);
     let ended = workbench("check", &["--json"]).run();
-    assert_says(&ended, &["\"imports_clock\":true"]);
+    ended.assert_says(&["\"imports_clock\":true"]);
 }
 
 #[test]
 fn the_time_is_told_to_a_plugin_that_may_know_it() {
     let ended = workbench("run", &["--payload", "time"]).run();
     assert_eq!(ended.code, Some(1));
-    assert_says(
-        &ended,
-        &["rejected by misbehave (trap)", "asked for the time", "clock = true", "--plugin-clock"],
-    );
+    ended.assert_says(&[
+        "rejected by misbehave (trap)",
+        "asked for the time",
+        "clock = true",
+        "--plugin-clock",
+    ]);
     let by_option = workbench("run", &["--payload", "time", "--json", "--plugin-clock"]);
     let by_environment =
         workbench("run", &["--payload", "time", "--json"]).environment("HOST_PLUGIN_CLOCK", "true");
@@ -63,10 +57,10 @@ fn golden_cases_have_a_clock_that_stands_at_the_arrival_of_their_message() {
     let cases = folder.write("cases.jsonl", CASES).display().to_string();
     let ended = workbench("test", &["--plugin-clock", "--cases", &cases]).run();
     assert_eq!(ended.code, Some(0), "{}{}", ended.output, ended.errors);
-    assert_says(&ended, &["2 passed, 0 failed"]);
+    ended.assert_says(&["2 passed, 0 failed"]);
     let ended = workbench("test", &["--cases", &cases]).run();
     assert_eq!(ended.code, Some(1), "a case does not give a permission");
-    assert_says(&ended, &["cases.jsonl:1:", "asked for the time"]);
+    ended.assert_says(&["cases.jsonl:1:", "asked for the time"]);
 }
 
 #[test]
@@ -85,7 +79,7 @@ fn the_cases_of_a_self_test_have_the_same_clock_and_the_permission_of_the_file()
     };
     let ended = check(", clock = true");
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{}", ended.output);
-    assert_says(&ended, &["misbehave.wasm", "key setter (packed); may ask for the time;"]);
+    ended.assert_says(&["misbehave.wasm", "key setter (packed); may ask for the time;"]);
     check("").assert_failed(2, &["cases.jsonl:1", "asked for the time", "clock = true"]);
 }
 

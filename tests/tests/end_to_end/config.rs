@@ -38,20 +38,13 @@ fn lines(ended: &Ended) -> Vec<&str> {
     ended.output.lines().collect()
 }
 
-/// # Panics
-/// If no line of standard output has all of these words.
-fn assert_says(ended: &Ended, words: &[&str]) {
-    let said = lines(ended).iter().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(said, "no line says all of {words:?} in:\n{}{}", ended.output, ended.errors);
-}
-
 #[test]
 fn a_right_file_is_said_to_be_right_without_any_connection() {
     let (_folder, file) = two_routes(free_port(), "127.0.0.1:1", "plant");
     let ended = config("check", &[&file]).run();
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
-    assert_says(&ended, &["json_key.wasm", "key setter", "sha256"]);
-    assert_says(&ended, &[&file, "no mistakes found"]);
+    ended.assert_says(&["json_key.wasm", "key setter", "sha256"]);
+    ended.assert_says(&[&file, "no mistakes found"]);
     assert_eq!(lines(&ended).len(), 2);
     let named = config("check", &["--config", &file]).run();
     assert_eq!((named.code, lines(&named)[1]), (Some(0), lines(&ended)[1]));
@@ -103,10 +96,10 @@ fn trying_both_ends_leaves_no_trace_and_disturbs_no_running_host() {
     let ended = config("check", &[&file, "--connect"]).run();
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""));
     let id = format!("\"{topic}-check\"");
-    assert_says(&ended, &["MQTT server", &id, "subscription to plant/#"]);
-    assert_says(&ended, &[&format!("\"{topic}\""), "3 partitions"]);
-    assert_says(&ended, &[&format!("\"{topic}.alarms\""), "1 partition"]);
-    assert_says(&ended, &[&dead_letters(&topic), "1 partition"]);
+    ended.assert_says(&["MQTT server", &id, "subscription to plant/#"]);
+    ended.assert_says(&[&format!("\"{topic}\""), "3 partitions"]);
+    ended.assert_says(&[&format!("\"{topic}.alarms\""), "1 partition"]);
+    ended.assert_says(&[&dead_letters(&topic), "1 partition"]);
 
     publisher.publish(&[Publish::new("plant/a", "after")]);
     let records = kafka.wait_for(&topic, 2, SOON);
@@ -128,12 +121,12 @@ fn an_end_that_cannot_be_used_is_said_and_the_other_one_is_tried_all_the_same() 
     let only_kafka = Host::between_ports(nobody, "plant/#", kafka.address(), &topic);
     let ended = only_kafka.argument("--connect").subcommand("config check").run();
     ended.assert_failed(1, &[&format!("MQTT server 127.0.0.1:{nobody}"), "refused"]);
-    assert_says(&ended, &[&topic, "3 partitions"]);
+    ended.assert_says(&[&topic, "3 partitions"]);
 
     let only_mqtt = Host::between_ports(mosquitto.port(), "plant/#", &nowhere, &topic);
     let ended = only_mqtt.argument("--connect").subcommand("config check").run();
     ended.assert_failed(1, &[&nowhere, "does not answer"]);
-    assert_says(&ended, &["MQTT server", "plant/#"]);
+    ended.assert_says(&["MQTT server", "plant/#"]);
 }
 
 #[test]
@@ -165,7 +158,7 @@ fn a_shared_subscription_is_not_tried_since_that_would_take_messages_away() {
     let command = Host::between(&mosquitto, filter, kafka, &topic).flag("connections", 2);
     let ended = command.argument("--connect").subcommand("config check").run();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert_says(&ended, &["not subscribed to $share/group/plant/#", "from the others"]);
+    ended.assert_says(&["not subscribed to $share/group/plant/#", "from the others"]);
     host.stop().assert_clean();
 }
 
@@ -183,7 +176,7 @@ fn topics_that_kafka_does_not_have_are_said_and_not_created() {
     for _ in 0..2 {
         let ended = command.clone().subcommand("config check").run();
         assert_eq!(ended.code, Some(0), "{}", ended.errors);
-        assert_says(&ended, &[&missing, "the broker creates it"]);
+        ended.assert_says(&[&missing, "the broker creates it"]);
     }
 }
 
@@ -207,8 +200,8 @@ fn what_is_shown_is_a_file_again_and_what_is_wrong_ends_with_2() {
     let (folder, file) = two_routes(free_port(), "127.0.0.1:1", "plant");
     let shown = config("show", &["--config", &file, "--keep-alive", "7"]).run();
     assert_eq!((shown.code, shown.errors.as_str()), (Some(0), ""));
-    assert_says(&shown, &["keep_alive = 7", "# --keep-alive"]);
-    assert_says(&shown, &["kafka_topic = \"plant.alarms\"", "host.toml:9"]);
+    shown.assert_says(&["keep_alive = 7", "# --keep-alive"]);
+    shown.assert_says(&["kafka_topic = \"plant.alarms\"", "host.toml:9"]);
     let again = folder.write("again.toml", &shown.output).display().to_string();
     assert_eq!(config("check", &[&again]).run().code, Some(0));
     let ended = config("show", &["--config", &file, "--keep-alive", "1"]).run();

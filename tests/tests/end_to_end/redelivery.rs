@@ -35,6 +35,16 @@ fn rejected(kafka: &Kafka, topic: &str, messages: &[Publish], count: u64) {
     assert_eq!(host.stop().assert_clean().dead_lettered, count);
 }
 
+/// A redelivery of so many dead letters, each of a device of its own, of which some have been carried.
+fn under_way(kafka: &Kafka, topic: &str, count: u64) -> Host {
+    let message = |number| Publish::new(format!("plant/dev{number}/a"), "bad day");
+    let messages: Vec<_> = (0..count).map(message).collect();
+    rejected(kafka, topic, &messages, count);
+    let running = redeliver(kafka, topic, "topic-level-key").launch();
+    eventually("some are carried", A_WHILE, || (kafka.count(topic) > 0).then_some(()));
+    running
+}
+
 fn assert_ended(ended: &Ended, code: i32, sum: &str) {
     assert_eq!(ended.code, Some(code), "{}", ended.errors);
     assert_eq!(ended.output.trim_end(), sum, "{}", ended.errors);
@@ -166,12 +176,7 @@ fn no_letter_is_lost_if_it_is_killed_on_the_way() {
     let kafka = Kafka::shared();
     let topic = kafka.topic("redelivery");
     let count = 5_000;
-    let messages: Vec<_> =
-        (0..count).map(|number| Publish::new(format!("plant/dev{number}/a"), "bad day")).collect();
-    rejected(kafka, &topic, &messages, count);
-
-    let running = redeliver(kafka, &topic, "topic-level-key").launch();
-    eventually("some are carried", A_WHILE, || (kafka.count(&topic) > 0).then_some(()));
+    let running = under_way(kafka, &topic, count);
     running.kill();
     let ended = redeliver(kafka, &topic, "topic-level-key").run();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
@@ -186,12 +191,7 @@ fn it_ends_in_good_order_when_asked_to_and_goes_on_from_there() {
     let kafka = Kafka::shared();
     let topic = kafka.topic("redelivery");
     let count = 2_000;
-    let messages: Vec<_> =
-        (0..count).map(|number| Publish::new(format!("plant/dev{number}/a"), "bad day")).collect();
-    rejected(kafka, &topic, &messages, count);
-
-    let running = redeliver(kafka, &topic, "topic-level-key").launch();
-    eventually("some are carried", A_WHILE, || (kafka.count(&topic) > 0).then_some(()));
+    let running = under_way(kafka, &topic, count);
     running.interrupt();
     let ended = running.wait(SOON);
     assert_eq!(ended.code, Some(0), "{}", ended.errors);

@@ -33,8 +33,7 @@ impl File {
 
     /// Puts another file in its place, as a whole.
     fn replace(&self, bytes: &[u8]) {
-        let new = self.folder.write("key.new", bytes);
-        std::fs::rename(new, &self.path).unwrap();
+        self.folder.replace("key.wasm", bytes);
     }
 }
 

@@ -22,20 +22,15 @@ fn objects(ended: &Ended) -> Vec<Value> {
     ended.output.lines().map(read).collect()
 }
 
-fn assert_says(ended: &Ended, words: &[&str]) {
-    let said = ended.output.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(said, "no line says all of {words:?} in:\n{}{}", ended.output, ended.errors);
-}
-
 #[test]
 fn check_says_what_a_plugin_is_and_what_it_answers() {
     let ended = workbench("check", "topic-level-key").run();
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{}", ended.output);
-    assert_says(&ended, &["provides", "key setter (packed)"]);
-    assert_says(&ended, &["imports", "mqtt-source:plugin/host"]);
-    assert_says(&ended, &["size", "KiB (module; code"]);
-    assert_says(&ended, &["start", "compiled in"]);
-    assert_says(&ended, &["key", "line-1", "without plugins: line-1/sensor-42"]);
+    ended.assert_says(&["provides", "key setter (packed)"]);
+    ended.assert_says(&["imports", "mqtt-source:plugin/host"]);
+    ended.assert_says(&["size", "KiB (module; code"]);
+    ended.assert_says(&["start", "compiled in"]);
+    ended.assert_says(&["key", "line-1", "without plugins: line-1/sensor-42"]);
     assert!(!ended.output.contains("warning"), "{}", ended.output);
 
     let ended = workbench("check", "topic-level-key").argument("--json").run();
@@ -53,7 +48,7 @@ fn check_ends_with_2_for_a_file_that_cannot_be_used_and_looks_at_the_others_all_
     let nonsense = folder.write("nonsense.wasm", "nonsense").display().to_string();
     let ended = workbench("check", "topic-level-key").argument(nonsense.clone()).run();
     ended.assert_failed(2, &["host: plugin", "nonsense.wasm", "not WebAssembly"]);
-    assert_says(&ended, &["provides", "key setter"]);
+    ended.assert_says(&["provides", "key setter"]);
 
     let missing = workbench("check", "json-key").argument("--json").run();
     missing.assert_failed(2, &["does not start without its configuration", "pointer"]);
@@ -63,8 +58,8 @@ fn check_ends_with_2_for_a_file_that_cannot_be_used_and_looks_at_the_others_all_
     let config = r#"{"json_key": {"pointer": "/device/id"}}"#;
     let ended = workbench("check", "json-key").flag("plugin-config", config).run();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert_says(&ended, &["key", "sensor-42"]);
-    assert_says(&ended, &["takes a configuration"]);
+    ended.assert_says(&["key", "sensor-42"]);
+    ended.assert_says(&["takes a configuration"]);
 }
 
 #[test]
@@ -79,9 +74,9 @@ fn run_shows_a_message_before_and_after_with_the_log_between() {
     assert!(
         lines[1].trim_start().starts_with("INFO  misbehave") && lines[1].ends_with("the press")
     );
-    assert_says(&ended, &["key", "log the press", "(without plugins: plant/press)"]);
-    assert_says(&ended, &["value", "the payload"]);
-    assert_says(&ended, &["took", "; misbehave has", "MiB"]);
+    ended.assert_says(&["key", "log the press", "(without plugins: plant/press)"]);
+    ended.assert_says(&["value", "the payload"]);
+    ended.assert_says(&["took", "; misbehave has", "MiB"]);
 }
 
 #[test]
@@ -116,11 +111,11 @@ fn run_applies_the_limits_that_it_is_given() {
     let slow = workbench("run", "misbehave").flag("payload", "loop").flag("plugin-time-limit", 7);
     let ended = slow.run();
     assert_eq!(ended.code, Some(1));
-    assert_says(&ended, &["rejected by misbehave (time-out)", "7 ms"]);
+    ended.assert_says(&["rejected by misbehave (time-out)", "7 ms"]);
     let large = workbench("run", "misbehave")
         .flag("payload", "huge")
         .environment("HOST_PLUGIN_OUTPUT_LIMIT", "1MiB");
-    assert_says(&large.run(), &["rejected by misbehave", "1 MiB"]);
+    large.run().assert_says(&["rejected by misbehave", "1 MiB"]);
 }
 
 #[test]
@@ -171,13 +166,13 @@ fn test_compares_cases_and_update_writes_what_comes_of_them() {
     let cases = file.display().to_string();
     let ended = workbench("test", "misbehave").flag("cases", &cases).run();
     assert_eq!(ended.code, Some(1));
-    assert_says(&ended, &[&format!("{cases}:3: key: expected \"x\", found null")]);
-    assert_says(&ended, &[&format!("{cases}:4: there is no \"expect\"")]);
-    assert_says(&ended, &["1 passed, 2 failed; at most", "instructions a message"]);
+    ended.assert_says(&[&format!("{cases}:3: key: expected \"x\", found null")]);
+    ended.assert_says(&[&format!("{cases}:4: there is no \"expect\"")]);
+    ended.assert_says(&["1 passed, 2 failed; at most", "instructions a message"]);
 
     let ended = workbench("test", "misbehave").flag("cases", &cases).argument("--update").run();
     assert_eq!(ended.code, Some(0), "{}", ended.output);
-    assert_says(&ended, &["3 passed (2 updated), 0 failed"]);
+    ended.assert_says(&["3 passed (2 updated), 0 failed"]);
     let written = std::fs::read_to_string(&file).expect("the cases");
     assert_eq!(written.lines().take(2).collect::<Vec<_>>(), [right, ""], "what is right stays");
     assert!(written.contains("\"payload\":{\"n\":  1}"), "payloads stay as written: {written}");
@@ -189,7 +184,7 @@ fn test_compares_cases_and_update_writes_what_comes_of_them() {
     let strict = workbench("test", "misbehave").flag("cases", &cases).flag("instructions-limit", 1);
     let ended = strict.run();
     assert_eq!(ended.code, Some(1));
-    assert_says(&ended, &["instructions, 1 are allowed"]);
+    ended.assert_says(&["instructions, 1 are allowed"]);
 }
 
 #[test]
@@ -206,7 +201,7 @@ fn test_finds_answers_that_depend_on_what_came_before() {
     };
     let ended = dead_band().run();
     assert_eq!(ended.code, Some(1));
-    assert_says(&ended, &[&format!("{cases}:2: a fresh instance answers"), "--stateful"]);
+    ended.assert_says(&[&format!("{cases}:2: a fresh instance answers"), "--stateful"]);
     let ended = dead_band().argument("--stateful").run();
     assert_eq!(ended.code, Some(0), "{}", ended.output);
 }
@@ -238,7 +233,7 @@ fn bench_measures_every_batch_size_and_the_memory() {
         assert!(grown.is_some_and(|grown| grown < 1 << 20), "it keeps nothing: {found}");
     }
     let ended = workbench("bench", "topic-level-key").flag("count", 1000).run();
-    assert_says(&ended, &["batch", "a message", "without plugins", "entry", "copy"]);
+    ended.assert_says(&["batch", "a message", "without plugins", "entry", "copy"]);
 }
 
 #[test]
@@ -280,7 +275,7 @@ fn capture_records_what_is_published_and_takes_nothing_from_anybody() {
 
     let tried = workbench("run", "misbehave").flag("input", &output).run();
     assert_eq!(tried.code, Some(0), "{}", tried.errors);
-    assert_says(&tried, &["3 messages: 2 records", "1 rejected (0 by a failure of a plugin)"]);
+    tried.assert_says(&["3 messages: 2 records", "1 rejected (0 by a failure of a plugin)"]);
 
     // A recording is not written over.
     let again = capture.run();
@@ -341,10 +336,10 @@ fn replay_shows_what_would_become_of_dead_letters_beside_what_became_of_them() {
     };
     let ended = replay("topic-level-key").run();
     assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{}", ended.output);
-    assert_says(&ended, &["plant/dev1/a", "panic at once", &format!("{topic}.dead-letter[")]);
-    assert_says(&ended, &["then: rejected by misbehave (trap)", "at once"]);
-    assert_says(&ended, &["key", "dev1"]);
-    assert_says(&ended, &["2 dead letters: 2 would be carried now, 0 would be rejected again"]);
+    ended.assert_says(&["plant/dev1/a", "panic at once", &format!("{topic}.dead-letter[")]);
+    ended.assert_says(&["then: rejected by misbehave (trap)", "at once"]);
+    ended.assert_says(&["key", "dev1"]);
+    ended.assert_says(&["2 dead letters: 2 would be carried now, 0 would be rejected again"]);
 
     let ended = replay("misbehave").argument("--json").run();
     assert_eq!(ended.code, Some(1), "they would be rejected again: {}", ended.errors);
@@ -390,7 +385,7 @@ fn new_begins_a_plugin_in_a_folder_of_its_own_and_writes_over_nothing() {
     };
     let ended = new("line-key").flag("ability", "key,transformer").run();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert_says(&ended, &["line-key is a plugin in rust", "README.md"]);
+    ended.assert_says(&["line-key is a plugin in rust", "README.md"]);
     let source = std::fs::read_to_string(folder.path().join("line-key/src/lib.rs"));
     let source = source.expect("the source");
     assert!(source.contains("#[key_setter]") && source.contains("#[transformer]"), "{source}");
@@ -437,10 +432,7 @@ fn new_knows_every_language() {
 #[test]
 fn watch_tries_plugins_again_whenever_something_is_saved() {
     let folder = Folder::new("workbench");
-    let put = |name: &str, bytes: &[u8]| {
-        let new = folder.write("new", bytes);
-        std::fs::rename(new, folder.path().join(name)).expect("it is moved");
-    };
+    let put = |name: &str, bytes: &[u8]| folder.replace(name, bytes);
     let wasm = |package: &str| std::fs::read(plugin(package)).expect("a built plugin");
     put("key.wasm", &wasm("topic-level-key"));
     put("cases.jsonl", br#"{"topic": "a/b", "payload": "c", "expect": {"key": "b"}}"#);

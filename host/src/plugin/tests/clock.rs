@@ -103,9 +103,9 @@ fn a_plugin_that_asks_again_and_again_in_vain_is_broken() {
 #[test]
 fn a_plugin_that_may_know_the_time_is_told_it() {
     let plugins = load_with(&clerk(), Clock::Real);
-    let before = super::super::clock::now_ms();
+    let before = crate::message::now_ms();
     let said = ask(&plugins, &[1, 2]);
-    let after = super::super::clock::now_ms();
+    let after = crate::message::now_ms();
     for said in &said {
         assert!(matches!(said, Said::Timestamp(at) if (before..=after).contains(at)), "{said:?}");
     }

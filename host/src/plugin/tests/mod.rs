@@ -52,6 +52,20 @@ pub(super) fn logged<R>(run: impl FnOnce() -> R) -> (String, R) {
     (String::from_utf8(bytes).expect("lines are text"), result)
 }
 
+/// The committed `NAME.bin` beside `NAME.wat` is that text, assembled. With the variable `update` it is
+/// written.
+pub(super) fn assert_assembled(name: &str, text: &str, update: &str) {
+    let file = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/plugin/{}.bin"), name);
+    let assembled = guests::binary(text);
+    if std::env::var_os(update).is_some() {
+        std::fs::write(&file, &assembled).expect("a written file");
+    }
+    assert!(
+        std::fs::read(&file).is_ok_and(|bin| bin == assembled),
+        "{name}.bin is not {name}.wat: {update}=1 cargo test -p host --lib committed"
+    );
+}
+
 /// Limits that a loaded machine keeps, but for a plugin that loops.
 fn limits() -> Limits {
     Limits { call: Duration::from_millis(500), start: Duration::from_secs(2), ..Limits::default() }

@@ -46,8 +46,7 @@ fn answer(mut client: &UnixStream, request: &[u8]) -> Value {
 #[track_caller]
 fn assert_says(ended: &Ended, code: i32, words: &[&str]) {
     assert_eq!(ended.code, Some(code), "{}{}", ended.output, ended.errors);
-    let said = ended.output.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(said, "no line says all of {words:?} in:\n{}", ended.output);
+    ended.assert_says(words);
 }
 
 #[test]
