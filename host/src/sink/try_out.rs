@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataBroker;
 
 use super::topic::creates_topics;
 use super::{Delivered, Failure, Reports, Settings, Sink, Ticket, fault};
@@ -31,7 +32,10 @@ pub async fn try_out(
     let sink = Sink::new(settings.clone(), Arc::new(Nobody), Arc::default())?;
     let asked = tokio::task::spawn_blocking(move || sink.there(wait)).await;
     let there = asked.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))??;
-    let creates = creates_topics(settings, there.broker, wait).await == Some(true);
+    let creates = match there.broker {
+        Some(broker) => creates_topics(settings, broker, wait).await == Some(true),
+        None => false,
+    };
     let found = |topic: String| {
         let state = match there.topics.iter().find(|(name, _)| *name == topic) {
             Some((_, Ok(partitions))) => Topic::There(*partitions),
@@ -49,7 +53,9 @@ pub async fn try_out(
 
 /// What a broker has said.
 struct There {
-    broker: i32,
+    /// Any of the cluster: they are configured alike. Not the one that has answered, which has no
+    /// id yet if it is known from `bootstrap.servers` only.
+    broker: Option<i32>,
     /// All that this client may see, with how many partitions they have, or what is wrong.
     topics: Vec<(String, Result<usize, RDKafkaErrorCode>)>,
 }
@@ -63,7 +69,8 @@ impl Sink {
             let partitions = topic.partitions().len();
             (topic.name().to_owned(), state.map_or(Ok(partitions), Err))
         });
-        Ok(There { broker: metadata.orig_broker_id(), topics: topics.collect() })
+        let broker = metadata.brokers().first().map(MetadataBroker::id);
+        Ok(There { broker, topics: topics.collect() })
     }
 }
 
