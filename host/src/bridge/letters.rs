@@ -66,6 +66,7 @@ pub(super) struct Letters {
     /// When the position was kept last.
     kept: Instant,
     stay: RateLimited,
+    trouble: RateLimited,
 }
 
 impl Letters {
@@ -75,15 +76,23 @@ impl Letters {
         wake: Arc<Notify>,
         control: watch::Receiver<Control>,
     ) -> Self {
-        let (places, stay) = (Places::default(), RateLimited::default());
-        Self { settings, intake, wake, control, places, kept: Instant::now(), stay }
+        Self {
+            settings,
+            intake,
+            wake,
+            control,
+            places: Places::default(),
+            kept: Instant::now(),
+            stay: RateLimited::default(),
+            trouble: RateLimited::default(),
+        }
     }
 
     /// Carries dead letters until there are no more, or until it is told to drain, and all that it has
-    /// taken is in Kafka.
+    /// taken is in Kafka. Whatever happens to Kafka meanwhile is waited for.
     ///
     /// # Errors
-    /// If Kafka does not let them be read, or the position be kept.
+    /// If Kafka does not let the position be kept at the start.
     pub async fn run(mut self) -> Result<(), String> {
         // What cannot be kept later is better known now, before anything is carried.
         self.settings.reader.commit(self.settings.reader.position())?;
@@ -93,38 +102,47 @@ impl Letters {
             for sequence in self.intake.confirmed() {
                 self.places.confirm(*sequence);
             }
-            self.keep(!reading && self.places.is_all_confirmed())?;
+            let mut pause = GLANCE;
+            if let Err(what) = self.keep(!reading && self.places.is_all_confirmed()) {
+                self.trouble.warn(format_args!("{what}; trying again"));
+                pause = KEEP;
+            }
             if !reading && self.places.is_empty() {
                 return Ok(());
             }
             // Room for one at QoS 0 is room for all.
             if reading && self.intake.has_credit(Qos::AtMostOnce) {
-                reading = self.read()?;
+                reading = self.read();
                 self.intake.forward();
             } else {
                 self.settings.reader.rested();
                 // Whatever has happened meanwhile is seen in the next round.
-                drop(timeout(GLANCE, self.wake.notified()).await);
+                drop(timeout(pause, self.wake.notified()).await);
             }
         }
     }
 
     /// Takes some of what is there; whether there may be more.
-    fn read(&mut self) -> Result<bool, String> {
+    fn read(&mut self) -> bool {
         let mut wait = GLANCE;
         for _ in 0..AT_A_TIME {
-            match self.settings.reader.next(wait)? {
-                Next::Record(record) => self.take(&record),
-                Next::Nothing => break,
-                Next::End => return Ok(false),
+            match self.settings.reader.next(wait) {
+                Ok(Next::Record(record)) => self.take(&record),
+                Ok(Next::Nothing) => break,
+                Ok(Next::End) => return false,
+                Err(what) => {
+                    self.trouble.warn(format_args!("{what}; trying again"));
+                    self.settings.reader.rested();
+                    break;
+                }
             }
             self.settings.count -= 1;
             if self.settings.count == 0 {
-                return Ok(false);
+                return false;
             }
             wait = Duration::ZERO;
         }
-        Ok(true)
+        true
     }
 
     fn take(&mut self, record: &Stored) {
@@ -155,16 +173,20 @@ impl Letters {
     }
 
     /// Keeps the position, if it has moved, `now` or when it is time.
+    ///
+    /// # Errors
+    /// If Kafka does not take it; it is kept the next time.
     fn keep(&mut self, now: bool) -> Result<(), String> {
         if !now && self.kept.elapsed() < KEEP {
             return Ok(());
         }
-        let (position, carried) = self.places.release();
+        self.kept = Instant::now();
+        let (position, carried) = self.places.carried();
         if !position.is_empty() {
             self.settings.reader.commit(&position)?;
-            self.intake.acknowledged(carried);
+            self.places.release(carried);
+            self.intake.acknowledged(carried as u64);
         }
-        self.kept = Instant::now();
         Ok(())
     }
 }
@@ -206,15 +228,17 @@ impl Places {
         self.entries.iter().all(|place| place.confirmed)
     }
 
-    /// Takes out what may be committed: the position behind it, and how many records it is.
-    fn release(&mut self) -> (Position, u64) {
-        let (mut position, mut count) = (Position::new(), 0);
-        while let Some(place) = self.entries.pop_front_if(|place| place.confirmed) {
-            position.insert(place.partition, place.offset + 1);
-            count += 1;
-        }
-        self.first += count;
-        (position, count)
+    /// What may be committed: the position behind it, and how many records it is.
+    fn carried(&self) -> (Position, usize) {
+        let carried = self.entries.iter().take_while(|place| place.confirmed);
+        let position = carried.clone().map(|place| (place.partition, place.offset + 1));
+        (position.collect(), carried.count())
+    }
+
+    /// Forgets the first ones, which are committed.
+    fn release(&mut self, count: usize) {
+        self.entries.drain(..count);
+        self.first += count as Sequence;
     }
 }
 
@@ -233,16 +257,18 @@ mod tests {
         let numbers = of.map(|(partition, offset)| places.push(&record(partition, offset)));
         assert_eq!(numbers, [0, 1, 2, 3]);
         places.confirm(2);
-        assert_eq!(places.release(), (Position::new(), 0));
+        assert_eq!(places.carried(), (Position::new(), 0));
         places.confirm(0);
-        assert_eq!(places.release(), (Position::from([(0, 6)]), 1));
+        assert_eq!(places.carried(), (Position::from([(0, 6)]), 1));
+        places.release(1);
         assert!(!places.is_all_confirmed());
         // What is done with already is not looked for.
         places.confirm(0);
         places.confirm(1);
         places.confirm(3);
         assert!(places.is_all_confirmed() && !places.is_empty());
-        assert_eq!(places.release(), (Position::from([(0, 7), (1, 10)]), 3));
+        assert_eq!(places.carried(), (Position::from([(0, 7), (1, 10)]), 3));
+        places.release(3);
         assert!(places.is_empty());
         assert_eq!(places.push(&record(0, 7)), 4);
     }

@@ -52,7 +52,7 @@ host --topic FILTER --client-id ID --server HOST --port PORT --broker-address HO
             --kafka-topic TOPIC [OPTIONS]
        host --config FILE [OPTIONS]
        host config show|check|schema
-       host plugin new|check|run|test|bench
+       host plugin new|check|run|test|bench|watch|capture|replay|swap
        host demo";
 
 const EXAMPLES: &str = "\

@@ -104,8 +104,11 @@ fn hung_up_early(text: &str) -> bool {
         && (state.contains("in state APIVERSION_QUERY") || young && state.contains("in state UP"))
 }
 
-/// librdkafka ends its texts with how long the connection was in which state.
+/// librdkafka ends its texts with how long the connection was in which state, and begins those in its
+/// log with a thread's name.
 fn without_state(text: &str) -> &str {
+    let logged = text.strip_prefix("[thrd:").and_then(|text| text.split_once("]: "));
+    let text = logged.map_or(text, |(_, text)| text);
     text.split_once(" (after ").map_or(text, |(reason, _)| reason)
 }
 
@@ -175,6 +178,14 @@ pub(super) fn explain_topic(topic: &str, code: Code) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_helps_nobody_is_left_out_of_reasons() {
+        let logged =
+            "[thrd:a:1/bootstrap]: a:1/bootstrap: Connection refused (after 0ms in state CONNECT)";
+        assert_eq!(without_state(logged), "a:1/bootstrap: Connection refused");
+        assert_eq!(without_state("[thrd: no end"), "[thrd: no end");
+    }
 
     #[test]
     fn every_way_to_be_kept_out_names_its_cure() {

@@ -1,15 +1,18 @@
 //! Reads what a topic holds: dead letters, to be looked at or to be carried again.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
-use super::Settings;
+use super::{Health, Settings};
 
 /// How long Kafka may say nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,7 +59,7 @@ pub type Position = BTreeMap<i32, i64>;
 /// Reads every record that a topic holds at the start, each partition in order. It is alone: no group
 /// shares the partitions, but positions are kept under the name of one.
 pub struct Reader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Listening>,
     topic: String,
     brokers: String,
     group: String,
@@ -85,32 +88,33 @@ impl Reader {
             ends: HashMap::new(),
             heard: Instant::now(),
         };
-        reader.find(from).map_err(|what| reader.failed(&what))?;
-        reader.heard = Instant::now();
-        Ok(reader)
+        match reader.find(from) {
+            Ok(true) => Ok(reader),
+            Ok(false) => Err(reader.unreadable(&"there is no such topic")),
+            Err(error) => Err(reader.failed(&error)),
+        }
     }
 
-    /// Finds where to begin and to end, and begins.
-    fn find(&mut self, from: From) -> Result<(), String> {
-        let said = |error: KafkaError| error.to_string();
-        let metadata = self.consumer.fetch_metadata(Some(&self.topic), PATIENCE).map_err(said)?;
+    /// Finds where to begin and to end, and begins; `false` if there is no such topic.
+    fn find(&mut self, from: From) -> Result<bool, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(&self.topic), PATIENCE)?;
+        self.heard = Instant::now();
         let found = metadata.topics().iter().find(|found| found.name() == self.topic);
         let partitions = match found {
             Some(found) if found.error().is_none() && !found.partitions().is_empty() => {
                 found.partitions().iter().map(MetadataPartition::id)
             }
-            _ => return Err("there is no such topic".to_owned()),
+            _ => return Ok(false),
         };
         let mut assignment = TopicPartitionList::new();
         for partition in partitions {
-            let (low, high) =
-                self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE).map_err(said)?;
+            let (low, high) = self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE)?;
             self.position.insert(partition, low);
             self.ends.insert(partition, high);
             assignment.add_partition(&self.topic, partition);
         }
         if from == From::Committed {
-            let committed = self.consumer.committed_offsets(assignment, PATIENCE).map_err(said)?;
+            let committed = self.consumer.committed_offsets(assignment, PATIENCE)?;
             for element in committed.elements() {
                 let place = self.position.get_mut(&element.partition());
                 // A position behind the end is of a topic that was deleted since.
@@ -124,7 +128,8 @@ impl Reader {
         }
         let Self { position, ends, .. } = self;
         ends.retain(|partition, end| position.get(partition).is_some_and(|begin| begin < end));
-        self.consumer.assign(&self.list(&self.position).map_err(said)?).map_err(said)
+        self.consumer.assign(&self.list(&self.position)?)?;
+        Ok(true)
     }
 
     /// Where reading begins.
@@ -181,10 +186,18 @@ impl Reader {
         let list = self.list(position);
         let committed = list.and_then(|list| self.consumer.commit(&list, CommitMode::Sync));
         committed.map_err(|error| {
+            let cure = match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::WaitingForCoordinator) => {
+                    "see whether its brokers run".to_owned()
+                }
+                _ => format!(
+                    "check that this client has the Read right on the group {:?}",
+                    self.group
+                ),
+            };
             format!(
-                "cannot keep how far Kafka topic {:?} at {} has been redelivered: {error}; check that \
-                 this client has the Read right on the group {:?}",
-                self.topic, self.brokers, self.group
+                "cannot keep how far Kafka topic {:?} at {} has been redelivered: {error}; {cure}",
+                self.topic, self.brokers
             )
         })
     }
@@ -197,7 +210,17 @@ impl Reader {
         Ok(list)
     }
 
-    fn failed(&self, what: &dyn std::fmt::Display) -> String {
+    /// With why Kafka has not answered since it was heard of last, if that is known.
+    fn failed(&self, what: &dyn Display) -> String {
+        // Nothing is logged otherwise before there are records to wait for.
+        drop(self.consumer.poll(Duration::ZERO));
+        match self.consumer.context().0.reason(self.heard) {
+            Some(why) => format!("cannot read Kafka topic {:?}: {why}", self.topic),
+            None => self.unreadable(what),
+        }
+    }
+
+    fn unreadable(&self, what: &dyn Display) -> String {
         format!(
             "cannot read Kafka topic {:?} at {}: {what}; check --broker-address, the topic's name, and \
              that this client has the Describe and Read rights on it and on the group {:?}",
@@ -206,7 +229,7 @@ impl Reader {
     }
 }
 
-fn consumer(settings: &Settings, group: &str) -> Result<BaseConsumer, KafkaError> {
+fn consumer(settings: &Settings, group: &str) -> Result<BaseConsumer<Listening>, KafkaError> {
     let mut config = ClientConfig::new();
     for (name, value) in settings.connection() {
         config.set(name, value);
@@ -214,11 +237,35 @@ fn consumer(settings: &Settings, group: &str) -> Result<BaseConsumer, KafkaError
     config
         .set("group.id", group)
         .set("enable.auto.commit", "false")
+        // Nobody shares the group: so long a position waits for a broker that keeps it.
+        .set("session.timeout.ms", PATIENCE.as_millis().to_string())
         .set("enable.partition.eof", "true")
         // Behind the last record that is there it would be the next one that comes.
         .set("auto.offset.reset", "earliest")
-        .create()
+        .create_with_context(Listening(Health::new(&settings.brokers)))
 }
+
+/// Keeps why Kafka does not answer.
+struct Listening(Health);
+
+impl ClientContext for Listening {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if facility == "FAIL" {
+            self.0.failed(text);
+        }
+        tracing::trace!(target: "librdkafka", facility, "{text}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        match error.rdkafka_error_code() {
+            // Kafka has answered.
+            None | Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {}
+            Some(code) => self.0.error(code, reason),
+        }
+    }
+}
+
+impl ConsumerContext for Listening {}
 
 fn read(record: &BorrowedMessage<'_>) -> Stored {
     let headers = record.headers().into_iter().flat_map(Headers::iter);

@@ -60,18 +60,17 @@ pub async fn run(
     let Options { json, count, what, .. } = options;
     let topics = topics(&settings)?;
     let seen = Arc::<Seen>::default();
+    let readers = open(&settings, &topics, beginning(&what), stops.clone()).await?;
     settings.letters = topics
         .iter()
-        .map(|topic| {
-            Ok(LettersSettings {
-                topic: topic.clone(),
-                reader: Reader::open(&settings.sink, topic, beginning(&what))?,
-                count: count.unwrap_or(u64::MAX),
-                seen: Arc::clone(&seen),
-            })
+        .zip(readers)
+        .map(|(topic, reader)| LettersSettings {
+            topic: topic.clone(),
+            reader,
+            count: count.unwrap_or(u64::MAX),
+            seen: Arc::clone(&seen),
         })
-        .collect::<Result<_, _>>()
-        .map_err(Ended::Away)?;
+        .collect();
     settings.sources.clear();
     settings.hook = None;
     // What is rejected again stays a dead letter, whatever is done with messages that come by MQTT.
@@ -112,4 +111,24 @@ pub async fn run(
     carried.map_err(Ended::Away)?;
     counts.balance().map_err(|imbalance| Ended::Away(imbalance.to_string()))?;
     if rejected + cut == 0 { Ok(()) } else { Err(Ended::Failed) }
+}
+
+/// Waits for Kafka's answers about the topics; there is none if told to stop before they came.
+async fn open(
+    settings: &Settings,
+    topics: &[String],
+    from: From,
+    mut stops: Stops,
+) -> Result<Vec<Reader>, Ended> {
+    let (sink, topics) = (settings.sink.clone(), topics.to_vec());
+    let open = move || {
+        topics.iter().map(|topic| Reader::open(&sink, topic, from)).collect::<Result<_, _>>()
+    };
+    tokio::select! {
+        opened = tokio::task::spawn_blocking(open) => match opened {
+            Ok(readers) => readers.map_err(Ended::Away),
+            Err(error) => Err(Ended::Away(format!("cannot read dead letters: {error}"))),
+        },
+        _ = stops.wait_for(|stops| *stops > 0) => Ok(Vec::new()),
+    }
 }

@@ -1,5 +1,7 @@
 //! `host plugin replay --redeliver`: dead letters that are carried again, by the path that messages take.
 
+use std::net::TcpListener;
+
 use tests::host::{Builder, Ended, Host};
 use tests::kafka::{Kafka, Record, dead_letters};
 use tests::mosquitto::Mosquitto;
@@ -35,12 +37,17 @@ fn rejected(kafka: &Kafka, topic: &str, messages: &[Publish], count: u64) {
     assert_eq!(host.stop().assert_clean().dead_lettered, count);
 }
 
-/// A redelivery of so many dead letters, each of a device of its own, of which some have been carried.
+/// A redelivery of so many dead letters, each of a device of its own, of which some have been carried;
+/// a few at a time, so that it takes some seconds.
 fn under_way(kafka: &Kafka, topic: &str, count: u64) -> Host {
-    let message = |number| Publish::new(format!("plant/dev{number}/a"), "bad day");
+    let payload = format!("bad day {}", "x".repeat(1024));
+    let message = |number| Publish::new(format!("plant/dev{number}/a"), payload.as_str());
     let messages: Vec<_> = (0..count).map(message).collect();
     rejected(kafka, topic, &messages, count);
-    let running = redeliver(kafka, topic, "topic-level-key").launch();
+    let running = redeliver(kafka, topic, "topic-level-key")
+        .flag("max-in-flight-bytes", "1KiB")
+        .kafka_property("linger.ms=300")
+        .launch();
     eventually("some are carried", A_WHILE, || (kafka.count(topic) > 0).then_some(()));
     running
 }
@@ -175,7 +182,7 @@ fn a_letter_takes_the_route_that_it_took_and_no_other() {
 fn no_letter_is_lost_if_it_is_killed_on_the_way() {
     let kafka = Kafka::shared();
     let topic = kafka.topic("redelivery");
-    let count = 5_000;
+    let count = 1_000;
     let running = under_way(kafka, &topic, count);
     running.kill();
     let ended = redeliver(kafka, &topic, "topic-level-key").run();
@@ -190,7 +197,7 @@ fn no_letter_is_lost_if_it_is_killed_on_the_way() {
 fn it_ends_in_good_order_when_asked_to_and_goes_on_from_there() {
     let kafka = Kafka::shared();
     let topic = kafka.topic("redelivery");
-    let count = 2_000;
+    let count = 1_000;
     let running = under_way(kafka, &topic, count);
     running.interrupt();
     let ended = running.wait(SOON);
@@ -199,6 +206,40 @@ fn it_ends_in_good_order_when_asked_to_and_goes_on_from_there() {
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let records = kafka.read(&topic);
     assert_eq!((keys(&records).len(), records.len() as u64), (records.len(), count), "each once");
+}
+
+#[test]
+fn it_waits_for_a_kafka_that_goes_away_and_loses_nothing() {
+    let kafka = Kafka::to_disturb();
+    let topic = kafka.topic("redelivery");
+    let count = 1_000;
+    let running = under_way(&kafka, &topic, count);
+    kafka.kill();
+    running.wait_for_line("it has waited", |line| line.contains("confirmed nothing for 10 s"));
+    kafka.start_again();
+    let ended = running.wait(A_WHILE);
+    let sum = "1000 dead letters: 1000 are delivered now, 0 skipped by plugins, 0 rejected again";
+    assert_ended(&ended, 0, sum);
+    let carried = keys(&kafka.read(&topic)).len();
+    assert_eq!(carried as u64, count);
+    let again = redeliver(&kafka, &topic, "topic-level-key").run();
+    assert!(again.output.starts_with("0 dead letters"), "{}", again.output);
+}
+
+#[test]
+fn it_ends_at_once_when_asked_to_while_kafka_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let running = Host::bare()
+        .argument("plugin")
+        .argument("replay")
+        .argument("--redeliver")
+        .flag("broker-address", silent.local_addr().expect("an address"))
+        .flag("kafka-topic", "plant")
+        .launch();
+    let _connection = silent.accept().expect("it connects");
+    running.interrupt();
+    let sum = "0 dead letters: 0 are delivered now, 0 skipped by plugins, 0 rejected again";
+    assert_ended(&running.wait(SOON), 0, sum);
 }
 
 #[test]
