@@ -1,10 +1,12 @@
 //! A circuit breaker for one ability of a plugin: one that fails for many messages in a row is left alone for a while, in
 //! place of condemning one message after the other.
 //!
-//! While the circuit is closed, failures are counted. While it is open, nobody calls the plugin until
+//! While the circuit is closed, failures are counted; a plugin that does not even start opens it at
+//! once. While it is open, nobody calls the plugin until
 //! a pause is over; then one message tries it again. If that works the circuit closes; if not, the
 //! next pause is longer. Time is told from outside, and only where something has failed.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
@@ -52,7 +54,8 @@ pub(super) struct Open {
     pub since: Instant,
     /// When the plugin may be tried again.
     pub until: Instant,
-    /// What went wrong last, in one line.
+    /// Why, and what went wrong last, in one line each.
+    pub why: String,
     pub error: String,
     backoff: Backoff,
 }
@@ -72,30 +75,45 @@ impl Breaker {
         self.last = None;
     }
 
-    /// The plugin has failed for this message. If the circuit is open from now on, the answer is the
-    /// pause until the plugin may be tried again.
-    pub fn fail(&mut self, message: Sequence, error: &str, now: Instant) -> Option<Duration> {
+    /// The `work` of the plugin has failed for this message. If the circuit is open from now on, the
+    /// answer is the pause until the plugin may be tried again.
+    pub fn fail(
+        &mut self,
+        work: &dyn Display,
+        message: Sequence,
+        error: &str,
+        now: Instant,
+    ) -> Option<Duration> {
         if self.last.replace(message) != Some(message) || self.open.is_some() {
             self.failed += 1;
         }
         if self.open.is_none() && self.failed < self.limit {
             return None;
         }
+        let why = format!("its {work} failed for {} messages in a row", self.failed);
+        Some(self.open(why, error, now))
+    }
+
+    /// The plugin cannot be asked about any message: the circuit is open from now on, for the pause that
+    /// is the answer.
+    pub fn open(&mut self, why: String, error: &str, now: Instant) -> Duration {
         let open = self.open.get_or_insert_with(|| Open {
             since: now,
             until: now,
+            why: String::new(),
             error: String::new(),
             backoff: Backoff::new(PAUSES.0, PAUSES.1),
         });
+        open.why = why;
         error.clone_into(&mut open.error);
         let pause = open.backoff.next_pause();
         open.until = now + pause;
-        Some(pause)
+        pause
     }
 
     /// The plugin has done its work for a message. If the circuit was open, the answer is since when.
     pub fn succeed(&mut self) -> Option<Instant> {
-        if self.failed == 0 {
+        if self.failed == 0 && self.open.is_none() {
             return None;
         }
         (self.failed, self.last) = (0, None);
@@ -130,14 +148,14 @@ mod tests {
     fn it_opens_when_so_many_messages_in_a_row_have_failed() {
         let (mut breaker, now) = (Breaker::new(3), Instant::now());
         for message in [1, 2] {
-            assert_eq!(breaker.fail(message, "e", now), None);
+            assert_eq!(breaker.fail(&"key setter", message, "e", now), None);
         }
         assert_eq!(breaker.succeed(), None);
         for message in [4, 5] {
-            assert_eq!(breaker.fail(message, "e", now), None);
+            assert_eq!(breaker.fail(&"key setter", message, "e", now), None);
         }
         assert!(breaker.open.is_none());
-        let pause = breaker.fail(6, "the last", now);
+        let pause = breaker.fail(&"key setter", 6, "the last", now);
         assert!(is_about(pause, 1), "{pause:?}");
         let open = breaker.open.as_ref().expect("open");
         assert_eq!((open.since, Some(open.until - now)), (now, pause));
@@ -148,10 +166,10 @@ mod tests {
     fn records_of_one_message_that_fail_count_once() {
         let (mut breaker, now) = (Breaker::new(2), Instant::now());
         for _ in 0..5 {
-            assert_eq!(breaker.fail(7, "e", now), None);
+            assert_eq!(breaker.fail(&"key setter", 7, "e", now), None);
         }
         breaker.begin();
-        assert!(breaker.fail(7, "e", now).is_some());
+        assert!(breaker.fail(&"key setter", 7, "e", now).is_some());
     }
 
     #[test]
@@ -159,7 +177,7 @@ mod tests {
         let (mut breaker, start) = (Breaker::new(1), Instant::now());
         let mut now = start;
         for (message, seconds) in (0..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
-            let pause = breaker.fail(message, "e", now);
+            let pause = breaker.fail(&"key setter", message, "e", now);
             assert!(is_about(pause, seconds), "{pause:?} of {seconds} s");
             now += pause.unwrap_or_default();
             assert_eq!(
@@ -174,12 +192,12 @@ mod tests {
     fn one_success_closes_it_and_it_counts_from_the_start_with_short_pauses() {
         let (mut breaker, start) = (Breaker::new(2), Instant::now());
         for message in 0..6 {
-            breaker.fail(message, "e", start);
+            breaker.fail(&"key setter", message, "e", start);
         }
         assert_eq!((breaker.succeed(), breaker.succeed()), (Some(start), None));
         let later = start + Duration::from_mins(5);
-        assert_eq!(breaker.fail(6, "e", later), None);
-        assert!(is_about(breaker.fail(7, "e", later), 1));
+        assert_eq!(breaker.fail(&"key setter", 6, "e", later), None);
+        assert!(is_about(breaker.fail(&"key setter", 7, "e", later), 1));
         assert_eq!(breaker.open.as_ref().map(|open| open.since), Some(later));
     }
 

@@ -2,11 +2,13 @@
 //! plugin, or end the program, as the user wants it.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Ability;
 use super::answers::{Answer, Answers};
-use super::breaker::{Breaker, OnBroken, Pause, is_failure};
+use super::breaker::{Breaker, OnBroken, Open, Pause, is_failure};
+use super::failure::Failure;
 use super::worker::{Work, Worker};
 use crate::message::{Reason, Rejection};
 
@@ -16,21 +18,20 @@ impl Worker {
         if self.on_broken != OnBroken::Pause {
             return None;
         }
-        let abilities = Ability::ALL.into_iter().zip(&self.breakers);
-        let open = abilities.filter_map(|(ability, breaker)| {
-            Some((ability, breaker.failed, breaker.open.as_ref()?))
-        });
-        let (ability, failed, open) = open.max_by_key(|(_, _, open)| open.until)?;
-        let (name, error) = (&self.plugin.name.name, &open.error);
-        let why = format!(
-            "plugin {name} is broken (its {ability} failed for {failed} messages in a row, the last with: {error})"
-        );
-        Some(Pause { until: open.until, why })
+        let Open { until, why, error, .. } = self.open()?;
+        let name = &self.plugin.name.name;
+        Some(Pause { until: *until, why: format!("plugin {name} is broken ({why}: {error})") })
     }
 
-    /// Whether the plugin is left alone, since it has failed for too many messages in a row.
-    pub fn is_broken(&self) -> bool {
-        self.breakers.iter().any(|breaker| breaker.open.is_some())
+    /// If the plugin is left alone, what went wrong last, in one line.
+    pub fn broken(&self) -> Option<&str> {
+        self.open().map(|open| open.error.as_str())
+    }
+
+    /// The circuit that is open for the longest.
+    fn open(&self) -> Option<&Open> {
+        let open = self.breakers.iter().filter_map(|breaker| breaker.open.as_ref());
+        open.max_by_key(|open| open.until)
     }
 
     pub(super) fn breaker(&mut self, ability: Ability) -> &mut Breaker {
@@ -84,20 +85,36 @@ impl Worker {
                 }
             };
             let message = work.batch.message(index + place - answered);
+            let (error, now) = (rejection.error.clone(), Instant::now());
             let breaker = self.breaker(work.ability);
-            let failed = breaker.fail(message.sequence(), &rejection.error, Instant::now());
-            if let Some(pause) = failed {
-                let what =
-                    format!("its {} failed for {} messages in a row", work.ability, breaker.failed);
+            if let Some(pause) = breaker.fail(&work.ability, message.sequence(), &error, now) {
                 if self.on_broken == OnBroken::Stop {
-                    answers.items[place] = Answer::Fatal(broken(&what, rejection));
+                    answers.items[place] = Answer::Fatal(self.ended(work.ability));
                 } else {
-                    self.warn(&what, message.topic(), &rejection.error, pause);
+                    self.warn(work.ability, message.topic(), pause);
                 }
                 answers.items.truncate(place + 1);
                 self.forget();
                 return;
             }
+        }
+    }
+
+    /// There is no instance, and none starts: so no message is to blame, and this one waits like those
+    /// behind it, or does without the plugin; or the program ends with it.
+    pub(super) fn unstarted(
+        &mut self,
+        work: Work<'_>,
+        index: usize,
+        failure: &Failure,
+        answers: &mut Answers,
+    ) {
+        let why = "it does not start any more".to_owned();
+        let pause = self.breaker(work.ability).open(why, &failure.error, Instant::now());
+        if self.on_broken == OnBroken::Stop {
+            answers.push(Answer::Fatal(self.ended(work.ability)));
+        } else {
+            self.warn(work.ability, work.batch.message(index).topic(), pause);
         }
     }
 
@@ -112,29 +129,31 @@ impl Worker {
         }
     }
 
-    fn warn(&self, what: &str, topic: &str, error: &str, pause: Duration) {
+    fn warn(&self, ability: Ability, topic: &str, pause: Duration) {
         let consequence = match self.on_broken {
             OnBroken::Default => "messages do without it",
             OnBroken::Pause | OnBroken::Stop => "the messages of its route wait",
         };
+        let Some(Open { why, error, .. }) = &self.breakers[ability as usize].open else { return };
         tracing::warn!(
             target: "plugin",
             plugin = self.plugin.name.name,
             topic,
             error,
-            "is broken: {what}; {consequence}, and one of them tries it again in {:.1} s \
+            "is broken: {why}; {consequence}, and one of them tries it again in {:.1} s \
              (--on-plugin-broken)",
             pause.as_secs_f32()
         );
     }
-}
 
-/// Why the program ends, if that is what is wanted.
-fn broken(what: &str, last: &Rejection) -> Rejection {
-    let error = format!(
-        "{what}, the last with: {}; correct it or leave it out, or let messages wait for it \
-         (--on-plugin-broken pause) or do without it (--on-plugin-broken default)",
-        last.error
-    );
-    Rejection { reason: Reason::Fatal, error, plugin: last.plugin.clone() }
+    /// Why the program ends, if that is what is wanted.
+    fn ended(&self, ability: Ability) -> Rejection {
+        let open = self.breakers[ability as usize].open.as_ref();
+        let (why, error) = open.map_or(("", ""), |open| (&open.why, &open.error));
+        let error = format!(
+            "{why}: {error}; correct it or leave it out, or let messages wait for it \
+             (--on-plugin-broken pause) or do without it (--on-plugin-broken default)"
+        );
+        Rejection { reason: Reason::Fatal, error, plugin: Some(Arc::clone(&self.plugin.name)) }
+    }
 }

@@ -21,12 +21,14 @@ pub(super) struct Failure {
     pub error: String,
     /// Whether the error is what the plugin said as it panicked.
     pub panicked: bool,
+    /// Whether there was no instance to call, which is no message's fault.
+    pub unstarted: bool,
 }
 
 impl Failure {
     pub fn nonsense(who: &dyn Display, what: &str) -> Self {
         let error = joined(&format!("the {who} answered nonsense: {what}"));
-        Self { reason: Reason::BadOutput, error, panicked: false }
+        Self { reason: Reason::BadOutput, error, panicked: false, unstarted: false }
     }
 
     /// What the engine's error in a call means.
@@ -36,7 +38,7 @@ impl Failure {
         who: &dyn Display,
         error: &wasmtime::Error,
     ) -> Self {
-        let told = |reason, error| Self { reason, error, panicked: false };
+        let told = |reason, error| Self { reason, error, panicked: false, unstarted: false };
         let trap = error.downcast_ref::<Trap>();
         if trap == Some(&Trap::Interrupt) {
             let limit = limits.call.as_millis();
@@ -46,7 +48,7 @@ impl Failure {
         } else if let Some(denied) = error.downcast_ref::<Denied>() {
             told(Reason::Trap, format!("the {who} {denied}"))
         } else if let Some(panic) = &state.panic {
-            Self { reason: Reason::Trap, error: panic.clone(), panicked: true }
+            Self { panicked: true, ..told(Reason::Trap, panic.clone()) }
         } else if let Some(trap) = trap {
             told(Reason::Trap, joined(&format!("{trap}{}", frames(error))))
         } else {
@@ -66,16 +68,14 @@ pub(super) enum Unstarted {
 }
 
 impl Unstarted {
-    /// Of a plugin that has started before: the same file with the same configuration, so it fails as it
-    /// would in a call.
+    /// Of a plugin that has started before: the same file with the same configuration.
     pub fn into_failure(self) -> Failure {
         let (reason, error) = match self {
             Self::Failed(reason, error) => (reason, error),
             Self::Refused(error) => (Reason::Trap, error),
             Self::WrongType(interface, error) => (Reason::Trap, format!("{interface}: {error}")),
         };
-        let error = format!("it does not start any more: {error}");
-        Failure { reason, error, panicked: false }
+        Failure { reason, error, panicked: false, unstarted: true }
     }
 
     /// What the engine's error at the start means.

@@ -129,7 +129,9 @@ impl Hooked {
         self.instance.take_if(|_| version != self.version);
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => Instance::start(plugin).map_err(|why| why.into_failure().error)?,
+            None => Instance::start(plugin).map_err(|why| {
+                format!("it does not start any more: {}", why.into_failure().error)
+            })?,
         };
         let called = instance.hook(plugin, hook, |exports, store| match &event.outcome {
             ConnectionOutcome::Connected { session_present } => {

@@ -81,7 +81,7 @@ impl Samples {
 
     /// Asks a plugin about all messages that are kept, up to the first that it cannot handle.
     pub fn try_out(&self, plugin: &Arc<Plugin>) -> Tried {
-        let mut worker = Worker::new(Arc::clone(plugin), OnBroken::Default, None);
+        let mut worker = Worker::new(Arc::clone(plugin), OnBroken::Stop, None);
         let mut tried = Tried::default();
         for kept in &self.0 {
             // The lanes go on meanwhile.
@@ -131,7 +131,11 @@ impl Look {
         worker.answer(work, 0..self.batch.len(), &mut answers);
         tried.messages += self.batch.len();
         for (index, (answer, failed)) in answers.items.iter().zip(&self.failed).enumerate() {
-            let Some(rejection) = failure(answer).filter(|_| !failed) else { continue };
+            // One that cannot work fails, whatever it was asked about.
+            let cannot_work = matches!(answer, Answer::Fatal(_));
+            let Some(rejection) = failure(answer).filter(|_| cannot_work || !failed) else {
+                continue;
+            };
             let found = || Some((self.batch.message(index).topic().to_owned(), rejection.clone()));
             if rejection.reason == Reason::BadMessage {
                 tried.called_bad += 1;

@@ -49,7 +49,7 @@ impl Seat {
     /// answers, the one that comes back gives them.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
         self.worker.answer(work, range.clone(), answers);
-        if self.slot.count(&self.plugin, &answers.items, self.worker.is_broken()) {
+        if self.slot.count(&self.plugin, &answers.items, self.worker.broken()) {
             answers.clear();
             self.renew();
             self.worker.answer(work, range.clone(), answers);

@@ -142,25 +142,25 @@ impl Slot {
         drop(unused);
     }
 
-    /// Takes note of the answers of a version, and whether it is left alone now for failing again and
-    /// again. Whether it has lost its place over that.
-    pub fn count(&self, plugin: &Arc<Plugin>, answers: &[Answer], is_broken: bool) -> bool {
+    /// Takes note of the answers of a version, and of what went wrong last if it is left alone now, since
+    /// it is broken. Whether it has lost its place over that.
+    pub fn count(&self, plugin: &Arc<Plugin>, answers: &[Answer], broken: Option<&str>) -> bool {
         let failures = answers.iter().filter_map(failure);
         let failures = plugin.tally.add(answers.len(), failures.count());
-        (failures || is_broken)
+        (failures || broken.is_some())
             && self.on_trial.load(Ordering::Relaxed)
-            && self.judge(plugin, answers, is_broken)
+            && self.judge(plugin, answers, broken)
     }
 
     /// Lets the version before come back if errors have risen.
-    fn judge(&self, plugin: &Arc<Plugin>, answers: &[Answer], is_broken: bool) -> bool {
+    fn judge(&self, plugin: &Arc<Plugin>, answers: &[Answer], broken: Option<&str>) -> bool {
         let mut lock = self.lock();
         let place = &mut *lock;
         let Some(trial) = place.trial.take_if(|trial| {
             let risen = plugin.tally.share() > trial.usual + trial.limit;
             let many = plugin.tally.failures.load(Ordering::Relaxed) >= FEW;
             let cannot_work =
-                is_broken || answers.iter().any(|answer| matches!(answer, Answer::Fatal(_)));
+                broken.is_some() || answers.iter().any(|answer| matches!(answer, Answer::Fatal(_)));
             Arc::ptr_eq(&place.plugin, plugin) && (cannot_work || many && risen)
         }) else {
             return false;
@@ -171,6 +171,7 @@ impl Slot {
         self.changed(place);
         drop(lock);
         drop(unused);
+        let last = answers.iter().rev().find_map(failure).map(|rejection| rejection.error.as_str());
         tracing::error!(
             "plugin {}: version {} comes back, since errors have risen with version {}: {} of {} \
              answers were errors, {:.1} % before; the last one: {}; the file is not taken again until \
@@ -181,7 +182,7 @@ impl Slot {
             new.tally.failures.load(Ordering::Relaxed),
             new.tally.answers.load(Ordering::Relaxed),
             trial.usual * 100.0,
-            answers.iter().rev().find_map(failure).map_or("", |rejection| &rejection.error),
+            last.or(broken).unwrap_or_default(),
         );
         true
     }

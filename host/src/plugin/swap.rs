@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use super::Limits;
 use super::error::Problem;
 use super::instance::Instance;
 use super::load::{Loader, Plugin, Plugins, name, read};
@@ -232,9 +233,11 @@ impl Plugins {
 }
 
 impl Plugin {
+    /// To be tried: no failure keeps it from the next message.
     fn apart(&self) -> Self {
         let log = Arc::new(PluginLog::muted(Arc::clone(&self.name)));
-        Self { log, tally: Arc::default(), clock: self.clock.standing(), ..self.clone() }
+        let limits = Limits { failures: u32::MAX, ..self.limits.clone() };
+        Self { log, limits, tally: Arc::default(), clock: self.clock.standing(), ..self.clone() }
     }
 }
 

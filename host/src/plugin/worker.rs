@@ -163,7 +163,8 @@ impl Worker {
         );
     }
 
-    /// Adds an answer for one message. Whether the message is innocent.
+    /// Adds an answer for one message, unless the plugin cannot be asked any more. Whether the message is
+    /// innocent.
     pub(super) fn answer_one(
         &mut self,
         work: Work<'_>,
@@ -180,6 +181,10 @@ impl Worker {
             self.review(work, index, answered, answers);
             return true;
         };
+        if failure.unstarted {
+            self.unstarted(work, index, &failure, answers);
+            return true;
+        }
         if failure.panicked {
             self.plugin.log.write(tracing::Level::ERROR, "panic", &failure.error);
         }

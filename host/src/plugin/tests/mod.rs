@@ -100,6 +100,11 @@ fn changed(plugins: &Plugins, change: impl Fn(&mut Plugin)) -> Plugins {
 }
 
 fn batch<P: AsRef<[u8]>>(payloads: impl IntoIterator<Item = P>) -> Batch {
+    batch_at(0, payloads)
+}
+
+/// A batch that came in this second.
+fn batch_at<P: AsRef<[u8]>>(second: i64, payloads: impl IntoIterator<Item = P>) -> Batch {
     let mut batch = Batch::new();
     for (sequence, payload) in payloads.into_iter().enumerate() {
         let publish = Publish {
@@ -111,17 +116,20 @@ fn batch<P: AsRef<[u8]>>(payloads: impl IntoIterator<Item = P>) -> Batch {
             packet_id: 1,
             properties: None,
         };
-        batch.push(sequence as u64, 1_700_000_000_000, &publish);
+        batch.push(sequence as u64, 1_700_000_000_000 + second * 1_000, &publish);
     }
     batch
 }
 
 /// What the setters answer for one message per payload.
 fn answer<P: AsRef<[u8]>>(setters: &mut Setters, ability: Ability, payloads: &[P]) -> Vec<Said> {
-    let batch = batch(payloads);
+    answer_batch(setters, ability, &batch(payloads))
+}
+
+fn answer_batch(setters: &mut Setters, ability: Ability, batch: &Batch) -> Vec<Said> {
     let mut answers = Answers::new();
-    setters.call(ability, &batch, 0..batch.len(), &mut answers);
-    assert_eq!(answers.items.len(), payloads.len());
+    setters.call(ability, batch, 0..batch.len(), &mut answers);
+    assert_eq!(answers.items.len(), batch.len());
     answers.items.iter().map(|item| Said::of(item, &answers)).collect()
 }
 

@@ -194,6 +194,39 @@ fn a_golden_case_that_fails_keeps_the_old_one() {
 }
 
 #[test]
+fn a_new_version_is_tried_with_all_messages_however_many_of_them_failed_before() {
+    let mut running = run(&obedient(), LIMIT);
+    let half = vec!["t"; limits().failures as usize / 2 + 1];
+    for (second, payloads) in [(1, &half[..]), (1, &["x"]), (2, &half), (2, &["x"]), (3, &["y"])] {
+        let batch = batch_at(second, payloads);
+        answer_batch(&mut running.setters, Ability::Key, &batch);
+    }
+    // As good as the old one, and one that traps for `y` too.
+    running.takes_over(&marked(&binary(&obedient()), 1));
+    let worse = obedient().replace("(i32.eq (local.get $what) (i32.const 0x74))", "(i32.const 1)");
+    let refusal = running.refused(&binary(&worse));
+    assert!(refusal.contains("unreachable"), "{refusal}");
+}
+
+#[test]
+fn a_version_that_does_not_start_any_more_fails_its_trial_and_loses_its_place_at_once() {
+    let mut running = run(&obedient(), LIMIT);
+    assert_eq!(running.keys(&["x"]), [bytes("x")]);
+    let starved = changed(&running.plugins, |plugin| plugin.limits.memory = 1 << 10);
+    let starved = starved.loaded[0].plugin();
+    let slot = &running.plugins.loaded[0];
+    let (_, rejection) = slot.samples.try_out(&starved).failed.expect("it cannot work");
+    let why = "exceeded the memory limit of 1 KiB";
+    assert!(rejection.error.contains(why), "{}", rejection.error);
+
+    slot.put(Arc::clone(&starved), Vec::new(), Some(0.5));
+    let (lines, said) = logged(|| running.keys(&["x", "y"]));
+    assert_eq!(said, [bytes("x"), bytes("y")]);
+    let line = lines.lines().find(|line| line.contains("comes back")).expect("it is said");
+    assert!(line.contains(why), "{line}");
+}
+
+#[test]
 fn trying_out_leaves_no_trace_in_what_runs() {
     let mut running = run(&obedient(), LIMIT);
     let apart = running.plugins.apart(&Replacements::default());
