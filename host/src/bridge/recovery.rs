@@ -8,6 +8,7 @@
 //! longer each time, says so, and tries again with the first record.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Ended;
@@ -15,9 +16,9 @@ use super::lane::Lane;
 use super::record_id::{RecordId, Role};
 use crate::backoff::Backoff;
 use crate::kafka_topic::KafkaTopic;
-use crate::message::{Reason, Rejection, Sequence};
+use crate::message::{PluginName, Reason, Rejection, Sequence};
 use crate::reject::CUT_PAYLOAD;
-use crate::sink::{Failure, Fault};
+use crate::sink::{Failure, Fault, Sink};
 
 /// The first and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -121,7 +122,8 @@ impl Lane {
         let RecordId { slot, role, .. } = RecordId::of(failure.ticket);
         let parcel = self.in_flight.parcel(slot).filter(|_| role.is_record());
         let route = parcel.and_then(|parcel| self.routes.get(parcel.route));
-        let failure = failure.blamed(route.map(|(route, _)| &route.kafka_topic));
+        let failure =
+            failure.looked_up(&self.sink).blamed(route.map(|(route, _)| &route.kafka_topic));
         if matches!(failure.fault, Fault::Guilty(..)) {
             self.condemn(failure)
         } else {
@@ -141,7 +143,8 @@ impl Lane {
                 let Some(parcel) = self.in_flight.parcel(slot) else {
                     return Ok(None);
                 };
-                let rejection = Rejection { reason: *reason, error: error.clone(), plugin: None };
+                let plugin = self.chooser(*reason, parcel.route);
+                let rejection = Rejection { reason: *reason, error: error.clone(), plugin };
                 self.reject((slot, index, number), &parcel, &rejection)
             }
             Role::DeadLetter => {
@@ -154,6 +157,19 @@ impl Lane {
             }
             Role::CutDeadLetter => Ok(Some(failure.into_trouble())),
         }
+    }
+
+    /// Which plugin has chosen where a record goes that is refused for this reason, where it can only
+    /// have been one.
+    fn chooser(&mut self, reason: Reason, route: usize) -> Option<Arc<PluginName>> {
+        let (route, transform) = self.routes.get_mut(route)?;
+        let chosen = match reason {
+            Reason::BadOutput => true,
+            Reason::BadTopic => route.kafka_topic.fixed().is_some(),
+            _ => false,
+        };
+        let plugins = transform.plugins();
+        (chosen && plugins.transformers() == 1).then(|| plugins.transformer(0).cloned())?
     }
 
     /// Waits until every record sent has been reported, and gives those that failed.
@@ -222,6 +238,16 @@ impl Failure {
             | Fault::NoPartition(_)
             | Fault::HeldBack => None,
         }
+    }
+
+    /// What Kafka itself says of a partition that a plugin has chosen and that is not there.
+    pub(super) fn looked_up(mut self, sink: &Sink) -> Self {
+        if let (Fault::NoPartition(_), Some(partition)) = (&self.fault, self.record.partition)
+            && RecordId::of(self.ticket).role == Role::PlacedRecord
+        {
+            self.fault = sink.look_for(&self.record.topic, partition, LOOK);
+        }
+        self
     }
 
     /// A topic that only the message has named, by way of its route's or of a plugin, is the message's

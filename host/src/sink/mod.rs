@@ -7,6 +7,7 @@
 mod client;
 mod fault;
 mod health;
+mod partitions;
 mod poll;
 mod record;
 mod settings;
@@ -27,6 +28,7 @@ pub use client::check;
 use client::{Context, create};
 pub use fault::Fault;
 pub use health::Health;
+use partitions::Partitions;
 use poll::Poll;
 pub use record::{Delivered, Failure, Parts};
 pub use settings::Settings;
@@ -68,6 +70,7 @@ pub struct Sink {
     made: Instant,
     producer: Arc<BaseProducer<Context>>,
     poll: Poll,
+    partitions: Partitions,
     give_up: Arc<AtomicBool>,
 }
 
@@ -85,7 +88,8 @@ impl Sink {
         let health = Arc::new(Health::new(&settings.brokers));
         let producer = Arc::new(create(&settings, &reports, &health)?);
         let poll = Poll::start(&producer)?;
-        Ok(Self { settings, reports, health, made: Instant::now(), producer, poll, give_up })
+        let (made, partitions) = (Instant::now(), Partitions::default());
+        Ok(Self { settings, reports, health, made, producer, poll, partitions, give_up })
     }
 
     /// What is known of the way to Kafka, from now on.

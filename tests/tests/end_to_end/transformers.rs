@@ -118,6 +118,34 @@ fn a_message_is_acknowledged_only_when_all_of_its_records_are_in_kafka() {
 }
 
 #[test]
+fn a_topic_that_is_deleted_while_a_plugin_chooses_its_partitions_is_waited_for() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let topic = kafka.topic("placed-and-deleted");
+    let host = rewriting(server.port(), kafka, &topic).launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let payload = |number: u16| format!("partition 0 {number}");
+    connection.publish(1, &Publish::new("plant/a", payload(1)));
+    assert_eq!(connection.acknowledged(1), [1]);
+
+    kafka.delete_topic(&topic);
+    for number in 2..20 {
+        connection.publish(number, &Publish::new("plant/a", payload(number)));
+    }
+    host.wait_for_line("that the topic is missing", |line| {
+        line.contains("does not exist") && line.contains(&topic) && line.contains("nothing is lost")
+    });
+    connection.assert_silent(SILENCE);
+    kafka.create_topic(&topic, 1, &[]);
+    assert_eq!(connection.acknowledged(18), (2..20).collect::<Vec<u16>>());
+    let carried: Vec<_> = (2..20).map(|number: u16| number.to_string()).collect();
+    assert_eq!(values(&kafka.wait_for(&topic, 18, A_WHILE)), carried);
+    host.terminate();
+    connection.wait_for_end();
+    let ledger = host.wait(SOON).assert_clean();
+    assert_eq!((ledger.delivered, ledger.dead_lettered), (19, 0));
+}
+
+#[test]
 fn what_a_transformer_may_not_do_condemns_its_message_and_no_other() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("forbidden");
@@ -149,12 +177,8 @@ fn what_a_transformer_may_not_do_condemns_its_message_and_no_other() {
         assert_eq!(record.header("reject.reason"), Some(*reason), "{payload}");
         let error = record.header("reject.error").unwrap();
         assert!(error.contains(words), "{payload}: {error}");
-        // Kafka does not know who has chosen what it refuses.
-        let refused = matches!(
-            *words,
-            "does not exist" | "does not have that partition" | "no record this large"
-        );
-        let plugin = (!refused).then_some("rewrite");
+        // Whatever a plugin has said, the record is too large.
+        let plugin = (*reason != "too-large").then_some("rewrite");
         assert_eq!(record.header("reject.plugin"), plugin, "{payload}");
     }
     let records = kafka.wait_for(&topic, 2 * wrong.len(), SOON);
