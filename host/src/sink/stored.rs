@@ -91,7 +91,11 @@ impl Reader {
         match reader.find(from) {
             Ok(true) => Ok(reader),
             Ok(false) => Err(reader.unreadable(&"there is no such topic")),
-            Err(error) => Err(reader.failed(&error)),
+            Err(error) => {
+                // librdkafka says why only to those who wait for records.
+                drop(reader.consumer.poll(Duration::ZERO));
+                Err(reader.failed(&error))
+            }
         }
     }
 
@@ -212,8 +216,6 @@ impl Reader {
 
     /// With why Kafka has not answered since it was heard of last, if that is known.
     fn failed(&self, what: &dyn Display) -> String {
-        // Nothing is logged otherwise before there are records to wait for.
-        drop(self.consumer.poll(Duration::ZERO));
         match self.consumer.context().0.reason(self.heard) {
             Some(why) => format!("cannot read Kafka topic {:?}: {why}", self.topic),
             None => self.unreadable(what),
