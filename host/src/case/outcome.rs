@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::message::{Header, Record, Rejection, Verdict};
+use crate::message::{Header, Reason, Record, Rejection, Verdict};
 
 /// What has become of a message.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,12 @@ impl Outcome {
             Verdict::Skip(reason) => Self::Skip(reason.clone().into_owned()),
             Verdict::Reject(rejection) => Self::Reject(rejection.clone()),
             Verdict::Fatal(rejection) => Self::Fatal(rejection.clone()),
-            Verdict::Wait => Self::Skip("it waits for a plugin that is broken".to_owned()),
+            // Nobody waits here, and a plugin that cannot be asked is no good.
+            Verdict::Wait => Self::Reject(Rejection {
+                reason: Reason::Fatal,
+                error: "it would wait for a plugin that is broken".to_owned(),
+                plugin: None,
+            }),
         }
     }
 
@@ -156,5 +161,6 @@ mod tests {
         let told = json!({"reject": {"reason": "trap", "error": "unreachable", "plugin": "key"}});
         assert_eq!(outcome.json(), told);
         assert_eq!(outcome.expectation(), json!({"reject": "trap"}));
+        assert_eq!(Outcome::of(&Verdict::Wait).expectation(), json!({"reject": "fatal"}));
     }
 }

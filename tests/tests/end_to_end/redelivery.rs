@@ -38,7 +38,7 @@ fn rejected(kafka: &Kafka, topic: &str, messages: &[Publish], count: u64) {
 }
 
 /// A redelivery of so many dead letters, each of a device of its own, of which some have been carried;
-/// a few at a time, so that it takes some seconds.
+/// a few at a time, so that it takes ten seconds or so.
 fn under_way(kafka: &Kafka, topic: &str, count: u64) -> Host {
     let payload = format!("bad day {}", "x".repeat(1024));
     let message = |number| Publish::new(format!("plant/dev{number}/a"), payload.as_str());
@@ -46,7 +46,7 @@ fn under_way(kafka: &Kafka, topic: &str, count: u64) -> Host {
     rejected(kafka, topic, &messages, count);
     let running = redeliver(kafka, topic, "topic-level-key")
         .flag("max-in-flight-bytes", "1KiB")
-        .kafka_property("linger.ms=300")
+        .kafka_property("linger.ms=600")
         .launch();
     eventually("some are carried", A_WHILE, || (kafka.count(topic) > 0).then_some(()));
     running
