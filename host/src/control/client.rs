@@ -3,13 +3,13 @@
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Answer, Request, line};
 use crate::plugin::Report;
 
 /// How long the request may take to be taken. The answer may take longer, since plugins are compiled
-/// meanwhile.
+/// meanwhile; so often it is said that there is none yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Bytes of the largest answer: far more than a line for each plugin.
@@ -22,7 +22,13 @@ const LARGEST: u64 = 16 << 20;
 pub fn swap(socket: &Path) -> Result<Vec<Report>, String> {
     let shown = socket.display();
     let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
-    let answer = ask(stream, &Request::Swap {})
+    let waits = |seconds| {
+        tracing::warn!(
+            "host on --control-socket {shown} has not answered for {seconds} s; it may be compiling: see \
+             its log, or end this with Ctrl-C"
+        );
+    };
+    let answer = ask(stream, &Request::Swap {}, waits)
         .map_err(|error| format!("cannot ask host on --control-socket {shown}: {error}"))?;
     if answer.is_empty() {
         return Err(format!(
@@ -39,12 +45,20 @@ pub fn swap(socket: &Path) -> Result<Vec<Report>, String> {
     }
 }
 
-fn ask(mut stream: UnixStream, request: &Request) -> io::Result<Vec<u8>> {
+/// `waits` is told for how many seconds there has been no answer.
+fn ask(mut stream: UnixStream, request: &Request, waits: impl Fn(u64)) -> io::Result<Vec<u8>> {
     stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(&line(request)?)?;
+    let (mut reader, asked) = (BufReader::new(stream.take(LARGEST)), Instant::now());
     let mut answer = Vec::new();
-    BufReader::new(stream.take(LARGEST)).read_until(b'\n', &mut answer)?;
-    Ok(answer)
+    loop {
+        match reader.read_until(b'\n', &mut answer) {
+            Ok(_) => return Ok(answer),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => waits(asked.elapsed().as_secs()),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn unreachable(socket: &Path, error: &io::Error) -> String {

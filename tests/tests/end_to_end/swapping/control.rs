@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -123,6 +123,20 @@ fn a_host_without_plugins_says_that_it_has_none() {
     let host = host.without("plugin").start();
     assert_says(&swap(&socket).run(), 0, &["has no plugins"]);
     host.stop().assert_clean();
+}
+
+#[test]
+fn an_answer_that_takes_long_is_waited_for_and_that_is_said() {
+    let folder = Folder::new("control");
+    let socket = folder.path().join("control.sock");
+    let silent = UnixListener::bind(&socket).expect("a socket");
+    let asking = swap(&socket).launch();
+    let (mut client, _) = silent.accept().expect("it asks");
+    asking.wait_for_line("that it waits", |line| {
+        line.contains("has not answered for 1") && line.contains("Ctrl-C")
+    });
+    client.write_all(b"{\"plugins\": []}\n").expect("it listens");
+    assert_says(&asking.wait(SOON), 0, &["has no plugins"]);
 }
 
 #[test]
