@@ -217,7 +217,9 @@ impl Reader {
     /// With why Kafka has not answered since it was heard of last, if that is known.
     fn failed(&self, what: &dyn Display) -> String {
         match self.consumer.context().0.reason(self.heard) {
-            Some(why) => format!("cannot read Kafka topic {:?}: {why}", self.topic),
+            Some(why) => {
+                format!("cannot read Kafka topic {:?}: {why}; check --broker-address", self.topic)
+            }
             None => self.unreadable(what),
         }
     }
