@@ -247,8 +247,8 @@ impl Sender<'_> {
             match self.sink.send(ticket, topic, record, headers) {
                 Ok(()) => self.sent += 1,
                 Err(failure) => {
-                    let failure = failure.looked_up(self.sink);
-                    self.outcome.refused.push(failure.blamed(Some(&self.route.kafka_topic)));
+                    let routed = Some(&self.route.kafka_topic);
+                    self.outcome.refused.push(failure.blamed(self.sink, routed));
                 }
             }
         }

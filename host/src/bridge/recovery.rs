@@ -122,8 +122,7 @@ impl Lane {
         let RecordId { slot, role, .. } = RecordId::of(failure.ticket);
         let parcel = self.in_flight.parcel(slot).filter(|_| role.is_record());
         let route = parcel.and_then(|parcel| self.routes.get(parcel.route));
-        let failure =
-            failure.looked_up(&self.sink).blamed(route.map(|(route, _)| &route.kafka_topic));
+        let failure = failure.blamed(&self.sink, route.map(|(route, _)| &route.kafka_topic));
         if matches!(failure.fault, Fault::Guilty(..)) {
             self.condemn(failure)
         } else {
@@ -169,7 +168,7 @@ impl Lane {
             _ => false,
         };
         let plugins = transform.plugins();
-        (chosen && plugins.transformers() == 1).then(|| plugins.transformer(0).cloned())?
+        if chosen && plugins.transformers() == 1 { plugins.transformer(0).cloned() } else { None }
     }
 
     /// Waits until every record sent has been reported, and gives those that failed.
@@ -240,43 +239,34 @@ impl Failure {
         }
     }
 
-    /// What Kafka itself says of a partition that a plugin has chosen and that is not there.
-    pub(super) fn looked_up(mut self, sink: &Sink) -> Self {
-        if let (Fault::NoPartition(_), Some(partition)) = (&self.fault, self.record.partition)
-            && RecordId::of(self.ticket).role == Role::PlacedRecord
-        {
-            self.fault = sink.look_for(&self.record.topic, partition, LOOK);
-        }
-        self
-    }
-
     /// A topic that only the message has named, by way of its route's or of a plugin, is the message's
     /// own fault if it is not there; one that the user has named is trouble. So it is with a partition
-    /// that a plugin has chosen.
-    pub(super) fn blamed(mut self, routed: Option<&KafkaTopic>) -> Self {
-        let topic = &self.record.topic;
-        if let Fault::NoPartition(what) = &self.fault {
-            let partition = self.record.partition.unwrap_or_default();
-            let chosen = RecordId::of(self.ticket).role == Role::PlacedRecord;
-            self.fault = if chosen {
-                let what = format!(
+    /// that a plugin has chosen, if Kafka itself says that it is not there.
+    pub(super) fn blamed(self, sink: &Sink, routed: Option<&KafkaTopic>) -> Self {
+        let Self { ticket, mut fault, record } = self;
+        let placed = RecordId::of(ticket).role == Role::PlacedRecord;
+        let (topic, chosen) = (&record.topic, record.partition.filter(|_| placed));
+        if let (Fault::NoPartition(_), Some(partition)) = (&fault, chosen) {
+            fault = sink.look_for(topic, partition, LOOK);
+        }
+        let fault = match (fault, chosen) {
+            (Fault::NoPartition(what), Some(partition)) => Fault::Guilty(
+                Reason::BadOutput,
+                format!(
                     "a plugin has chosen partition {partition} of Kafka topic {topic:?}: {what}"
-                );
-                Fault::Guilty(Reason::BadOutput, what)
-            } else {
-                Fault::Trouble(what.clone())
-            };
-            return self;
-        }
-        if let Fault::NoTopic(what) = &self.fault {
-            self.fault = if routed.is_none_or(|routed| routed.names(topic)) {
-                Fault::Trouble(what.clone())
-            } else {
-                let error = format!("cannot write to Kafka topic {topic:?}: {what}");
-                Fault::Guilty(Reason::BadTopic, error)
-            };
-        }
-        self
+                ),
+            ),
+            (Fault::NoPartition(what), None) => Fault::Trouble(what),
+            (Fault::NoTopic(what), _) if routed.is_none_or(|routed| routed.names(topic)) => {
+                Fault::Trouble(what)
+            }
+            (Fault::NoTopic(what), _) => Fault::Guilty(
+                Reason::BadTopic,
+                format!("cannot write to Kafka topic {topic:?}: {what}"),
+            ),
+            (fault, _) => fault,
+        };
+        Self { ticket, fault, record }
     }
 
     fn is_suspect(&self) -> bool {

@@ -2,13 +2,13 @@
 //! place of condemning one message after the other.
 //!
 //! While the circuit is closed, failures are counted; a plugin that does not even start opens it at
-//! once. While it is open, nobody calls the plugin until
-//! a pause is over; then one message tries it again. If that works the circuit closes; if not, the
-//! next pause is longer. Time is told from outside, and only where something has failed.
+//! once. While it is open, nobody calls the plugin until a pause is over; then one message tries it
+//! again. If that works the circuit closes; if not, the next pause is longer. Time is told from
+//! outside, and only where something has failed.
 
-use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use super::Ability;
 use crate::backoff::Backoff;
 use crate::message::{Reason, Sequence};
 
@@ -39,6 +39,7 @@ pub struct Pause {
 /// See the [module's documentation](self).
 #[derive(Debug)]
 pub(super) struct Breaker {
+    ability: Ability,
     /// Messages in a row after which the circuit opens.
     limit: u64,
     /// Messages in a row that failed.
@@ -61,8 +62,8 @@ pub(super) struct Open {
 }
 
 impl Breaker {
-    pub fn new(limit: u32) -> Self {
-        Self { limit: limit.into(), failed: 0, last: None, open: None }
+    pub fn new(ability: Ability, limit: u32) -> Self {
+        Self { ability, limit: limit.into(), failed: 0, last: None, open: None }
     }
 
     /// If the circuit is open, when the plugin may be tried again.
@@ -75,22 +76,16 @@ impl Breaker {
         self.last = None;
     }
 
-    /// The `work` of the plugin has failed for this message. If the circuit is open from now on, the
-    /// answer is the pause until the plugin may be tried again.
-    pub fn fail(
-        &mut self,
-        work: &dyn Display,
-        message: Sequence,
-        error: &str,
-        now: Instant,
-    ) -> Option<Duration> {
+    /// The plugin has failed for this message. If the circuit is open from now on, the answer is the
+    /// pause until the plugin may be tried again.
+    pub fn fail(&mut self, message: Sequence, error: &str, now: Instant) -> Option<Duration> {
         if self.last.replace(message) != Some(message) || self.open.is_some() {
             self.failed += 1;
         }
         if self.open.is_none() && self.failed < self.limit {
             return None;
         }
-        let why = format!("its {work} failed for {} messages in a row", self.failed);
+        let why = format!("its {} failed for {} messages in a row", self.ability, self.failed);
         Some(self.open(why, error, now))
     }
 
@@ -146,16 +141,16 @@ mod tests {
 
     #[test]
     fn it_opens_when_so_many_messages_in_a_row_have_failed() {
-        let (mut breaker, now) = (Breaker::new(3), Instant::now());
+        let (mut breaker, now) = (Breaker::new(Ability::Key, 3), Instant::now());
         for message in [1, 2] {
-            assert_eq!(breaker.fail(&"key setter", message, "e", now), None);
+            assert_eq!(breaker.fail(message, "e", now), None);
         }
         assert_eq!(breaker.succeed(), None);
         for message in [4, 5] {
-            assert_eq!(breaker.fail(&"key setter", message, "e", now), None);
+            assert_eq!(breaker.fail(message, "e", now), None);
         }
         assert!(breaker.open.is_none());
-        let pause = breaker.fail(&"key setter", 6, "the last", now);
+        let pause = breaker.fail(6, "the last", now);
         assert!(is_about(pause, 1), "{pause:?}");
         let open = breaker.open.as_ref().expect("open");
         assert_eq!((open.since, Some(open.until - now)), (now, pause));
@@ -164,20 +159,20 @@ mod tests {
 
     #[test]
     fn records_of_one_message_that_fail_count_once() {
-        let (mut breaker, now) = (Breaker::new(2), Instant::now());
+        let (mut breaker, now) = (Breaker::new(Ability::Key, 2), Instant::now());
         for _ in 0..5 {
-            assert_eq!(breaker.fail(&"key setter", 7, "e", now), None);
+            assert_eq!(breaker.fail(7, "e", now), None);
         }
         breaker.begin();
-        assert!(breaker.fail(&"key setter", 7, "e", now).is_some());
+        assert!(breaker.fail(7, "e", now).is_some());
     }
 
     #[test]
     fn pauses_grow_up_to_a_minute_while_it_is_tried_in_vain() {
-        let (mut breaker, start) = (Breaker::new(1), Instant::now());
+        let (mut breaker, start) = (Breaker::new(Ability::Key, 1), Instant::now());
         let mut now = start;
         for (message, seconds) in (0..).zip([1, 2, 4, 8, 16, 32, 60, 60]) {
-            let pause = breaker.fail(&"key setter", message, "e", now);
+            let pause = breaker.fail(message, "e", now);
             assert!(is_about(pause, seconds), "{pause:?} of {seconds} s");
             now += pause.unwrap_or_default();
             assert_eq!(
@@ -190,14 +185,14 @@ mod tests {
 
     #[test]
     fn one_success_closes_it_and_it_counts_from_the_start_with_short_pauses() {
-        let (mut breaker, start) = (Breaker::new(2), Instant::now());
+        let (mut breaker, start) = (Breaker::new(Ability::Key, 2), Instant::now());
         for message in 0..6 {
-            breaker.fail(&"key setter", message, "e", start);
+            breaker.fail(message, "e", start);
         }
         assert_eq!((breaker.succeed(), breaker.succeed()), (Some(start), None));
         let later = start + Duration::from_mins(5);
-        assert_eq!(breaker.fail(&"key setter", 6, "e", later), None);
-        assert!(is_about(breaker.fail(&"key setter", 7, "e", later), 1));
+        assert_eq!(breaker.fail(6, "e", later), None);
+        assert!(is_about(breaker.fail(7, "e", later), 1));
         assert_eq!(breaker.open.as_ref().map(|open| open.since), Some(later));
     }
 

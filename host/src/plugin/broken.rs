@@ -85,13 +85,11 @@ impl Worker {
                 }
             };
             let message = work.batch.message(index + place - answered);
-            let (error, now) = (rejection.error.clone(), Instant::now());
             let breaker = self.breaker(work.ability);
-            if let Some(pause) = breaker.fail(&work.ability, message.sequence(), &error, now) {
-                if self.on_broken == OnBroken::Stop {
-                    answers.items[place] = Answer::Fatal(self.ended(work.ability));
-                } else {
-                    self.warn(work.ability, message.topic(), pause);
+            let failed = breaker.fail(message.sequence(), &rejection.error, Instant::now());
+            if let Some(pause) = failed {
+                if let Some(fatal) = self.opened(work.ability, message.topic(), pause) {
+                    answers.items[place] = fatal;
                 }
                 answers.items.truncate(place + 1);
                 self.forget();
@@ -111,10 +109,8 @@ impl Worker {
     ) {
         let why = "it does not start any more".to_owned();
         let pause = self.breaker(work.ability).open(why, &failure.error, Instant::now());
-        if self.on_broken == OnBroken::Stop {
-            answers.push(Answer::Fatal(self.ended(work.ability)));
-        } else {
-            self.warn(work.ability, work.batch.message(index).topic(), pause);
+        if let Some(fatal) = self.opened(work.ability, work.batch.message(index).topic(), pause) {
+            answers.push(fatal);
         }
     }
 
@@ -129,12 +125,22 @@ impl Worker {
         }
     }
 
-    fn warn(&self, ability: Ability, topic: &str, pause: Duration) {
+    /// Says that a circuit has opened over a message of this topic, or answers that the program ends with
+    /// it, if that is what is wanted.
+    fn opened(&self, ability: Ability, topic: &str, pause: Duration) -> Option<Answer> {
+        let Open { why, error, .. } = self.breakers[ability as usize].open.as_ref()?;
         let consequence = match self.on_broken {
             OnBroken::Default => "messages do without it",
-            OnBroken::Pause | OnBroken::Stop => "the messages of its route wait",
+            OnBroken::Pause => "the messages of its route wait",
+            OnBroken::Stop => {
+                let error = format!(
+                    "{why}: {error}; correct it or leave it out, or let messages wait for it \
+                     (--on-plugin-broken pause) or do without it (--on-plugin-broken default)"
+                );
+                let plugin = Some(Arc::clone(&self.plugin.name));
+                return Some(Answer::Fatal(Rejection { reason: Reason::Fatal, error, plugin }));
+            }
         };
-        let Some(Open { why, error, .. }) = &self.breakers[ability as usize].open else { return };
         tracing::warn!(
             target: "plugin",
             plugin = self.plugin.name.name,
@@ -144,16 +150,6 @@ impl Worker {
              (--on-plugin-broken)",
             pause.as_secs_f32()
         );
-    }
-
-    /// Why the program ends, if that is what is wanted.
-    fn ended(&self, ability: Ability) -> Rejection {
-        let open = self.breakers[ability as usize].open.as_ref();
-        let (why, error) = open.map_or(("", ""), |open| (&open.why, &open.error));
-        let error = format!(
-            "{why}: {error}; correct it or leave it out, or let messages wait for it \
-             (--on-plugin-broken pause) or do without it (--on-plugin-broken default)"
-        );
-        Rejection { reason: Reason::Fatal, error, plugin: Some(Arc::clone(&self.plugin.name)) }
+        None
     }
 }

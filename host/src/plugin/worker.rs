@@ -75,7 +75,7 @@ pub(super) struct Worker {
 impl Worker {
     /// With an instance, if one is ready.
     pub fn new(plugin: Arc<Plugin>, on_broken: OnBroken, instance: Option<Instance>) -> Self {
-        let breakers = Ability::ALL.map(|_| Breaker::new(plugin.limits.failures));
+        let breakers = Ability::ALL.map(|ability| Breaker::new(ability, plugin.limits.failures));
         Self { plugin, instance, pace: Pace::default(), breakers, on_broken }
     }
 
@@ -141,6 +141,9 @@ impl Worker {
             self.review(work, run.start, answered, answers);
             return self.pace.went_well(run.len());
         };
+        if failure.unstarted {
+            return self.unstarted(work, run.start, &failure, answers);
+        }
         let mut guilty = 0;
         for index in run.clone() {
             guilty += usize::from(!self.answer_one(work, index, answers));

@@ -106,14 +106,12 @@ impl Sink {
         let metadata = self.ask(topic, wait)?;
         self.health.answered();
         let Some(topic) = topic else { return Ok(()) };
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        match found.and_then(rdkafka::metadata::MetadataTopic::error) {
-            None if found.is_some_and(|found| !found.partitions().is_empty()) => Ok(()),
-            None => Err(ProbeError::Passing(format!("topic {topic:?} has no partitions yet"))),
-            Some(error) => {
-                let code = RDKafkaErrorCode::from(error);
-                Err(ProbeError::NoTopic(fault::explain_topic(topic, code)))
+        match partitions::count(&metadata, topic) {
+            None | Some(Ok(0)) => {
+                Err(ProbeError::Passing(format!("topic {topic:?} has no partitions yet")))
             }
+            Some(Ok(_)) => Ok(()),
+            Some(Err(code)) => Err(ProbeError::NoTopic(fault::explain_topic(topic, code))),
         }
     }
 

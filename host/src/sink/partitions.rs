@@ -5,12 +5,26 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::producer::Producer;
 
 use super::{Fault, Sink};
 
 /// How long an answer serves, so that one wrong message after the other costs no question each.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// What brokers say of a topic: how many partitions it has, or what is wrong with it.
+pub(super) fn state(topic: &MetadataTopic) -> Result<usize, Code> {
+    match topic.error() {
+        None => Ok(topic.partitions().len()),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// The [`state`] of a topic by its name, if they say anything of it.
+pub(super) fn count(metadata: &Metadata, topic: &str) -> Option<Result<usize, Code>> {
+    metadata.topics().iter().find(|found| found.name() == topic).map(state)
+}
 
 /// The last answer.
 #[derive(Default)]
@@ -38,6 +52,7 @@ impl Sink {
         }
     }
 
+    /// Answers from the last time if that is not long ago.
     fn partitions(&self, topic: &str, wait: Duration) -> Result<usize, Code> {
         let mut known = self.partitions.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_ref().filter(|known| known.topic == topic)
@@ -49,12 +64,7 @@ impl Sink {
         let metadata = self.producer.client().fetch_metadata(Some(topic), wait);
         let metadata =
             metadata.map_err(|error| error.rdkafka_error_code().unwrap_or(Code::Fail))?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let found = found.ok_or(Code::UnknownTopic)?;
-        if let Some(error) = found.error() {
-            return Err(error.into());
-        }
-        let partitions = found.partitions().len();
+        let partitions = count(&metadata, topic).unwrap_or(Err(Code::UnknownTopic))?;
         *known = Some(Known { topic: topic.to_owned(), partitions, at: Instant::now() });
         Ok(partitions)
     }

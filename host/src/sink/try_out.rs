@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::MetadataBroker;
 
+use super::partitions::state;
 use super::topic::creates_topics;
 use super::{Delivered, Failure, Reports, Settings, Sink, Ticket, fault};
 
@@ -64,11 +65,7 @@ impl Sink {
     /// Asks for all topics: whoever asks for one makes the broker create it.
     fn there(&self, wait: Duration) -> Result<There, String> {
         let metadata = self.ask(None, wait).map_err(|error| error.to_string())?;
-        let topics = metadata.topics().iter().map(|topic| {
-            let state = topic.error().map(RDKafkaErrorCode::from);
-            let partitions = topic.partitions().len();
-            (topic.name().to_owned(), state.map_or(Ok(partitions), Err))
-        });
+        let topics = metadata.topics().iter().map(|topic| (topic.name().to_owned(), state(topic)));
         let broker = metadata.brokers().first().map(MetadataBroker::id);
         Ok(There { broker, topics: topics.collect() })
     }
