@@ -65,7 +65,7 @@ impl Failure {
 /// Carries messages until told to stop.
 fn carry(config: Config) -> Result<(), Failure> {
     let (wording, socket) = (config.wording.clone(), config.control_socket.clone());
-    let Prepared { settings, transforms, swaps, plugins } = prepare(config)?;
+    let Prepared { settings, transform, swaps, plugins } = prepare(config)?;
     for plugin in &plugins {
         tracing::info!("{plugin}");
     }
@@ -77,7 +77,7 @@ fn carry(config: Config) -> Result<(), Failure> {
         let _control = listen(socket.as_deref(), ask)
             .await
             .map_err(|problem| Failure::new(USAGE, wording.of(&problem)))?;
-        Ok(bridge::run(settings, transforms, Arc::clone(&ledger), stops).await)
+        Ok(bridge::run(settings, transform, Arc::clone(&ledger), stops).await)
     })??;
     let counts = ledger.counts();
     eprintln!("{counts}");

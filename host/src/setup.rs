@@ -12,11 +12,8 @@ use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
 use crate::{bridge, sink, source};
 
-/// How many threads run setters and send. One keeps up with a connection, and costs the least.
-const LANES: usize = 1;
-
-/// Makes the setters of one lane, one for each route.
-pub type Transforms = Box<dyn FnMut() -> Vec<Transform>>;
+/// Makes the setters of a route, by its number.
+pub type MakeTransform = Box<dyn Fn(usize) -> Transform>;
 
 /// The setters of each route.
 type Setters = Vec<(Builtin, Plugins)>;
@@ -24,7 +21,7 @@ type Setters = Vec<(Builtin, Plugins)>;
 /// What is ready to run.
 pub struct Prepared {
     pub settings: bridge::Settings,
-    pub transforms: Transforms,
+    pub transform: MakeTransform,
     pub swaps: Swaps,
     /// A line about each plugin: what it offers.
     pub plugins: Vec<String>,
@@ -43,15 +40,14 @@ pub fn prepare(config: Config) -> Result<Prepared, String> {
         unrouted: on_error(config.unrouted),
         sources: sources(config.source)?,
         letters: Vec::new(),
-        lanes: LANES,
         max_in_flight_bytes: config.max_in_flight_bytes,
         print: config.print,
         hook: hook(&setters),
         shutdown_timeout: config.shutdown_timeout,
     };
     sink::check(&settings.sink)?;
-    let transforms = Box::new(move || setters.iter().map(transform).collect());
-    Ok(Prepared { settings, transforms, swaps, plugins })
+    let transform = Box::new(move |route: usize| transform(&setters[route]));
+    Ok(Prepared { settings, transform, swaps, plugins })
 }
 
 /// Loads the plugins of routes, each as `spec` says, and makes the setters of one lane.

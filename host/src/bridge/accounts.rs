@@ -1,4 +1,4 @@
-//! What has become of the messages of one source: collects it from the lanes, enters it in the
+//! What has become of the messages of one source: collects it, enters it in the
 //! ledger, and says what may be acknowledged.
 //!
 //! A message that takes several routes travels as several copies. It is settled when all of them
@@ -15,8 +15,7 @@ use crate::telemetry::Ledger;
 pub struct Accounts {
     /// The source's number.
     source: usize,
-    /// One for each lane.
-    tables: Arc<[Arc<InFlight>]>,
+    in_flight: Arc<InFlight>,
     ledger: Arc<Ledger>,
     open: Mutex<Open>,
 }
@@ -30,8 +29,8 @@ struct Open {
 }
 
 impl Accounts {
-    pub fn new(source: usize, tables: Arc<[Arc<InFlight>]>, ledger: Arc<Ledger>) -> Self {
-        Self { source, tables, ledger, open: Mutex::default() }
+    pub fn new(source: usize, in_flight: Arc<InFlight>, ledger: Arc<Ledger>) -> Self {
+        Self { source, in_flight, ledger, open: Mutex::default() }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -52,19 +51,17 @@ impl Accounts {
     pub fn settle(&self, settled: &mut Vec<Sequence>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { copied, confirmed } = &mut *open;
-        for table in self.tables.iter() {
-            table.take_confirmed(self.source, confirmed);
-            for (fate, sequences) in confirmed.by_fate() {
-                if copied.is_empty() {
-                    self.count(fate, sequences.len() as u64);
-                    settled.extend_from_slice(sequences);
-                    continue;
-                }
-                for sequence in sequences {
-                    if let Some(worst) = settle_copy(copied, *sequence, fate) {
-                        self.count(worst, 1);
-                        settled.push(*sequence);
-                    }
+        self.in_flight.take_confirmed(self.source, confirmed);
+        for (fate, sequences) in confirmed.by_fate() {
+            if copied.is_empty() {
+                self.count(fate, sequences.len() as u64);
+                settled.extend_from_slice(sequences);
+                continue;
+            }
+            for sequence in sequences {
+                if let Some(worst) = settle_copy(copied, *sequence, fate) {
+                    self.count(worst, 1);
+                    settled.push(*sequence);
                 }
             }
         }
@@ -101,13 +98,13 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::bridge::inbox::{Inbox, Parcel};
+    use crate::bridge::inbox::Parcel;
     use crate::message::{Publish, Qos};
 
-    /// The tables of two lanes, and the accounts of two sources.
+    /// The table, and the accounts of two sources.
     struct Bench {
         wakes: Arc<[Arc<Notify>]>,
-        tables: Arc<[Arc<InFlight>]>,
+        table: Arc<InFlight>,
         ledger: Arc<Ledger>,
         accounts: [Accounts; 2],
     }
@@ -115,17 +112,15 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let wakes: Arc<[Arc<Notify>]> = [Arc::default(), Arc::default()].into();
-            let table =
-                || Arc::new(InFlight::new(Arc::<Inbox>::default(), Arc::clone(&wakes), None));
-            let tables: Arc<[_]> = [table(), table()].into();
+            let table = Arc::new(InFlight::new(Arc::clone(&wakes)));
             let ledger = Arc::<Ledger>::default();
-            let accounts = [0, 1]
-                .map(|source| Accounts::new(source, Arc::clone(&tables), Arc::clone(&ledger)));
-            Self { wakes, tables, ledger, accounts }
+            let accounts =
+                [0, 1].map(|source| Accounts::new(source, Arc::clone(&table), Arc::clone(&ledger)));
+            Self { wakes, table, ledger, accounts }
         }
 
-        /// Confirms a message, or a copy of one, on a lane.
-        fn confirm(&self, lane: usize, source: usize, sequence: Sequence, fate: Fate) {
+        /// Confirms a message, or a copy of one.
+        fn confirm(&self, source: usize, sequence: Sequence, fate: Fate) {
             let mut parcel = Parcel::new(0, source);
             let publish = Publish {
                 topic: "t",
@@ -137,8 +132,8 @@ mod tests {
                 properties: None,
             };
             parcel.batch.push(sequence, 0, &publish);
-            let slot = self.tables[lane].insert(&Arc::new(parcel));
-            self.tables[lane].confirm_as(slot, 0, fate);
+            let slot = self.table.insert(&Arc::new(parcel));
+            self.table.confirm_as(slot, 0, fate);
         }
 
         /// Which sources have been woken since the last look.
@@ -163,13 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn each_source_learns_of_its_own_messages_whatever_lane_they_took() {
+    fn each_source_learns_of_its_own_messages() {
         let bench = Bench::new();
         bench.ledger.received(3);
-        bench.confirm(0, 0, 7, Fate::Delivered);
-        bench.confirm(1, 0, 8, Fate::DeadLettered);
+        bench.confirm(0, 7, Fate::Delivered);
+        bench.confirm(0, 8, Fate::DeadLettered);
         assert_eq!(bench.woken(), [true, false]);
-        bench.confirm(0, 1, 7, Fate::Skipped);
+        bench.confirm(1, 7, Fate::Skipped);
         assert_eq!(bench.woken(), [false, true]);
         assert_eq!((bench.settled(1), bench.settled(1)), (vec![7], vec![]));
         assert_eq!(bench.counts(), [0, 0, 1, 2]);
@@ -189,9 +184,9 @@ mod tests {
             let bench = Bench::new();
             bench.ledger.received(1);
             bench.accounts[0].travels_as(5, 2);
-            bench.confirm(0, 0, 5, fates[0]);
+            bench.confirm(0, 5, fates[0]);
             assert_eq!((bench.settled(0), bench.counts()), (vec![], [0, 0, 0, 1]));
-            bench.confirm(1, 0, 5, fates[1]);
+            bench.confirm(0, 5, fates[1]);
             assert_eq!((bench.settled(0), bench.counts()), (vec![5], expected), "{fates:?}");
         }
     }
@@ -201,10 +196,10 @@ mod tests {
         let bench = Bench::new();
         bench.ledger.received(2);
         bench.accounts[0].travels_as(5, 2);
-        bench.confirm(0, 0, 5, Fate::Delivered);
-        bench.confirm(0, 0, 6, Fate::Delivered);
+        bench.confirm(0, 5, Fate::Delivered);
+        bench.confirm(0, 6, Fate::Delivered);
         assert_eq!((bench.settled(0), bench.counts()), (vec![6], [1, 0, 0, 1]));
-        bench.confirm(0, 0, 5, Fate::Delivered);
+        bench.confirm(0, 5, Fate::Delivered);
         assert_eq!((bench.settled(0), bench.counts()), (vec![5], [2, 0, 0, 0]));
     }
 }

@@ -87,7 +87,7 @@ mod tests {
 
     fn start(hook: Option<Hook>) -> (News, UnboundedReceiver<Ended>) {
         let (sender, ended) = unbounded_channel();
-        let stop = Arc::new(Stop { ended: sender, abandoned: Arc::new(AtomicBool::new(false)) });
+        let stop = Arc::new(Stop { ended: sender, abandoned: AtomicBool::new(false) });
         (News::start(hook, &stop).expect("a thread starts"), ended)
     }
 

@@ -1,19 +1,17 @@
-//! The in-flight table of a lane: every parcel of which Kafka does not have all messages yet.
+//! The in-flight table: every parcel of which Kafka does not have all messages yet.
 //!
-//! The lane puts parcels in; delivery reports, which come on the producer's thread, take messages
-//! out; the source collects what is confirmed. A ticket travels through Kafka's client with each
-//! record and says which record of which message it was.
+//! Lanes put parcels in; the sink, which says what became of each record, takes messages out; sources
+//! collect what is confirmed. A tag travels with each record and says which message it was.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::inbox::{Inbox, Parcel};
-use super::print::Printer;
-use super::record_id::RecordId;
-use crate::message::{Message, Sequence};
-use crate::sink::{Delivered, Failure, Reports, Ticket};
+use super::inbox::Parcel;
+use super::tag::{RecordId, Role};
+use crate::message::{Rejection, Sequence};
+use crate::sink::Tag;
 
 #[derive(Debug)]
 struct Entry {
@@ -22,6 +20,9 @@ struct Entry {
     left: usize,
     /// Those of them that become several records.
     several: HashMap<usize, Parts>,
+    /// Those of them that are rejected, and why; each has one dead letter, however many records it was
+    /// to become.
+    rejected: HashMap<usize, Arc<Rejection>>,
 }
 
 /// The parts of a message that travel by themselves: it is done when all of them are.
@@ -87,37 +88,28 @@ struct Table {
     free: Vec<usize>,
     /// For each source.
     confirmed: Vec<Confirmed>,
-    /// Reports that have come, delivered or not, since the lane began.
-    reported: u64,
-    /// The lane wants to be woken by reports.
-    watched: bool,
 }
 
 /// See the [module's documentation](self).
 pub struct InFlight {
     table: Mutex<Table>,
-    inbox: Arc<Inbox>,
     /// Wake the sources.
     wakes: Arc<[Arc<Notify>]>,
-    printer: Option<Arc<Printer>>,
 }
 
 impl InFlight {
     /// `wakes` are notified when something of that source is confirmed.
-    pub fn new(
-        inbox: Arc<Inbox>,
-        wakes: Arc<[Arc<Notify>]>,
-        printer: Option<Arc<Printer>>,
-    ) -> Self {
+    pub fn new(wakes: Arc<[Arc<Notify>]>) -> Self {
         let confirmed = wakes.iter().map(|_| Confirmed::default()).collect();
         let table = Mutex::new(Table { confirmed, ..Table::default() });
-        Self { table, inbox, wakes, printer }
+        Self { table, wakes }
     }
 
     /// Takes in a parcel whose messages are all unconfirmed, and gives its place.
     pub fn insert(&self, parcel: &Arc<Parcel>) -> usize {
         let left = parcel.batch.len();
-        let entry = Some(Entry { parcel: Arc::clone(parcel), left, several: HashMap::new() });
+        let (parcel, several, rejected) = (Arc::clone(parcel), HashMap::new(), HashMap::new());
+        let entry = Some(Entry { parcel, left, several, rejected });
         let mut table = self.lock();
         if let Some(slot) = table.free.pop() {
             table.entries[slot] = entry;
@@ -149,13 +141,14 @@ impl InFlight {
 
     /// Confirms a message, and wakes its source if it must be.
     pub(super) fn confirm_as(&self, slot: usize, index: usize, fate: Fate) {
-        let confirmed = self.lock().confirm(slot, index, fate);
-        self.tell(confirmed);
+        let step = self.lock().confirm(slot, index, fate);
+        if let Some(step) = step {
+            self.tell(step);
+        }
     }
 
     /// To be called without the lock.
-    fn tell(&self, confirmed: Option<Step>) {
-        let Some(Step { source, wake, done }) = confirmed else { return };
+    fn tell(&self, Step { source, wake, done }: Step) {
         // Gives back its credit; before the source is woken, so that it sees it.
         drop(done);
         if wake {
@@ -170,14 +163,37 @@ impl InFlight {
         std::mem::swap(&mut self.lock().confirmed[source], spare);
     }
 
-    /// Reports that have come, delivered or not, since the lane began.
-    pub fn reported(&self) -> u64 {
-        self.lock().reported
+    /// Notes why a message is rejected. Whether it is the first time: another of its records may have been
+    /// rejected before.
+    pub fn reject(&self, slot: usize, index: usize, rejection: &Arc<Rejection>) -> bool {
+        let mut table = self.lock();
+        let Some(Some(entry)) = table.entries.get_mut(slot) else { return false };
+        let known = entry.rejected.len();
+        entry.rejected.entry(index).or_insert_with(|| Arc::clone(rejection));
+        entry.rejected.len() > known
     }
 
-    /// Whether reports are to wake the lane.
-    pub fn watch(&self, watched: bool) {
-        self.lock().watched = watched;
+    /// Why a message was rejected.
+    pub fn rejection(&self, slot: usize, index: usize) -> Option<Arc<Rejection>> {
+        let table = self.lock();
+        table.entries.get(slot)?.as_ref()?.rejected.get(&index).cloned()
+    }
+
+    /// Confirms what Kafka has.
+    pub fn delivered(&self, tags: impl Iterator<Item = Tag>) {
+        let mut steps = Vec::new();
+        let mut table = self.lock();
+        for tag in tags {
+            let RecordId { slot, index, role } = RecordId::of(tag);
+            let fate = match role {
+                Role::Record => Fate::Delivered,
+                Role::DeadLetter(_) => Fate::DeadLettered,
+            };
+            // Only what is to be done without the lock.
+            steps.extend(table.confirm(slot, index, fate).filter(|step| step.wake));
+        }
+        drop(table);
+        steps.into_iter().for_each(|step| self.tell(step));
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -212,34 +228,5 @@ impl Table {
         self.free.push(slot);
         let done = self.entries[slot].take().map(|entry| entry.parcel);
         Some(Step { source, wake: true, done })
-    }
-}
-
-impl Reports for InFlight {
-    fn delivered(&self, ticket: Ticket, record: &Delivered<'_>) {
-        let RecordId { slot, index, role, .. } = RecordId::of(ticket);
-        if let Some(printer) = &self.printer
-            && let Some(parcel) = self.parcel(slot)
-        {
-            let message: Message<'_> = parcel.batch.message(index);
-            printer.print(record, message);
-        }
-        let fate = if role.is_record() { Fate::Delivered } else { Fate::DeadLettered };
-        let mut table = self.lock();
-        table.reported += 1;
-        let confirmed = table.confirm(slot, index, fate);
-        let watched = table.watched;
-        drop(table);
-        self.tell(confirmed);
-        if watched {
-            self.inbox.nudge();
-        }
-    }
-
-    fn failed(&self, failure: Failure) {
-        // In this order, so that a lane that has seen all reports has seen all failures.
-        self.inbox.fail(failure);
-        self.lock().reported += 1;
-        self.inbox.nudge();
     }
 }

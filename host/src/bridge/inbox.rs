@@ -1,13 +1,11 @@
-//! The inbox of a lane: parcels of messages from the source, and news from Kafka that the lane
-//! must act on.
+//! The inbox of a lane: parcels of messages from the sources.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::credit::{Credit, Permit};
 use crate::message::{Batch, Cut, Publish, Sequence};
-use crate::sink::Failure;
 
 /// Messages of one source on their way by one route, with the credit that they hold.
 #[derive(Debug)]
@@ -50,18 +48,15 @@ impl Parcel {
 #[derive(Debug)]
 pub enum Mail {
     Parcel(Parcel),
-    /// Kafka refused these records.
-    Failures(Vec<Failure>),
     /// It is time to look at what waits.
     Due,
-    /// The source has ended and all parcels are taken.
+    /// Nothing more is to be done.
     Closed,
 }
 
 #[derive(Debug, Default)]
 struct State {
     parcels: VecDeque<Parcel>,
-    failures: Vec<Failure>,
     closed: bool,
 }
 
@@ -78,41 +73,28 @@ impl Inbox {
         self.mail.notify_one();
     }
 
-    pub fn fail(&self, failure: Failure) {
-        self.lock().failures.push(failure);
-        self.mail.notify_one();
-    }
-
-    /// Says that no more parcels will come, and wakes the lane in any case.
+    /// Says that no more parcels will come, forgets those that are there, and wakes the lane.
     pub fn close(&self) {
-        self.lock().closed = true;
+        let mut state = self.lock();
+        state.closed = true;
+        state.parcels.clear();
+        drop(state);
         self.mail.notify_one();
     }
 
-    /// Wakes the lane to look at something that is not mail.
-    pub fn nudge(&self) {
-        // Taken so that a lane between its look and its sleep is not missed.
-        drop(self.lock());
-        self.mail.notify_one();
-    }
-
-    /// Waits for mail, or `until` something else is to be done; failures come before all else, so that
-    /// trouble is seen at once.
+    /// Waits for a parcel, or `until` something else is to be done.
     pub fn next(&self, until: Option<Instant>) -> Mail {
         let mut state = self.lock();
         loop {
-            if !state.failures.is_empty() {
-                return Mail::Failures(std::mem::take(&mut state.failures));
+            if state.closed {
+                return Mail::Closed;
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) && !state.closed {
+            if left.is_some_and(|left| left.is_zero()) {
                 return Mail::Due;
             }
             if let Some(parcel) = state.parcels.pop_front() {
                 return Mail::Parcel(parcel);
-            }
-            if state.closed {
-                return Mail::Closed;
             }
             state = match left {
                 None => self.mail.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -124,20 +106,6 @@ impl Inbox {
         }
     }
 
-    /// Takes the failures that have come, waiting until `done` says yes or the time is over.
-    pub fn failures_until(&self, wait: Duration, mut done: impl FnMut() -> bool) -> Vec<Failure> {
-        let deadline = Instant::now() + wait;
-        let mut state = self.lock();
-        while !done() {
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                break;
-            };
-            let woken = self.mail.wait_timeout(state, left);
-            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
-        }
-        std::mem::take(&mut state.failures)
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,10 +113,12 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn what_is_due_comes_before_parcels_and_only_until_the_end() {
+    fn what_is_due_comes_before_parcels_and_nothing_after_the_end() {
         let (inbox, now) = (Inbox::default(), Instant::now());
         inbox.deliver(Parcel::new(0, 0));
         assert!(matches!(inbox.next(Some(now)), Mail::Due));
@@ -157,8 +127,9 @@ mod tests {
         let soon = Instant::now() + Duration::from_millis(20);
         assert!(matches!(inbox.next(Some(soon)), Mail::Due));
         assert!(Instant::now() >= soon);
+        inbox.deliver(Parcel::new(0, 0));
         inbox.close();
         assert!(matches!(inbox.next(Some(now)), Mail::Closed));
-        assert!(matches!(inbox.next(Some(later)), Mail::Closed));
+        assert!(matches!(inbox.next(None), Mail::Closed));
     }
 }

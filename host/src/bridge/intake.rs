@@ -1,7 +1,6 @@
 //! Where a source puts messages, and learns what became of them: finds the routes of each, packs
-//! them into parcels, one for each lane and route, and keeps the ledger.
+//! them into parcels, one for each route, carries those that need no plugin, and keeps the ledger.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use super::Stop;
@@ -9,8 +8,9 @@ use super::accounts::Accounts;
 use super::credit::Credit;
 use super::hooks::News;
 use super::inbox::{Inbox, Parcel};
-use super::record_id::MESSAGES;
+use super::lane::Lane;
 use super::router::Router;
+use super::tag::MESSAGES;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
 use crate::source::Downstream;
 
@@ -22,84 +22,82 @@ pub struct Intake {
     accounts: Arc<Accounts>,
     packer: Packer,
     stop: Arc<Stop>,
-    /// Messages that are not whole, each with its lane.
-    cut: Vec<(usize, Parcel)>,
+    /// Messages that are not whole.
+    cut: Vec<Parcel>,
     /// Messages in all parcels, each once.
     taken: u64,
     settled: Vec<Sequence>,
     news: News,
 }
 
-/// Fills parcels for lanes.
+/// Fills parcels, and hands them on.
 struct Packer {
-    inboxes: Vec<Arc<Inbox>>,
+    /// For routes without plugins, and for what no route takes.
+    own: Lane,
+    /// The lane of each route that has one.
+    inboxes: Vec<Option<Arc<Inbox>>>,
     credit: Arc<Credit>,
-    /// What will go to each lane by each route, and whatever no route takes: lane by lane.
+    /// What will go by each route, and whatever no route takes.
     parcels: Vec<Parcel>,
     /// Those of them that are not empty.
     filled: Vec<usize>,
-    /// Places that a lane has among them.
-    width: usize,
 }
 
 impl Packer {
-    /// Messages of one topic always take the same lane.
-    fn lane_of(&self, topic: &str) -> usize {
-        match self.inboxes.len() {
-            1 => 0,
-            lanes => {
-                let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(topic);
-                (hash % lanes as u64) as usize
-            }
-        }
-    }
-
-    /// A copy of a message goes to this lane by this route.
+    /// A copy of a message goes by this route.
     fn pack(
         &mut self,
-        (lane, route): (usize, usize),
+        route: usize,
         sequence: Sequence,
         received_at_ms: i64,
         publish: &Publish<'_>,
     ) {
-        let place = lane * self.width + route;
-        let parcel = &mut self.parcels[place];
+        let parcel = &mut self.parcels[route];
         if parcel.batch.is_empty() {
-            self.filled.push(place);
+            self.filled.push(route);
         }
         parcel.push(&self.credit, sequence, received_at_ms, publish);
         if parcel.batch.len() == MESSAGES {
-            self.inboxes[lane].deliver(parcel.take());
+            let parcel = parcel.take();
+            self.hand_on(parcel);
         }
     }
 
     /// Sends on what is not full yet.
     fn forward(&mut self) {
-        for place in self.filled.drain(..) {
-            let parcel = self.parcels[place].take();
+        while let Some(route) = self.filled.pop() {
+            let parcel = self.parcels[route].take();
             // A full one has gone before.
             if !parcel.batch.is_empty() {
-                self.inboxes[place / self.width].deliver(parcel);
+                self.hand_on(parcel);
             }
+        }
+    }
+
+    fn hand_on(&mut self, parcel: Parcel) {
+        match self.inboxes.get(parcel.route) {
+            Some(Some(inbox)) => inbox.deliver(parcel),
+            Some(None) | None => self.own.take_in(parcel),
         }
     }
 }
 
 impl Intake {
-    /// For the source of that number.
+    /// For the source of that number. `own` carries what takes no lane of `inboxes`, which has a place
+    /// for each route.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the path")]
     pub fn new(
         source: usize,
         router: Router,
-        inboxes: Vec<Arc<Inbox>>,
+        own: Lane,
+        inboxes: Vec<Option<Arc<Inbox>>>,
         accounts: Arc<Accounts>,
         credit: Arc<Credit>,
         stop: Arc<Stop>,
         news: News,
     ) -> Self {
-        let width = router.places();
-        let lane = || (0..width).map(|route| Parcel::new(route, source));
-        let parcels = inboxes.iter().flat_map(|_| lane()).collect();
-        let packer = Packer { inboxes, credit, parcels, filled: Vec::new(), width };
+        let parcels = (0..router.places()).map(|route| Parcel::new(route, source)).collect();
+        let packer = Packer { own, inboxes, credit, parcels, filled: Vec::new() };
         let (cut, settled) = (Vec::new(), Vec::new());
         Self { source, router, accounts, packer, stop, cut, taken: 0, settled, news }
     }
@@ -112,9 +110,8 @@ impl Intake {
         publish: &Publish<'_>,
         kafka_topic: Option<&str>,
     ) {
-        let lane = self.packer.lane_of(publish.topic);
         let route = self.router.route_of_letter(publish.topic, kafka_topic);
-        self.packer.pack((lane, route), sequence, received_at_ms, publish);
+        self.packer.pack(route, sequence, received_at_ms, publish);
         self.taken += 1;
     }
 }
@@ -125,11 +122,10 @@ impl Downstream for Intake {
     }
 
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
-        let lane = self.packer.lane_of(publish.topic);
         let routes = self.router.routes_of(publish.topic);
         self.accounts.travels_as(sequence, routes.len());
         for route in routes {
-            self.packer.pack((lane, *route), sequence, received_at_ms, publish);
+            self.packer.pack(*route, sequence, received_at_ms, publish);
         }
         self.taken += 1;
     }
@@ -141,21 +137,20 @@ impl Downstream for Intake {
         publish: &Publish<'_>,
         cut: Cut,
     ) {
-        let lane = self.packer.lane_of(publish.topic);
         let routes = self.router.routes_of(publish.topic);
         self.accounts.travels_as(sequence, routes.len());
         for route in routes {
             let mut parcel = Parcel { cut: Some(cut), ..Parcel::new(*route, self.source) };
             parcel.push(&self.packer.credit, sequence, received_at_ms, publish);
-            self.cut.push((lane, parcel));
+            self.cut.push(parcel);
         }
         self.taken += 1;
     }
 
     fn forward(&mut self) {
         self.accounts.ledger().received(std::mem::take(&mut self.taken));
-        for (lane, parcel) in self.cut.drain(..) {
-            self.packer.inboxes[lane].deliver(parcel);
+        for parcel in self.cut.drain(..) {
+            self.packer.hand_on(parcel);
         }
         self.packer.forward();
     }

@@ -1,19 +1,21 @@
 //! THE path: take, transform, send, confirm, acknowledge, drain.
 //!
 //! ```text
-//!  source ──▶ routes ──▶ inbox (bounded by credit) ──▶ lane: setters, in batches ──▶ Kafka's client
-//!    ▲                                                                                     │
-//!    └──── in-order acknowledgement ring ◀── accounts ◀── in-flight table ◀── delivery reports
+//!  source ──▶ routes ──▶ lane: setters, in batches (bounded by credit) ──▶ sink, which keeps order
+//!    ▲                                                                        │
+//!    └── in-order acknowledgement ring ◀── accounts ◀── in-flight table ◀── delivered, or rejected
 //! ```
 //!
-//! There is one source for each MQTT connection; lanes, credit and the ledger are shared. Dead letters
-//! that are to be carried again are a source, too.
+//! There is one source for each MQTT connection. A route with plugins has a lane with a thread of its
+//! own; what needs no plugin is carried on the source's thread. Dead letters that are to be carried
+//! again are a source, too.
 //!
 //! Start: Kafka, then MQTT, so that nothing is taken before it has somewhere to go. Stop: MQTT
 //! first, then Kafka.
 
 mod accounts;
 mod credit;
+mod dead_letter;
 mod hooks;
 mod in_flight;
 mod inbox;
@@ -22,22 +24,21 @@ mod lane;
 mod letters;
 mod print;
 mod progress;
-mod record_id;
-mod recovery;
 mod router;
 mod start;
+mod tag;
 mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::kafka_topic::KafkaTopic;
-use crate::sink;
+use crate::sink::{self, Sink};
 use crate::source::{self, Control};
 use crate::telemetry::Ledger;
 use crate::transform::Transform;
@@ -61,8 +62,6 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// What happens to messages that no route takes.
     pub unrouted: OnError,
-    /// How many threads run setters and send.
-    pub lanes: usize,
     /// Bytes of messages that may be on their way at a time.
     pub max_in_flight_bytes: usize,
     pub print: bool,
@@ -106,6 +105,9 @@ impl OnError {
     }
 }
 
+/// How long the end waits for lanes whose plugins are at work.
+const LANES_END: Duration = Duration::from_millis(300);
+
 /// How many times the user has asked to stop.
 pub type Stops = watch::Receiver<u32>;
 
@@ -116,15 +118,12 @@ pub enum Ended {
     Failed(String),
     /// A hook wants the program to end, in good order; in one line, for the user.
     Asked(String),
-    /// Told to give up.
-    Abandoned,
 }
 
 /// How lanes and the bridge tell each other to stop.
 pub(crate) struct Stop {
     ended: mpsc::UnboundedSender<Ended>,
-    /// Also ends what a lane's sink waits for.
-    abandoned: Arc<AtomicBool>,
+    abandoned: AtomicBool,
 }
 
 impl Stop {
@@ -140,25 +139,24 @@ impl Stop {
     }
 }
 
-/// Runs the path until it is told to stop, has nothing more to carry, or cannot go on. `transforms`
-/// makes the setters of a lane, one for each route.
+/// Runs the path until it is told to stop, has nothing more to carry, or cannot go on. `transform`
+/// makes the setters of a route, by its number.
 ///
 /// # Errors
 /// Why it could not go on, or that messages were still on their way when time was up.
 pub async fn run(
     settings: Settings,
-    transforms: impl FnMut() -> Vec<Transform>,
+    transform: impl Fn(usize) -> Transform,
     ledger: Arc<Ledger>,
     mut stops: Stops,
 ) -> Result<(), String> {
     let (control, control_seen) = watch::channel(Control::Run);
-    let Some(mut path) =
-        Path::start(settings, transforms, ledger, control_seen, &mut stops).await?
+    let Some(mut path) = Path::start(settings, transform, ledger, control_seen, &mut stops).await?
     else {
         return Ok(());
     };
     let progress =
-        progress::watch(Arc::clone(&path.ledger), path.health.clone(), path.pauses.clone());
+        progress::watch(Arc::clone(&path.ledger), vec![path.sink.health()], path.pauses.clone());
     let failed = tokio::select! {
         _ = stops.wait_for(|stops| *stops > 0) => None,
         ended = path.ended.recv() => Some(ended),
@@ -195,7 +193,8 @@ struct Path {
     news: News,
     sources: Sources,
     ledger: Arc<Ledger>,
-    health: Vec<Arc<sink::Health>>,
+    /// What it has not delivered is given up when this is dropped.
+    sink: Sink,
     /// Why routes pause, on each lane.
     pauses: Vec<Arc<Reasons>>,
     shutdown_timeout: Duration,
@@ -269,18 +268,18 @@ impl Path {
     fn asked(&mut self) -> Option<String> {
         std::iter::from_fn(|| self.ended.try_recv().ok()).find_map(|ended| match ended {
             Ended::Asked(why) => Some(why),
-            Ended::Failed(_) | Ended::Abandoned => None,
+            Ended::Failed(_) => None,
         })
     }
 
-    /// Ends the lanes, which have nothing left to do.
+    /// Ends the lanes, which are not waited for long: a plugin may be at work.
     fn close(self) {
         for inbox in &self.inboxes {
             inbox.close();
         }
-        for lane in self.lanes {
-            // A panic in it has ended the process.
-            drop(lane.join());
+        let until = Instant::now() + LANES_END;
+        while self.lanes.iter().any(|lane| !lane.is_finished()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
         }
         for accounts in &self.accounts {
             // The sources will not collect it any more.

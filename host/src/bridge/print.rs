@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::case::insert_bytes;
 use crate::message::Message;
-use crate::sink::Delivered;
+use crate::sink::Written;
 
 /// Writes records; stops, and says so once, when standard output is closed.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    pub fn print(&self, record: &Delivered<'_>, message: Message<'_>) {
+    pub fn print(&self, record: &Written<'_>, message: Message<'_>) {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
@@ -29,7 +29,7 @@ impl Printer {
     }
 }
 
-fn render(record: &Delivered<'_>, message: Message<'_>) -> Value {
+fn render(record: &Written<'_>, message: Message<'_>) -> Value {
     let mut object = Map::new();
     object.insert("kafka_topic".to_owned(), record.topic().into());
     object.insert("partition".to_owned(), record.partition().into());

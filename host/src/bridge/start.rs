@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::accounts::Accounts;
 use super::credit::Credit;
+use super::dead_letter::Rejections;
 use super::hooks::News;
 use super::in_flight::InFlight;
 use super::inbox::Inbox;
@@ -27,14 +28,14 @@ use crate::backoff::Backoff;
 use crate::kafka_topic::KafkaTopic;
 use crate::sink::{self, ProbeError, Sink};
 use crate::source::{Control, Source};
-use crate::telemetry::{Ledger, RateLimited};
+use crate::telemetry::Ledger;
 use crate::transform::Transform;
 
 impl Path {
     /// `None` if told to stop before Kafka answered.
     pub(super) async fn start(
         mut settings: Settings,
-        transforms: impl FnMut() -> Vec<Transform>,
+        transform: impl Fn(usize) -> Transform,
         ledger: Arc<Ledger>,
         control: watch::Receiver<Control>,
         stops: &mut Stops,
@@ -42,26 +43,58 @@ impl Path {
         let sources = settings.sources.len() + settings.letters.len();
         let wakes: Arc<[Arc<Notify>]> = (0..sources).map(|_| Arc::default()).collect();
         let (sender, ended) = mpsc::unbounded_channel();
-        let stop = Arc::new(Stop { ended: sender, abandoned: Arc::new(AtomicBool::new(false)) });
+        let stop = Arc::new(Stop { ended: sender, abandoned: AtomicBool::new(false) });
         let news = News::start(settings.hook.take(), &stop)?;
-        let lanes = make_lanes(&settings, transforms, &ledger, &stop, &wakes)?;
-        let lanes = tokio::select! {
-            reached = reach_kafka(lanes, &settings) => reached?,
+        let in_flight = Arc::new(InFlight::new(Arc::clone(&wakes)));
+        let rejections = Arc::new(Rejections::new(
+            &settings.routes,
+            settings.unrouted.clone(),
+            Arc::clone(&in_flight),
+            Arc::clone(&stop),
+            settings.print.then(Printer::default),
+        ));
+        let events = Arc::clone(&rejections) as Arc<dyn sink::Events>;
+        let sink = Sink::new(settings.sink.clone(), events)?;
+        tokio::select! {
+            reached = reach_kafka(&sink, &settings) => reached?,
             _ = stops.wait_for(|stops| *stops > 0) => return Ok(None),
         };
-        let inboxes: Vec<_> = lanes.iter().map(|lane| Arc::clone(&lane.inbox)).collect();
-        let tables: Arc<[_]> = lanes.iter().map(|lane| Arc::clone(&lane.in_flight)).collect();
-        let health = lanes.iter().map(|lane| lane.sink.health()).collect();
-        let pauses = lanes.iter().map(|lane| lane.waiting.reasons()).collect();
-        let lanes = spawn_lanes(lanes)?;
+        let lane = |takes: &dyn Fn(usize) -> bool| {
+            let routes =
+                settings.routes.iter().enumerate().map(|(number, route)| {
+                    takes(number).then(|| (route.clone(), transform(number)))
+                });
+            Lane {
+                routes: routes.collect(),
+                sink: sink.clone(),
+                in_flight: Arc::clone(&in_flight),
+                rejections: Arc::clone(&rejections),
+                ledger: Arc::clone(&ledger),
+                stop: Arc::clone(&stop),
+                waiting: Waiting::default(),
+            }
+        };
+        let mut inboxes = Vec::with_capacity(settings.routes.len());
+        let (mut lanes, mut pauses) = (Vec::new(), Vec::new());
+        for number in 0..settings.routes.len() {
+            let inbox = transform(number).has_plugins().then(Arc::<Inbox>::default);
+            if let Some(inbox) = &inbox {
+                let lane = lane(&|route| route == number);
+                pauses.push(lane.waiting.reasons());
+                lanes.push(spawn_lane(number, lane, Arc::clone(inbox))?);
+            }
+            inboxes.push(inbox);
+        }
         let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes));
-        let account = |number| Accounts::new(number, Arc::clone(&tables), Arc::clone(&ledger));
+        let account = |number| Accounts::new(number, Arc::clone(&in_flight), Arc::clone(&ledger));
         let accounts: Vec<_> = (0..wakes.len()).map(|number| Arc::new(account(number))).collect();
         let take_in = |number: usize| {
             let router = Router::new(&settings.routes);
             let accounts = Arc::clone(&accounts[number]);
             let (credit, stop) = (Arc::clone(&credit), Arc::clone(&stop));
-            Intake::new(number, router, inboxes.clone(), accounts, credit, stop, news.clone())
+            let own = lane(&|route| inboxes[route].is_none());
+            let inboxes = inboxes.clone();
+            Intake::new(number, router, own, inboxes, accounts, credit, stop, news.clone())
         };
         let mut runners: Vec<(String, Runner)> = Vec::with_capacity(sources);
         for source in settings.sources {
@@ -83,14 +116,14 @@ impl Path {
         }
         Ok(Some(Self {
             sources: spawn_sources(runners)?,
-            inboxes,
+            inboxes: inboxes.into_iter().flatten().collect(),
             accounts,
             lanes,
             stop,
             ended,
             news,
             ledger,
-            health,
+            sink,
             pauses,
             shutdown_timeout: settings.shutdown_timeout,
             fate_of_the_rest,
@@ -98,87 +131,47 @@ impl Path {
     }
 }
 
-fn make_lanes(
-    settings: &Settings,
-    mut transforms: impl FnMut() -> Vec<Transform>,
-    ledger: &Arc<Ledger>,
-    stop: &Arc<Stop>,
-    wakes: &Arc<[Arc<Notify>]>,
-) -> Result<Vec<Lane>, String> {
-    let printer = settings.print.then(Arc::<Printer>::default);
-    let make = |_| {
-        let inbox = Arc::<Inbox>::default();
-        let in_flight =
-            Arc::new(InFlight::new(Arc::clone(&inbox), Arc::clone(wakes), printer.clone()));
-        let reports = Arc::clone(&in_flight) as Arc<dyn sink::Reports>;
-        Ok(Lane {
-            routes: settings.routes.iter().cloned().zip(transforms()).collect(),
-            unrouted: settings.unrouted.clone(),
-            sink: Sink::new(settings.sink.clone(), reports, Arc::clone(&stop.abandoned))?,
-            inbox,
-            in_flight,
-            ledger: Arc::clone(ledger),
-            stop: Arc::clone(stop),
-            waiting: Waiting::default(),
-            sent: 0,
-            refusals: RateLimited::default(),
-            troubles: RateLimited::default(),
-        })
-    };
-    (0..settings.lanes).map(make).collect()
-}
-
-fn spawn_lanes(lanes: Vec<Lane>) -> Result<Vec<JoinHandle<()>>, String> {
-    let threads = lanes.into_iter().enumerate().map(|(number, lane)| {
-        std::thread::Builder::new()
-            .name(format!("lane-{number}"))
-            .spawn(move || lane.run())
-            .map_err(|error| format!("cannot start a thread: {error}"))
-    });
-    threads.collect()
+fn spawn_lane(number: usize, lane: Lane, inbox: Arc<Inbox>) -> Result<JoinHandle<()>, String> {
+    std::thread::Builder::new()
+        .name(format!("lane-{number}"))
+        .spawn(move || lane.run(&inbox))
+        .map_err(|error| format!("cannot start a thread: {error}"))
 }
 
 /// Waits until Kafka has answered and has all topics that are known, so that nothing is taken
 /// before it has somewhere to go.
-async fn reach_kafka(mut lanes: Vec<Lane>, settings: &Settings) -> Result<Vec<Lane>, String> {
+async fn reach_kafka(sink: &Sink, settings: &Settings) -> Result<(), String> {
     let topics = settings.routes.iter().map(|route| &route.kafka_topic);
     let fixed: BTreeSet<&str> = topics.clone().filter_map(KafkaTopic::fixed).collect();
     if fixed.is_empty() {
-        lanes = reach(lanes, None).await?;
+        reach(sink, None).await?;
     }
     for topic in fixed {
-        lanes = reach(lanes, Some(topic)).await?;
+        reach(sink, Some(topic)).await?;
     }
     // Who knows the limit has set it.
     let known: BTreeSet<&str> = topics.flat_map(KafkaTopic::known).collect();
     if settings.sink.largest_batch.is_none()
         && let Some(largest) = sink::largest_batch(&settings.sink, known).await
     {
-        for lane in &mut lanes {
-            lane.sink.fit(largest)?;
-        }
+        sink.fit(largest)?;
     }
-    Ok(lanes)
+    Ok(())
 }
 
 /// Asks Kafka for a topic, or only for an answer, until it comes.
-async fn reach(mut lanes: Vec<Lane>, topic: Option<&str>) -> Result<Vec<Lane>, String> {
+async fn reach(sink: &Sink, topic: Option<&str>) -> Result<(), String> {
     const ATTEMPT: Duration = Duration::from_secs(5);
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     let (start, mut attempts) = (Instant::now(), 0);
     loop {
-        let topic = topic.map(str::to_owned);
-        let probe = tokio::task::spawn_blocking(move || {
-            let probe = |lane: &Lane| lane.sink.probe(topic.as_deref(), ATTEMPT);
-            let answer = lanes.first().map_or(Ok(()), probe);
-            (lanes, answer)
-        });
-        let answer;
-        (lanes, answer) =
+        let (topic, sink) = (topic.map(str::to_owned), sink.clone());
+        let probe = tokio::task::spawn_blocking(move || sink.probe(topic.as_deref(), ATTEMPT));
+        let answer =
             probe.await.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))?;
         attempts += 1;
         match answer {
-            Ok(()) => return Ok(lanes),
+            Ok(()) => return Ok(()),
             Err(ProbeError::Permanent(what)) => return Err(what),
             // A broker that creates the topic now says at first that there is none.
             Err(ProbeError::NoTopic(_)) if attempts < 4 => sleep(backoff.next_pause()).await,

@@ -1,14 +1,12 @@
 //! Routes that pause because a plugin of theirs is broken. Their messages wait here, in the order in
 //! which they came, while the other routes of the lane go on.
 //!
-//! What waits has not been sent, so Kafka cannot refuse it, and [`recovery`](super::recovery) knows
-//! nothing of it. It keeps its credit, which bounds how much there can be.
+//! What waits has not been sent. It keeps its credit, which bounds how much there can be.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Ended;
 use super::inbox::Parcel;
 use super::lane::Lane;
 use crate::transform::Pause;
@@ -122,26 +120,25 @@ impl Waiting {
 
 impl Lane {
     /// Carries a parcel, unless its route pauses.
-    pub(super) fn take_in(&mut self, parcel: Parcel) -> Result<(), Ended> {
+    pub(super) fn take_in(&mut self, parcel: Parcel) {
         let parcel = Arc::new(parcel);
         let slot = self.in_flight.insert(&parcel);
-        match self.waiting.queue(Load { parcel, slot, from: 0 }) {
-            Some(load) => self.carry(load),
-            None => Ok(()),
+        if let Some(load) = self.waiting.queue(Load { parcel, slot, from: 0 }) {
+            self.carry(load);
         }
     }
 
     /// Carries something of a route whose pause is over.
-    pub(super) fn try_again(&mut self) -> Result<(), Ended> {
+    pub(super) fn try_again(&mut self) {
         let Self { routes, waiting, .. } = self;
         let now = Instant::now();
         let needs_to = |route: usize| {
-            routes.get(route).is_some_and(|(_, transform)| transform.pause().is_some())
+            let route = routes.get(route).and_then(Option::as_ref);
+            route.is_some_and(|(_, transform)| transform.pause().is_some())
         };
         waiting.look(needs_to, now);
-        match waiting.take_due(now) {
-            Some(load) => self.carry(load),
-            None => Ok(()),
+        if let Some(load) = waiting.take_due(now) {
+            self.carry(load);
         }
     }
 }

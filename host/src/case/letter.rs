@@ -79,7 +79,7 @@ fn properties(headers: &[(String, Option<Vec<u8>>)]) -> Option<Properties> {
 mod tests {
     use super::*;
     use crate::message::{ARRIVAL, Batch, Reason, Rejection};
-    use crate::reject;
+    use crate::reject::{self, Fit};
 
     type Headers = Vec<(String, Option<Vec<u8>>)>;
 
@@ -90,8 +90,11 @@ mod tests {
             .expect("a message");
         let error = "as asked".to_owned();
         let rejection = Rejection { reason: Reason::Trap, error, plugin: None };
-        let headers =
-            reject::record_headers(batch.message(0), &rejection, Some("plant"), Some(9_000));
+        let (message, kafka_topic) = (batch.message(0), Some("plant"));
+        let letter =
+            reject::Letter { message, rejection: &rejection, kafka_topic, payload: Some(9_000) };
+        let fitted = letter.fit(Fit::Whole);
+        let headers = fitted.headers();
         let owned = headers.map(|header| {
             (header.name.into_owned(), header.value.map(std::borrow::Cow::into_owned))
         });

@@ -69,9 +69,9 @@ impl Bridges {
             for source in &settings.sources {
                 open_session(&source.hello.client_id, fleet.filter(), addresses.mqtt_5).await?;
             }
-            let transforms =
-                move || vec![Transform::new(Builtin::new(true), plugins.instantiate())];
-            running.spawn(bridge::run(settings, transforms, Arc::clone(ledger), stopped.clone()));
+            // It has one route.
+            let transform = move |_| Transform::new(Builtin::new(true), plugins.instantiate());
+            running.spawn(bridge::run(settings, transform, Arc::clone(ledger), stopped.clone()));
         }
         Ok(Self { running, stops })
     }
@@ -150,7 +150,6 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             on_error: OnError::DeadLetter { topic: fleet.dead_letter_topic() },
         }],
         unrouted: OnError::Stop,
-        lanes: 1,
         max_in_flight_bytes: 16 << 20,
         print: false,
         hook: None,

@@ -28,6 +28,12 @@ impl Setters {
         Self { workers: plugins.iter().map(seat).collect(), clock }
     }
 
+    /// Whether no plugin decides anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
     /// Lets changed plugins take over. Only between two messages: what decides about a message is to
     /// be of one version.
     pub fn renew(&mut self) {

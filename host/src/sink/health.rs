@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use super::fault;
+use super::explain;
 use crate::telemetry::RateLimited;
 
 /// How long a reason is worth more than a vague one. librdkafka repeats itself every 30 s.
@@ -111,7 +111,7 @@ impl Health {
 
     /// Keeps what went wrong, unless something is known that says more.
     fn learn(&self, code: Code, text: &str) -> Option<String> {
-        let permanent = fault::is_permanent(code, text);
+        let permanent = explain::is_permanent(code, text);
         let mut state = self.lock();
         if let Some(known) = &state.reason {
             let age = known.at.elapsed();
@@ -121,7 +121,7 @@ impl Health {
                 return None;
             }
         }
-        let line = fault::explain(&self.brokers, code, text);
+        let line = explain::explain(&self.brokers, code, text);
         state.reason = Some(Reason { at: Instant::now(), line: line.clone(), permanent });
         Some(line)
     }

@@ -1,52 +1,60 @@
-//! Kafka: sends records, and says of each of them whether Kafka has it or why not.
+//! Kafka: sends records, keeps them in order, and says of each of them that Kafka has it or never will.
 //!
-//! The only place that names rdkafka. A producer with its own poll thread serves one lane. Delivery
-//! reports come in any order and on that thread; nothing here decides what a failure means for the
-//! path, only which [`Fault`] it is.
+//! The only place that names rdkafka. One producer serves everybody; a thread of its own reads what
+//! became of the records, and sends again what is to be sent again. Nobody who sends ever waits for
+//! Kafka: what may not be sent yet waits [at a gate](ordered).
 
-mod client;
-mod fault;
+mod context;
+mod error;
+mod explain;
 mod health;
-mod partitions;
-mod poll;
+mod native;
+mod ordered;
 mod record;
+mod reports;
 mod settings;
 mod stored;
 mod topic;
 mod try_out;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{Header as KafkaHeader, OwnedHeaders};
 use rdkafka::metadata::Metadata;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
-pub use client::check;
-use client::{Context, create};
-pub use fault::Fault;
+pub use context::check;
 pub use health::Health;
-use partitions::Partitions;
-use poll::Poll;
-pub use record::{Delivered, Failure, Parts};
+use native::{Headers, Parts, Producer, Watch};
+pub use ordered::Terms;
+use ordered::{Gates, Outcome};
+pub use record::{Delivered, Record as Written};
 pub use settings::Settings;
 pub use stored::{From, Next, Position, Reader, Stored};
 pub use topic::largest_batch;
 pub use try_out::{Topic, try_out};
 
-use crate::message::{Header, Record};
+use crate::message::{Header, Reason, Record};
+use crate::telemetry::RateLimited;
 
-/// Comes back with the delivery report: whose record it was.
-pub type Ticket = usize;
+/// Comes back with what became of a record: whose record it was.
+pub type Tag = u64;
 
-/// What a record's delivery report is told to.
-pub trait Reports: Send + Sync + 'static {
-    /// Kafka has the record. Called on the producer's poll thread.
-    fn delivered(&self, ticket: Ticket, record: &Delivered<'_>);
-    /// Kafka does not have the record.
-    fn failed(&self, failure: Failure);
+/// Why Kafka never takes a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    pub reason: Reason,
+    pub error: String,
+}
+
+/// Told what became of records, each once, on the sink's own thread.
+pub trait Events: Send + Sync + 'static {
+    /// Kafka has these records.
+    fn delivered(&self, records: &Delivered<'_>);
+    /// Kafka never takes this record; what is to become of it may be sent.
+    fn rejected(&self, sink: &Sink, tag: Tag, rejected: Rejected);
 }
 
 /// Why the first answer of Kafka did not come.
@@ -62,39 +70,88 @@ pub enum ProbeError {
     Passing(String),
 }
 
-/// A Kafka producer. Dropping it gives up what is not delivered.
+/// A Kafka producer. When the last of those who have it drops it, what is not delivered is given up.
+#[derive(Clone)]
 pub struct Sink {
-    settings: Settings,
-    reports: Arc<dyn Reports>,
+    shared: Arc<Shared>,
+    /// The thread that reads reports has a sink, too, and ends by itself.
+    alive: Option<Arc<Alive>>,
+}
+
+/// Ends the thread when the last sink is gone.
+struct Alive {
+    ended: Arc<AtomicBool>,
+    thread: Thread,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+struct Shared {
+    settings: Mutex<Settings>,
     health: Arc<Health>,
     made: Instant,
-    producer: Arc<BaseProducer<Context>>,
-    poll: Poll,
-    partitions: Partitions,
-    give_up: Arc<AtomicBool>,
+    gates: Arc<Mutex<Gates>>,
+    troubles: Mutex<RateLimited>,
+}
+
+/// Where a producer finds the gates, which are made after it.
+type Found = Arc<OnceLock<Weak<Mutex<Gates>>>>;
+
+/// What is told of refusals closes the gates before anything else is sent.
+fn watch(found: Found) -> Arc<Watch> {
+    let refused = Box::new(move || {
+        if let Some(gates) = found.get().and_then(Weak::upgrade) {
+            lock(&gates).drain();
+        }
+    });
+    Arc::new(Watch { refused, is_draining: AtomicBool::new(false) })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sink {
-    /// Makes a producer. It connects by itself, and goes on trying. Once `give_up` is set nothing
-    /// is waited for any more.
+    /// Makes a producer. It connects by itself, and goes on trying.
     ///
     /// # Errors
     /// If librdkafka refuses the settings.
-    pub fn new(
-        settings: Settings,
-        reports: Arc<dyn Reports>,
-        give_up: Arc<AtomicBool>,
-    ) -> Result<Self, String> {
+    pub fn new(settings: Settings, events: Arc<dyn Events>) -> Result<Self, String> {
         let health = Arc::new(Health::new(&settings.brokers));
-        let producer = Arc::new(create(&settings, &reports, &health)?);
-        let poll = Poll::start(&producer)?;
-        let (made, partitions) = (Instant::now(), Partitions::default());
-        Ok(Self { settings, reports, health, made, producer, poll, partitions, give_up })
+        let (found, made) = (Found::default(), Instant::now());
+        let watch = watch(Arc::clone(&found));
+        let producer = Arc::new(context::create(&settings, &health, Arc::clone(&watch))?);
+        let gates = Arc::new(Mutex::new(Gates::new(producer, watch)));
+        // It is set only here.
+        drop(found.set(Arc::downgrade(&gates)));
+        let (settings, troubles) = (Mutex::new(settings), Mutex::default());
+        let shared = Arc::new(Shared { settings, health, made, gates, troubles });
+        let ended = Arc::new(AtomicBool::new(false));
+        let (inner, until) = (Arc::clone(&shared), Arc::clone(&ended));
+        let thread = std::thread::Builder::new()
+            .name("kafka-reports".to_owned())
+            .spawn(move || Self { shared: inner, alive: None }.run(&*events, &until))
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
+        let alive = Some(Arc::new(Alive { ended, thread: thread.thread().clone() }));
+        Ok(Self { shared, alive })
     }
 
     /// What is known of the way to Kafka, from now on.
     pub fn health(&self) -> Arc<Health> {
-        Arc::clone(&self.health)
+        Arc::clone(&self.shared.health)
+    }
+
+    fn gates(&self) -> MutexGuard<'_, Gates> {
+        lock(&self.shared.gates)
+    }
+
+    fn producer(&self) -> Arc<Producer> {
+        Arc::clone(self.gates().producer())
     }
 
     /// Asks Kafka for a topic, which makes the broker create it where it does that by itself, or
@@ -104,37 +161,38 @@ impl Sink {
     /// What is wrong, in one line that names the cure.
     pub fn probe(&self, topic: Option<&str>, wait: Duration) -> Result<(), ProbeError> {
         let metadata = self.ask(topic, wait)?;
-        self.health.answered();
+        self.shared.health.answered();
         let Some(topic) = topic else { return Ok(()) };
-        match partitions::count(&metadata, topic) {
+        match topic::partitions(&metadata, topic) {
             None | Some(Ok(0)) => {
                 Err(ProbeError::Passing(format!("topic {topic:?} has no partitions yet")))
             }
             Some(Ok(_)) => Ok(()),
-            Some(Err(code)) => Err(ProbeError::NoTopic(fault::explain_topic(topic, code))),
+            Some(Err(code)) => Err(ProbeError::NoTopic(explain::explain_topic(topic, code.into()))),
         }
     }
 
     /// Asks for a topic, or for all, in short attempts, so that a refusal is noticed before the time is over.
     fn ask(&self, topic: Option<&str>, wait: Duration) -> Result<Metadata, ProbeError> {
-        let start = Instant::now();
+        let Shared { health, made, settings, .. } = &*self.shared;
+        let (producer, start) = (self.producer(), Instant::now());
         loop {
             // While somebody waits for an answer, librdkafka tries to connect twenty times a second.
-            let (attempt, pause) = match self.health.away_since() {
+            let (attempt, pause) = match health.away_since() {
                 Some(_) => (Duration::from_millis(100), Duration::from_millis(900)),
                 None => (Duration::from_secs(1), Duration::from_millis(50)),
             };
-            let error = match self.producer.client().fetch_metadata(topic, attempt) {
+            let error = match producer.client().fetch_metadata(topic, attempt) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
-            if let Some(what) = self.health.permanent() {
+            if let Some(what) = health.permanent() {
                 return Err(ProbeError::Permanent(what));
             }
             if start.elapsed() > wait {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                let what = self.health.reason(self.made).unwrap_or_else(|| {
-                    fault::explain(&self.settings.brokers, code, &error.to_string())
+                let what = health.reason(*made).unwrap_or_else(|| {
+                    explain::explain(&lock(settings).brokers, code, &error.to_string())
                 });
                 return Err(ProbeError::Passing(what));
             }
@@ -143,139 +201,60 @@ impl Sink {
         }
     }
 
-    /// Hands a record to the producer; its report comes later. Waits while the queue is full.
+    /// Takes a record, and never waits. What becomes of it comes later.
     ///
     /// # Errors
-    /// If the producer refuses the record at once.
+    /// If Kafka's client knows at once that Kafka never takes it.
     pub fn send<'h>(
         &self,
-        ticket: Ticket,
+        tag: Tag,
         topic: &str,
         record: &Record<'_>,
         headers: impl Iterator<Item = Header<'h>>,
-    ) -> Result<(), Box<Failure>> {
-        let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let place = (record.timestamp_ms, record.partition());
-        self.produce(ticket, topic, key, value, place, owned(headers))
-    }
-
-    /// Does not send a record, because one before it was refused.
-    pub fn hold_back<'h>(
-        ticket: Ticket,
-        topic: &str,
-        record: &Record<'_>,
-        headers: impl Iterator<Item = Header<'h>>,
-    ) -> Failure {
-        let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let place = (record.timestamp_ms, record.partition());
-        let record = Parts::new(topic, key, value, place, owned(headers));
-        Failure { ticket, fault: Fault::HeldBack, record }
-    }
-
-    /// Takes back what was not sent yet, because a record before it was refused: it is reported as
-    /// [`Fault::HeldBack`].
-    pub fn hold_back_queued(&self) {
-        self.producer.purge(PurgeConfig::default().queue());
-    }
-
-    /// Sends a record again, as it was: to the partition where it was, if that was `chosen`, else to
-    /// the one that its key leads to now.
-    ///
-    /// # Errors
-    /// As [`Self::send`].
-    pub fn resend(&self, ticket: Ticket, record: &Parts, chosen: bool) -> Result<(), Box<Failure>> {
-        self.produce(
-            ticket,
-            &record.topic,
-            record.key.as_deref(),
-            record.value.as_deref(),
-            (record.timestamp_ms, record.partition.filter(|_| chosen)),
-            record.headers.clone(),
-        )
-    }
-
-    fn produce(
-        &self,
-        ticket: Ticket,
-        topic: &str,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        place: (i64, Option<i32>),
-        headers: Option<OwnedHeaders>,
-    ) -> Result<(), Box<Failure>> {
-        let mut record = BaseRecord::with_opaque_to(topic, ticket);
-        record.key = key;
-        record.payload = value;
-        (record.timestamp, record.partition) = (Some(place.0), place.1);
-        record.headers = headers;
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((error, refused)) => {
-                    let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                    if code == RDKafkaErrorCode::QueueFull && !self.give_up.load(Ordering::Acquire)
-                    {
-                        // The credit is below the queue's limits, so only records that plugins
-                        // made much larger than their messages get here. The poll thread makes room.
-                        std::thread::sleep(Duration::from_millis(1));
-                        record = refused;
-                        continue;
-                    }
-                    return Err(Box::new(Failure {
-                        ticket,
-                        fault: Fault::at_once(code),
-                        record: Parts::new(topic, key, value, place, refused.headers),
-                    }));
-                }
-            }
+        terms: Terms,
+    ) -> Result<(), Rejected> {
+        let headers = headers.fold(None, |list: Option<Headers>, header| {
+            let mut list = list.unwrap_or_else(Headers::new);
+            list.add(&header.name, header.value.as_deref());
+            Some(list)
+        });
+        let parts = Parts {
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            timestamp_ms: record.timestamp_ms,
+            partition: record.partition(),
+            headers,
+        };
+        let waits = self.gates().send(topic, (tag, record.partition(), terms), parts)?;
+        if let Some(alive) = self.alive.as_ref().filter(|_| waits) {
+            alive.thread.unpark();
         }
-    }
-
-    /// What has put the producer out of use for good, if anything has (idempotence lost its place).
-    pub fn fatal(&self) -> Option<String> {
-        self.producer.client().fatal_error().map(|(code, reason)| format!("{code}: {reason}"))
-    }
-
-    /// Asks Kafka for a topic again: librdkafka refuses by itself what it last knew to be missing or
-    /// forbidden, until it has looked again.
-    pub fn look_again(&self, topic: &str, wait: Duration) {
-        // What comes of it shows when the next record is sent.
-        drop(self.producer.client().fetch_metadata(Some(topic), wait));
+        Ok(())
     }
 
     /// Makes batches no larger than the topics take. Nothing may have been sent yet.
     ///
     /// # Errors
-    /// As [`Self::renew`].
-    pub fn fit(&mut self, largest_batch: usize) -> Result<(), String> {
-        self.settings.largest_batch = Some(largest_batch);
-        if self.settings.needs_smaller_batches() { self.renew() } else { Ok(()) }
+    /// If librdkafka cannot make another producer.
+    pub fn fit(&self, largest_batch: usize) -> Result<(), String> {
+        let mut settings = lock(&self.shared.settings);
+        settings.largest_batch = Some(largest_batch);
+        let needed = settings.needs_smaller_batches();
+        drop(settings);
+        if needed { self.renew(&mut Outcome::default()) } else { Ok(()) }
     }
 
-    /// Replaces a producer that is out of use. All its records must have been reported.
-    ///
-    /// # Errors
-    /// If librdkafka cannot make another one.
-    pub fn renew(&mut self) -> Result<(), String> {
-        self.poll.stop();
-        self.producer = Arc::new(create(&self.settings, &self.reports, &self.health)?);
-        self.poll = Poll::start(&self.producer)?;
+    /// Replaces the producer. Nothing may be under way.
+    fn renew(&self, outcome: &mut Outcome) -> Result<(), String> {
+        let found = Found::default();
+        drop(found.set(Arc::downgrade(&self.shared.gates)));
+        let watch = watch(found);
+        let settings = lock(&self.shared.settings).clone();
+        let producer = context::create(&settings, &self.shared.health, Arc::clone(&watch))?;
+        self.gates().renew(Arc::new(producer), watch, outcome);
+        if let Some(alive) = &self.alive {
+            alive.thread.unpark();
+        }
         Ok(())
-    }
-}
-
-fn owned<'h>(headers: impl Iterator<Item = Header<'h>>) -> Option<OwnedHeaders> {
-    headers.fold(None, |list: Option<OwnedHeaders>, header| {
-        let list = list.unwrap_or_else(|| OwnedHeaders::new_with_capacity(8));
-        let value = header.value.as_deref();
-        // librdkafka's names end at a NUL, which MQTT forbids and not every server refuses.
-        let name = header.name.replace('\0', "\u{fffd}");
-        Some(list.insert(KafkaHeader { key: &name, value }))
-    })
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.poll.stop();
     }
 }

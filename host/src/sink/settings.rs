@@ -1,6 +1,9 @@
 //! librdkafka's settings: those that the promises rest on, and the user's on top.
 
 use std::borrow::Cow;
+use std::time::Duration;
+
+use super::native::{PARTITIONERS, Partitioner};
 
 /// How to reach Kafka.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +18,9 @@ pub struct Settings {
     pub largest_batch: Option<usize>,
 }
 
+/// librdkafka's own time for records without a key.
+const STICK_FOR: Duration = Duration::from_millis(10);
+
 /// librdkafka's own limit for a batch, in bytes.
 const BATCH_SIZE: usize = 1_000_000;
 
@@ -24,9 +30,9 @@ const DEFAULTS: [(&str, &str); 17] = [
     ("enable.idempotence", "true"),
     // A record is given up never, not after five minutes: an unreachable Kafka is no fault of it.
     ("message.timeout.ms", "0"),
-    // Longer is not faster: batches fill by themselves while requests are under way. It is what
-    // an MQTT server with a small window waits for.
-    ("linger.ms", "1"),
+    // Longer is not faster: batches fill by themselves while requests are under way, and sources
+    // read in bursts. Less than a millisecond is spent in a loop by librdkafka, not asleep.
+    ("linger.ms", "0"),
     ("batch.num.messages", "10000"),
     ("compression.type", "lz4"),
     // The broker knows what it takes; librdkafka's limit of 1 MB is below Kafka's own.
@@ -53,15 +59,42 @@ impl Settings {
     /// Everything to set for the producer, later ones over earlier ones.
     pub fn properties(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let defaults = DEFAULTS.into_iter().map(|(name, value)| (name, Cow::Borrowed(value)));
-        let batch = self.largest_batch.map_or(BATCH_SIZE, |largest| largest.min(BATCH_SIZE));
-        let batch = ("batch.size", Cow::Owned(batch.to_string()));
         let user = self.user().map(|(name, value)| (name, Cow::Borrowed(value)));
-        defaults.chain([batch]).chain(self.reach()).chain(user)
+        // What a topic does not take is of no use to anybody.
+        let batch = ("batch.size", Cow::Owned(self.batch_size().to_string()));
+        defaults.chain(self.reach()).chain(user).chain([batch])
     }
 
-    /// Whether the topic's limit asks for smaller batches.
+    /// How large a batch gets, in bytes.
+    fn batch_size(&self) -> usize {
+        let wanted = self.last("batch.size").and_then(|wanted| wanted.parse().ok());
+        wanted.unwrap_or(BATCH_SIZE).min(self.largest_batch.unwrap_or(usize::MAX))
+    }
+
+    /// Whether the topics' limit asks for smaller batches.
     pub fn needs_smaller_batches(&self) -> bool {
-        self.largest_batch.is_some_and(|largest| largest < BATCH_SIZE)
+        let without = Self { largest_batch: None, ..self.clone() };
+        self.batch_size() < without.batch_size()
+    }
+
+    /// How a record's partition follows from its key.
+    pub(super) fn partitioner(&self) -> &'static Partitioner {
+        let wanted = self.last("partitioner");
+        // librdkafka knows no others; checking the properties has said so.
+        let found = PARTITIONERS.iter().find(|known| Some(known.name) == wanted);
+        found.unwrap_or(&PARTITIONERS[0])
+    }
+
+    /// For how long records without a key stay with a partition.
+    pub(super) fn stick_for(&self) -> Duration {
+        let wanted =
+            self.last("sticky.partitioning.linger.ms").and_then(|wanted| wanted.parse().ok());
+        wanted.map_or(STICK_FOR, Duration::from_millis)
+    }
+
+    /// The user's last word on a property.
+    fn last(&self, name: &str) -> Option<&str> {
+        self.user().filter(|(said, _)| *said == name).map(|(_, value)| value).last()
     }
 
     /// What any client needs to reach the brokers, and nothing that only a producer knows.

@@ -9,6 +9,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifie
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::Settings;
 
@@ -27,6 +29,19 @@ pub async fn largest_batch<'a>(
         described.get("max.message.bytes")?.value.as_ref()?.parse().ok()
     };
     described.into_iter().filter_map(limit).min()
+}
+
+/// What brokers say of a topic: how many partitions it has, or what is wrong with it.
+pub(super) fn state(topic: &MetadataTopic) -> Result<usize, Code> {
+    match topic.error() {
+        None => Ok(topic.partitions().len()),
+        Some(error) => Err(error),
+    }
+}
+
+/// The [`state`] of a topic by its name, if they say anything of it.
+pub(super) fn partitions(metadata: &Metadata, topic: &str) -> Option<Result<usize, Code>> {
+    metadata.topics().iter().find(|found| found.name() == topic).map(state)
 }
 
 /// Whether a broker creates topics by itself; `None` if it does not say, which takes the

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::MetadataBroker;
+use rdkafka::types::RDKafkaRespErr;
 
-use super::partitions::state;
-use super::topic::creates_topics;
-use super::{Delivered, Failure, Reports, Settings, Sink, Ticket, fault};
+use super::topic::{creates_topics, state};
+use super::{Delivered, Events, Rejected, Settings, Sink, Tag, explain};
 
 /// What Kafka has of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub async fn try_out(
     topics: Vec<String>,
     wait: Duration,
 ) -> Result<Vec<(String, Topic)>, String> {
-    let sink = Sink::new(settings.clone(), Arc::new(Nobody), Arc::default())?;
+    let sink = Sink::new(settings.clone(), Arc::new(Nobody))?;
     let asked = tokio::task::spawn_blocking(move || sink.there(wait)).await;
     let there = asked.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))??;
     let creates = match there.broker {
@@ -40,7 +39,7 @@ pub async fn try_out(
     let found = |topic: String| {
         let state = match there.topics.iter().find(|(name, _)| *name == topic) {
             Some((_, Ok(partitions))) => Topic::There(*partitions),
-            Some((_, Err(code))) => Topic::Missing(fault::explain_topic(&topic, *code)),
+            Some((_, Err(code))) => Topic::Missing(explain::explain_topic(&topic, (*code).into())),
             None if creates => Topic::Created,
             None => Topic::Missing(format!(
                 "Kafka topic {topic:?} does not exist, or this client may not see it; create it, or give \
@@ -58,7 +57,7 @@ struct There {
     /// id yet if it is known from `bootstrap.servers` only.
     broker: Option<i32>,
     /// All that this client may see, with how many partitions they have, or what is wrong.
-    topics: Vec<(String, Result<usize, RDKafkaErrorCode>)>,
+    topics: Vec<(String, Result<usize, RDKafkaRespErr>)>,
 }
 
 impl Sink {
@@ -74,7 +73,7 @@ impl Sink {
 /// Nothing is sent, so nothing is reported.
 struct Nobody;
 
-impl Reports for Nobody {
-    fn delivered(&self, _ticket: Ticket, _record: &Delivered<'_>) {}
-    fn failed(&self, _failure: Failure) {}
+impl Events for Nobody {
+    fn delivered(&self, _records: &Delivered<'_>) {}
+    fn rejected(&self, _sink: &Sink, _tag: Tag, _rejected: Rejected) {}
 }

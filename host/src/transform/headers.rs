@@ -27,7 +27,7 @@ pub fn headers<'a>(
         HeaderPolicy::None => None,
         HeaderPolicy::Properties | HeaderPolicy::All => message.properties(),
     };
-    let about = (policy == HeaderPolicy::All).then(|| about(message));
+    let about = (policy == HeaderPolicy::All).then(|| about(message, message.topic()));
     let properties = properties.into_iter().flat_map(|properties| properties.iter());
     properties.map(of_property).chain(about.into_iter().flatten())
 }
@@ -45,15 +45,15 @@ fn of_property(property: Property<'_>) -> Header<'_> {
     }
 }
 
-/// What every message has.
-fn about<'a>(message: &Message<'a>) -> [Header<'a>; 4] {
+/// What every message has; `topic` is as much of the topic as is to be said.
+pub fn about<'a>(message: &Message<'a>, topic: &'a str) -> [Header<'a>; 4] {
     let qos: &[u8] = match message.qos() {
         Qos::AtMostOnce => b"0",
         Qos::AtLeastOnce => b"1",
         Qos::ExactlyOnce => b"2",
     };
     [
-        header("mqtt.topic", message.topic().as_bytes()),
+        header("mqtt.topic", topic.as_bytes()),
         header("mqtt.qos", qos),
         header("mqtt.retain", flag(message.retain())),
         header("mqtt.dup", flag(message.dup())),

@@ -68,6 +68,11 @@ impl Transform {
         &mut self.plugins
     }
 
+    /// Whether anything is decided by a plugin.
+    pub fn has_plugins(&self) -> bool {
+        !self.plugins.is_empty()
+    }
+
     /// If messages have to wait for plugins that are broken, how long and why. When that time is
     /// over, one message is to be tried before the others.
     pub fn pause(&self) -> Option<Pause> {

@@ -56,7 +56,7 @@ pub async fn run(
     stops: Stops,
     out: &mut dyn Write,
 ) -> Result<(), Ended> {
-    let Prepared { mut settings, transforms, .. } = prepared;
+    let Prepared { mut settings, transform, .. } = prepared;
     let Options { json, count, what, .. } = options;
     let topics = topics(&settings)?;
     let seen = Arc::<Seen>::default();
@@ -81,7 +81,7 @@ pub async fn run(
         }
     }
     let ledger = Arc::<Ledger>::default();
-    let carried = bridge::run(settings, transforms, Arc::clone(&ledger), stops).await;
+    let carried = bridge::run(settings, transform, Arc::clone(&ledger), stops).await;
     let counts = ledger.counts();
     let (cut, foreign) = (seen.cut.load(Relaxed), seen.foreign.load(Relaxed));
     let (delivered, skipped, rejected) = (counts.delivered, counts.skipped, counts.dead_lettered);

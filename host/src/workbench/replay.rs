@@ -37,7 +37,7 @@ pub struct Options {
 /// What cannot be read; or [`Ended::Failed`] if a message would be rejected, or, where recorded messages
 /// and candidates are compared, if something would become of it that does not become of it now.
 pub fn run(prepared: Prepared, options: Options, out: &mut dyn Write) -> Result<(), Ended> {
-    let Prepared { settings, mut transforms, .. } = prepared;
+    let Prepared { settings, transform, .. } = prepared;
     let Options { routes, candidates, limits, json, count, what } = options;
     // Recorded messages are of the past: what is compared is not to depend on the time of day.
     let recorded = matches!(what, Replayed::Messages(_));
@@ -51,7 +51,7 @@ pub fn run(prepared: Prepared, options: Options, out: &mut dyn Write) -> Result<
             Some(candidates) => load(candidates)?,
             None if recorded => load(&routes)?,
             // These are loaded already.
-            None => transforms(),
+            None => (0..settings.routes.len()).map(transform).collect(),
         },
         json,
         out,

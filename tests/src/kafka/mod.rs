@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 
 use crate::process::Process;
@@ -155,6 +157,19 @@ impl Kafka {
         eventually("the new topic can be used", SOON, || {
             records::partitions(&self.address, name).filter(|&known| known == partitions)
         });
+    }
+
+    /// Lets a topic take only batches of so many bytes from now on.
+    ///
+    /// # Panics
+    /// If Kafka refuses.
+    pub fn set_limit(&self, topic: &str, bytes: usize) {
+        let bytes = bytes.to_string();
+        let change =
+            AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", &bytes);
+        let changed = pollster::block_on(self.admin().alter_configs([&change], &options()));
+        let changed = changed.unwrap_or_else(|error| panic!("cannot change {topic}: {error}"));
+        assert!(changed[0].is_ok(), "cannot change {topic}: {changed:?}");
     }
 
     /// Removes a topic with all its records.

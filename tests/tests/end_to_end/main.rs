@@ -34,6 +34,7 @@ mod print;
 mod reaching;
 mod redelivery;
 mod refusals;
+mod rejections;
 mod routes;
 mod sessions;
 mod setters;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 use rdkafka::statistics::{Broker, Statistics};
 
+use super::native::{Producer, Watch};
 use super::topic::Silent;
-use super::{Delivered, Failure, Fault, Health, Parts, Reports, Settings, Ticket};
+use super::{Health, Settings};
 
 /// Checks that librdkafka knows all properties, takes their values and can use them together, with
 /// the files that they name, without connecting.
@@ -86,18 +87,22 @@ fn refused(error: &KafkaError) -> String {
     }
 }
 
+/// Makes a producer, whose refusals are told to `watch`.
 pub(super) fn create(
     settings: &Settings,
-    reports: &Arc<dyn Reports>,
     health: &Arc<Health>,
-) -> Result<BaseProducer<Context>, String> {
-    let context = Context { reports: Arc::clone(reports), health: Arc::clone(health) };
-    configure(settings).create_with_context(context).map_err(|error| refused(&error))
+    watch: Arc<Watch>,
+) -> Result<Producer, String> {
+    let context = Context { health: Arc::clone(health) };
+    let mut config = configure(settings);
+    // It is our own partitioner that lets records without a key stay with a partition for a while.
+    config.set("sticky.partitioning.linger.ms", "0");
+    let partitioner = (settings.partitioner(), settings.stick_for());
+    Producer::new(&config, partitioner, context, watch).map_err(|error| refused(&error))
 }
 
 /// What librdkafka's events are told to.
 pub(super) struct Context {
-    reports: Arc<dyn Reports>,
     health: Arc<Health>,
 }
 
@@ -132,25 +137,10 @@ impl ClientContext for Context {
     }
 }
 
-impl ProducerContext for Context {
-    type DeliveryOpaque = Ticket;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Ticket) {
-        match result {
-            Ok(message) => self.reports.delivered(ticket, &Delivered(message)),
-            Err((error, message)) => {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                let record = Parts::of(message);
-                self.reports.failed(Failure { ticket, fault: Fault::reported(code), record });
-            }
-        }
-    }
-}
-
 impl ProducerContext for Silent {
-    type DeliveryOpaque = Ticket;
+    type DeliveryOpaque = ();
 
-    fn delivery(&self, _result: &DeliveryResult<'_>, _ticket: Ticket) {}
+    fn delivery(&self, _result: &DeliveryResult<'_>, _opaque: ()) {}
 }
 
 #[cfg(test)]

@@ -1,0 +1,173 @@
+//! What becomes of a message that is rejected: a dead letter, nothing, or the end. Also where the sink
+//! says what became of each record.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::in_flight::{Fate, InFlight};
+use super::inbox::Parcel;
+use super::print::Printer;
+use super::tag::{RecordId, Role};
+use super::{Ended, OnError, Route, Stop};
+use crate::kafka_topic::KafkaTopic;
+use crate::message::{PluginName, Reason, Rejection};
+use crate::reject::{Fit, Letter};
+use crate::sink::{Delivered, Events, Rejected, Sink, Tag, Terms};
+use crate::telemetry::RateLimited;
+
+/// What is known of a route where its messages are rejected.
+struct Fated {
+    on_error: OnError,
+    kafka_topic: KafkaTopic,
+    /// The plugin that has chosen where the last record with a choice goes.
+    chooser: Mutex<Option<Arc<PluginName>>>,
+}
+
+/// Deals with rejected messages, and is told what becomes of records.
+pub struct Rejections {
+    routes: Vec<Fated>,
+    /// For messages that no route takes.
+    unrouted: OnError,
+    in_flight: Arc<InFlight>,
+    stop: Arc<Stop>,
+    printer: Option<Printer>,
+    lines: Mutex<RateLimited>,
+}
+
+impl Rejections {
+    pub fn new(
+        routes: &[Route],
+        unrouted: OnError,
+        in_flight: Arc<InFlight>,
+        stop: Arc<Stop>,
+        printer: Option<Printer>,
+    ) -> Self {
+        let fated = |route: &Route| Fated {
+            on_error: route.on_error.clone(),
+            kafka_topic: route.kafka_topic.clone(),
+            chooser: Mutex::default(),
+        };
+        let routes = routes.iter().map(fated).collect();
+        Self { routes, unrouted, in_flight, stop, printer, lines: Mutex::default() }
+    }
+
+    /// A plugin has chosen where a record of this route goes.
+    pub fn chosen(&self, route: usize, by: Option<&Arc<PluginName>>) {
+        if let (Some(fated), Some(by)) = (self.routes.get(route), by) {
+            let mut chooser = fated.chooser.lock().unwrap_or_else(PoisonError::into_inner);
+            if chooser.as_ref().is_none_or(|known| !Arc::ptr_eq(known, by)) {
+                *chooser = Some(Arc::clone(by));
+            }
+        }
+    }
+
+    /// Does with a message what its route says, on behalf of one of its records if it has several.
+    pub fn reject(
+        &self,
+        sink: &Sink,
+        (slot, index): (usize, usize),
+        parcel: &Parcel,
+        rejection: Rejection,
+    ) {
+        let message = parcel.batch.message(index);
+        let text = format!(
+            "a message on {:?} is rejected ({}): {}",
+            message.topic(),
+            rejection.reason.as_str(),
+            rejection.error
+        );
+        let fated = self.routes.get(parcel.route);
+        match fated.map_or(&self.unrouted, |fated| &fated.on_error) {
+            OnError::DeadLetter { topic } => {
+                self.warn(&format!("{text}; it goes to {topic:?}"));
+                if self.in_flight.reject(slot, index, &Arc::new(rejection)) {
+                    self.send_letter(sink, (slot, index, 0), parcel, topic);
+                } else {
+                    self.in_flight.confirm_as(slot, index, Fate::DeadLettered);
+                }
+            }
+            OnError::Skip => {
+                self.warn(&format!("{text}; it is skipped (--on-error skip)"));
+                self.in_flight.skip(slot, &[index]);
+            }
+            OnError::Stop => self.stop.end(Ended::Failed(format!("{text} (--on-error stop)"))),
+        }
+    }
+
+    fn warn(&self, line: &str) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.warn(format_args!("{line}"));
+    }
+
+    /// Sends the dead letter of a message, made smaller so many times, or more often if need be.
+    fn send_letter(
+        &self,
+        sink: &Sink,
+        (slot, index, cuts): (usize, usize, usize),
+        parcel: &Parcel,
+        topic: &str,
+    ) {
+        let Some(rejection) = self.in_flight.rejection(slot, index) else { return };
+        let message = parcel.batch.message(index);
+        let fated = self.routes.get(parcel.route);
+        let meant = fated.map(|fated| fated.kafka_topic.name_or_written(message.topic()));
+        let payload = parcel.cut.map(|cut| cut.payload);
+        let letter =
+            Letter { message, rejection: &rejection, kafka_topic: meant.as_deref(), payload };
+        for (cuts, fit) in Fit::ALL.into_iter().enumerate().skip(cuts) {
+            let letter = letter.fit(fit);
+            let id = RecordId { slot, index, role: Role::DeadLetter(cuts as u8) };
+            let terms = Terms { must_arrive: fit == Fit::SMALLEST, topic_is_made_up: false };
+            if sink.send(id.tag(), topic, &letter.record(), letter.headers(), terms).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+impl Events for Rejections {
+    fn delivered(&self, records: &Delivered<'_>) {
+        if let Some(printer) = &self.printer {
+            for (tag, record) in records.records() {
+                let RecordId { slot, index, .. } = RecordId::of(tag);
+                if let Some(parcel) = self.in_flight.parcel(slot) {
+                    printer.print(&record, parcel.batch.message(index));
+                }
+            }
+        }
+        self.in_flight.delivered(records.tags());
+    }
+
+    fn rejected(&self, sink: &Sink, tag: Tag, Rejected { reason, error }: Rejected) {
+        let RecordId { slot, index, role } = RecordId::of(tag);
+        let Some(parcel) = self.in_flight.parcel(slot) else { return };
+        match role {
+            Role::Record => {
+                let plugin = self.chooser(reason, parcel.route);
+                let rejection = Rejection { reason, error, plugin };
+                self.reject(sink, (slot, index), &parcel, rejection);
+            }
+            Role::DeadLetter(cuts) => {
+                let fated = self.routes.get(parcel.route);
+                let on_error = fated.map_or(&self.unrouted, |fated| &fated.on_error);
+                if let Some(topic) = on_error.topic() {
+                    self.send_letter(sink, (slot, index, usize::from(cuts) + 1), &parcel, topic);
+                }
+            }
+        }
+    }
+}
+
+impl Rejections {
+    /// Which plugin has chosen where a record goes that is refused for this reason, where it can only
+    /// have been one.
+    fn chooser(&self, reason: Reason, route: usize) -> Option<Arc<PluginName>> {
+        let fated = self.routes.get(route)?;
+        let chosen = match reason {
+            Reason::BadOutput => true,
+            Reason::BadTopic => fated.kafka_topic.fixed().is_some(),
+            _ => false,
+        };
+        let chooser = fated.chooser.lock().unwrap_or_else(PoisonError::into_inner);
+        chooser.clone().filter(|_| chosen)
+    }
+}

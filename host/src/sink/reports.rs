@@ -1,0 +1,122 @@
+//! The thread on which delivery reports arrive, and on which what waits is sent again.
+//!
+//! Polling with a timeout would spin through its last millisecond, which costs one percent of a
+//! processor at ten polls a second, for ever. So this thread sleeps until librdkafka rings a bell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use super::native::{Producer, Reports};
+use super::ordered::{Outcome, Renewal};
+use super::{Delivered, Events, Sink, lock, topic};
+
+/// How long Kafka may take to say what it knows of a topic.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often to look around although nothing has rung, which nothing depends on.
+const GLANCE: Duration = Duration::from_secs(1);
+
+impl Sink {
+    /// Reads reports until it is told to end.
+    pub(super) fn run(self, events: &dyn Events, ended: &AtomicBool) {
+        let mut producer = self.producer();
+        let mut bell = producer.ring(std::thread::current());
+        while !ended.load(Ordering::Acquire) {
+            let reported = producer.next_reports();
+            let idle = reported.is_none();
+            if let Some(reports) = reported {
+                let mut outcome = Outcome::default();
+                self.gates().report(&reports, &mut outcome);
+                self.tell(events, outcome, Some(&reports));
+            }
+            let due = self.attend(events, &producer);
+            let current = self.producer();
+            if !Arc::ptr_eq(&producer, &current) {
+                drop(bell);
+                producer = current;
+                bell = producer.ring(std::thread::current());
+            } else if idle && !producer.has_events() {
+                let wait = due.map_or(GLANCE, |due| due.saturating_duration_since(Instant::now()));
+                // Returns at once if the bell has rung since.
+                std::thread::park_timeout(wait.min(GLANCE));
+            }
+        }
+    }
+
+    /// Does what is due, and says when there is more to do.
+    fn attend(&self, events: &dyn Events, producer: &Producer) -> Option<Instant> {
+        let mut outcome = Outcome::default();
+        let is_drained = self.gates().is_drained();
+        if is_drained {
+            producer.purge_queued_and_wait();
+            self.gates().resume(&mut outcome);
+        }
+        let renewal = self.gates().renewal();
+        if let Some(renewal) = renewal {
+            self.replace(renewal, &mut outcome);
+        }
+        let now = Instant::now();
+        loop {
+            let question = self.gates().question(now);
+            let Some((index, name)) = question else { break };
+            // Without the gates, so that nobody waits.
+            let metadata = producer.client().fetch_metadata(Some(&name), LOOK);
+            let partitions = match metadata {
+                Ok(metadata) => topic::partitions(&metadata, &name)
+                    .unwrap_or(Err(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)),
+                Err(_) => Err(Code::RD_KAFKA_RESP_ERR__TRANSPORT),
+            };
+            self.gates().answer(index, partitions, &mut outcome);
+        }
+        let mut gates = self.gates();
+        if gates.due().is_some_and(|due| due <= now) {
+            gates.attend(now, &mut outcome);
+        }
+        let due = gates.due();
+        drop(gates);
+        self.tell(events, outcome, None);
+        due
+    }
+
+    /// Makes another producer; nothing is under way.
+    fn replace(&self, renewal: Renewal, outcome: &mut Outcome) {
+        match &renewal {
+            Renewal::OutOfUse(cause) => {
+                tracing::warn!("the Kafka producer is out of use ({cause}); making another one");
+            }
+            Renewal::SmallerBatches(size) => {
+                tracing::info!(
+                    "a topic takes no batch that large; making them {size} bytes at most"
+                );
+                lock(&self.shared.settings).largest_batch = Some(*size);
+            }
+            Renewal::Names => tracing::debug!("forgetting the names of topics that do not exist"),
+        }
+        if let Err(problem) = self.renew(outcome) {
+            // It has been made once, with the same properties.
+            tracing::error!("{problem}; trying again");
+            self.gates().renew_later(renewal);
+        }
+    }
+
+    /// Passes on what has come of reports.
+    fn tell(&self, events: &dyn Events, outcome: Outcome, reports: Option<&Reports>) {
+        if let Some(reports) = reports.filter(|_| !outcome.delivered.is_empty()) {
+            self.shared.health.answered();
+            events.delivered(&Delivered { reports, tags: &outcome.delivered });
+        }
+        for (trouble, pause) in outcome.troubles {
+            let waiting = self.gates().waiting();
+            self.shared.health.blame(trouble.clone());
+            lock(&self.shared.troubles).warn(format_args!(
+                "{trouble}; nothing is lost: {waiting} or more messages wait, trying again in {:.1} s",
+                pause.as_secs_f32()
+            ));
+        }
+        for (tag, rejected) in outcome.rejected {
+            events.rejected(self, tag, rejected);
+        }
+    }
+}
