@@ -11,7 +11,7 @@ use super::hooks::News;
 use super::inbox::{Inbox, Parcel};
 use super::record_id::MESSAGES;
 use super::router::Router;
-use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
+use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
 use crate::source::Downstream;
 
 /// Implements [`Downstream`] for the bridge.
@@ -22,8 +22,8 @@ pub struct Intake {
     accounts: Arc<Accounts>,
     packer: Packer,
     stop: Arc<Stop>,
-    /// Messages that are not whole, each with its lane.
-    cut: Vec<(usize, Parcel)>,
+    /// Messages that can only be rejected, each with its lane.
+    defective: Vec<(usize, Parcel)>,
     /// Messages in all parcels, each once.
     taken: u64,
     settled: Vec<Sequence>,
@@ -100,8 +100,8 @@ impl Intake {
         let lane = || (0..width).map(|route| Parcel::new(route, source));
         let parcels = inboxes.iter().flat_map(|_| lane()).collect();
         let packer = Packer { inboxes, credit, parcels, filled: Vec::new(), width };
-        let (cut, settled) = (Vec::new(), Vec::new());
-        Self { source, router, accounts, packer, stop, cut, taken: 0, settled, news }
+        let (defective, settled) = (Vec::new(), Vec::new());
+        Self { source, router, accounts, packer, stop, defective, taken: 0, settled, news }
     }
 
     /// Takes a dead letter: by the route that it took, and by no other.
@@ -134,27 +134,27 @@ impl Downstream for Intake {
         self.taken += 1;
     }
 
-    fn take_cut(
+    fn take_defective(
         &mut self,
         sequence: Sequence,
         received_at_ms: i64,
         publish: &Publish<'_>,
-        cut: Cut,
+        defect: Defect,
     ) {
         let lane = self.packer.lane_of(publish.topic);
         let routes = self.router.routes_of(publish.topic);
         self.accounts.travels_as(sequence, routes.len());
         for route in routes {
-            let mut parcel = Parcel { cut: Some(cut), ..Parcel::new(*route, self.source) };
+            let mut parcel = Parcel { defect: Some(defect), ..Parcel::new(*route, self.source) };
             parcel.push(&self.packer.credit, sequence, received_at_ms, publish);
-            self.cut.push((lane, parcel));
+            self.defective.push((lane, parcel));
         }
         self.taken += 1;
     }
 
     fn forward(&mut self) {
         self.accounts.ledger().received(std::mem::take(&mut self.taken));
-        for (lane, parcel) in self.cut.drain(..) {
+        for (lane, parcel) in self.defective.drain(..) {
             self.packer.inboxes[lane].deliver(parcel);
         }
         self.packer.forward();

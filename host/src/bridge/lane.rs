@@ -13,7 +13,7 @@ use super::inbox::{Inbox, Mail, Parcel};
 use super::record_id::{RECORDS, RecordId, Role};
 use super::waiting::{Load, Waiting};
 use super::{Ended, OnError, Route, Stop};
-use crate::message::{Cut, Header, Message, Reason, Record, Rejection, Verdict};
+use crate::message::{Defect, Header, Message, Reason, Record, Rejection, Verdict};
 use crate::reject;
 use crate::sink::{Failure, Fault, Sink};
 use crate::telemetry::{Ledger, RateLimited};
@@ -67,8 +67,8 @@ impl Lane {
     pub(super) fn carry(&mut self, load: Load) -> Result<(), Ended> {
         let Load { parcel, slot, from } = load;
         let mut outcome = Outcome::default();
-        if let Some(cut) = parcel.cut {
-            outcome.rejected = vec![(0, too_large(cut))];
+        if let Some(defect) = parcel.defect {
+            outcome.rejected = vec![(0, defect.rejection())];
             return self.settle(slot, &parcel, outcome);
         }
         let Self { routes, sink, in_flight, sent, ledger, waiting, .. } = self;
@@ -155,7 +155,7 @@ impl Lane {
             OnError::DeadLetter { topic } => {
                 self.refusals.warn(format_args!("{text}; it goes to {topic:?}"));
                 let meant = route.map(|route| route.kafka_topic.name_or_written(message.topic()));
-                let payload = parcel.cut.map(|cut| cut.payload);
+                let payload = parcel.defect.and_then(Defect::payload_size);
                 let headers = reject::record_headers(message, rejection, meant.as_deref(), payload);
                 let id = RecordId { slot, index, number, role: Role::DeadLetter };
                 let sent = self.sink.send(id.ticket(), topic, &reject::record(message), headers);
@@ -283,18 +283,6 @@ fn no_route() -> Rejection {
     Rejection {
         reason: Reason::NoRoute,
         error: "no route takes this topic; subscribe to less, or add a route for it".to_owned(),
-        plugin: None,
-    }
-}
-
-/// Why a message is rejected that is not whole.
-fn too_large(cut: Cut) -> Rejection {
-    Rejection {
-        reason: Reason::TooLarge,
-        error: format!(
-            "its packet of {} bytes is larger than --max-packet-size {}",
-            cut.packet, cut.limit
-        ),
         plugin: None,
     }
 }

@@ -1,0 +1,156 @@
+//! Packet ids in use: what has to be known of a message to tell its repetition from another message
+//! with the same packet id.
+//!
+//! A message that the server sends again is marked with DUP (MQTT-3.3.1-1), so one without it is
+//! never a repetition. With DUP the packet id does not decide alone, since servers err: one that
+//! was restored from an older copy of the session, or that lets more than 65,535 messages wait,
+//! gives ids out that are in use. A hash of QoS, topic and payload tells such messages apart.
+//!
+//! An id is in use until the server knows of the acknowledgement that ends its use: at QoS 1 until
+//! PUBACK is sent, at QoS 2 until PUBREL is received (MQTT-4.3.3-10). This outlives connections and
+//! ends with the session: a server that has lost it may give the same ids to other messages. It is
+//! kept in memory, so a message may come twice after a restart of this program.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::LazyLock;
+
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
+
+use crate::message::{Publish, Sequence};
+
+/// What is known of the last message that came with a packet id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InUse {
+    /// The place of the message that was handed on.
+    pub message: Sequence,
+    /// The place of its latest repetition, or its own.
+    pub place: Sequence,
+    pub hash: u64,
+}
+
+/// See the [module's documentation](self).
+#[derive(Debug)]
+pub struct PacketIds {
+    in_use: HashMap<u16, InUse, SeedableRandomState>,
+}
+
+impl Default for PacketIds {
+    fn default() -> Self {
+        Self { in_use: HashMap::with_hasher(random_state()) }
+    }
+}
+
+impl PacketIds {
+    /// What the repetition of a message shares with it: a hash of QoS, topic and payload.
+    pub fn hash(&self, publish: &Publish<'_>) -> u64 {
+        let mut hasher = self.in_use.hasher().build_hasher();
+        hasher.write_usize(publish.topic.len() << 2 | publish.qos as usize);
+        hasher.write(publish.topic.as_bytes());
+        hasher.write(publish.payload);
+        hasher.finish()
+    }
+
+    /// The message that this one repeats, if it does.
+    pub fn repeated(&mut self, publish: &Publish<'_>, hash: u64) -> Option<&mut InUse> {
+        let known = publish.dup.then(|| self.in_use.get_mut(&publish.packet_id)).flatten();
+        known.filter(|known| known.hash == hash)
+    }
+
+    /// A message was taken; gives what else used its packet id.
+    pub fn insert(&mut self, packet_id: u16, place: Sequence, hash: u64) -> Option<InUse> {
+        self.in_use.insert(packet_id, InUse { message: place, place, hash })
+    }
+
+    /// PUBACK is sent for what has this place: the server may give its packet id to another message.
+    pub fn acknowledged(&mut self, packet_id: u16, place: Sequence) {
+        if let Entry::Occupied(known) = self.in_use.entry(packet_id)
+            && known.get().place == place
+        {
+            known.remove();
+        }
+    }
+
+    /// PUBREL: the server will not send this message again.
+    pub fn released(&mut self, packet_id: u16) {
+        self.in_use.remove(&packet_id);
+    }
+
+    /// The session is lost, and with it what its packet ids meant.
+    pub fn forget(&mut self) {
+        self.in_use.clear();
+    }
+}
+
+/// A fast hash whose seeds are random, so that no publisher can make two messages that have the same.
+fn random_state() -> SeedableRandomState {
+    fn random() -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
+    static SHARED: LazyLock<SharedSeed> = LazyLock::new(|| SharedSeed::from_u64(random()));
+    SeedableRandomState::with_seed(random(), &SHARED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Qos;
+
+    const PUBLISH: Publish<'_> = Publish {
+        topic: "plant/a",
+        payload: b"21.5",
+        qos: Qos::ExactlyOnce,
+        retain: false,
+        dup: true,
+        packet_id: 7,
+        properties: None,
+    };
+
+    fn repeats(ids: &mut PacketIds, publish: &Publish<'_>) -> Option<Sequence> {
+        let hash = ids.hash(publish);
+        ids.repeated(publish, hash).map(|known| known.message)
+    }
+
+    fn with_7_at(place: Sequence) -> PacketIds {
+        let mut ids = PacketIds::default();
+        let hash = ids.hash(&PUBLISH);
+        assert_eq!(ids.insert(7, place, hash), None);
+        ids
+    }
+
+    #[test]
+    fn a_repetition_has_dup_and_the_id_qos_topic_and_payload_of_the_message() {
+        let mut ids = with_7_at(100);
+        assert_eq!(repeats(&mut ids, &PUBLISH), Some(100));
+        assert_eq!(repeats(&mut ids, &Publish { retain: true, ..PUBLISH }), Some(100));
+        for other in [
+            Publish { dup: false, ..PUBLISH },
+            Publish { packet_id: 8, ..PUBLISH },
+            Publish { qos: Qos::AtLeastOnce, ..PUBLISH },
+            Publish { topic: "plant/b", ..PUBLISH },
+            Publish { payload: b"21.6", ..PUBLISH },
+            Publish { topic: "plant/a2", payload: b"1.5", ..PUBLISH },
+            Publish { payload: b"", ..PUBLISH },
+        ] {
+            assert_eq!(repeats(&mut ids, &other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_packet_id_means_its_last_message_until_its_use_ends() {
+        let mut ids = with_7_at(100);
+        let hash = ids.hash(&PUBLISH);
+        assert_eq!(ids.insert(7, 200, hash).map(|known| known.place), Some(100));
+        ids.acknowledged(7, 100);
+        assert_eq!(repeats(&mut ids, &PUBLISH), Some(200), "the first of two is acknowledged");
+        ids.acknowledged(7, 200);
+        assert_eq!(repeats(&mut ids, &PUBLISH), None);
+        for end in [|ids: &mut PacketIds| ids.released(7), PacketIds::forget] {
+            let mut ids = with_7_at(100);
+            end(&mut ids);
+            assert_eq!(repeats(&mut ids, &PUBLISH), None);
+        }
+    }
+}
