@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
-use super::packet::{self, ConnAck, Frame, Incoming, Malformed, ServerLimits};
+use super::packet::{self, ConnAck, Frame, Incoming, Malformed, ServerLimits, Version};
 use super::{Broken, Downstream, Nature, Settings};
 use crate::message::{Qos, Sequence};
 use clock::Clock;
@@ -134,6 +134,7 @@ impl Protocol {
             );
         }
         self.ring.end_connection();
+        self.packet_ids.end_connection();
         self.output.clear();
         self.phase = Phase::Offline;
         self.clock = Clock::default();
@@ -229,10 +230,12 @@ impl Protocol {
     /// Puts the acknowledgements of what is confirmed into the output, in the order received; gives
     /// how many.
     pub fn acknowledge(&mut self) -> u64 {
+        // MQTT 5 forbids to send again within a connection (MQTT-4.4.0-1).
+        let may_repeat = self.settings.hello.version != Version::V5;
         let mut messages = 0;
         while let Some(done) = self.ring.release() {
             if done.qos == Qos::AtLeastOnce {
-                self.packet_ids.acknowledged(done.packet_id, done.place);
+                self.packet_ids.acknowledged(done.packet_id, done.place, may_repeat);
             }
             packet::acknowledge(done.packet_id, done.qos, &mut self.output);
             messages += 1;

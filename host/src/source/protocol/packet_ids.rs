@@ -6,10 +6,15 @@
 //! was restored from an older copy of the session, or that lets more than 65,535 messages wait,
 //! gives ids out that are in use. A hash of QoS, topic and payload tells such messages apart.
 //!
-//! An id is in use until the server knows of the acknowledgement that ends its use: at QoS 1 until
-//! PUBACK is sent, at QoS 2 until PUBREL is received (MQTT-4.3.3-10). This outlives connections and
-//! ends with the session: a server that has lost it may give the same ids to other messages. It is
-//! kept in memory, so a message may come twice after a restart of this program.
+//! An id is in use until PUBACK is sent at QoS 1, and until PUBREL is received at QoS 2
+//! (MQTT-4.3.3-10). This outlives connections and ends with the session: a server that has lost it
+//! may give the same ids to other messages. It is kept in memory, so a message may come twice after
+//! a restart of this program.
+//!
+//! Before MQTT 5 servers may also send again within a connection, and such a repetition may have
+//! been on its way when PUBACK was sent. Were it taken and acknowledged once more, the server could
+//! take that for the acknowledgement of the next message with this id. So a message stays known
+//! until the end of the connection on which it was acknowledged, and is not acknowledged again.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -29,6 +34,8 @@ pub struct InUse {
     /// The place of its latest repetition, or its own.
     pub place: Sequence,
     pub hash: u64,
+    /// PUBACK has been sent, on this connection.
+    pub acknowledged: bool,
 }
 
 /// See the [module's documentation](self).
@@ -61,16 +68,27 @@ impl PacketIds {
 
     /// A message was taken; gives what else used its packet id.
     pub fn insert(&mut self, packet_id: u16, place: Sequence, hash: u64) -> Option<InUse> {
-        self.in_use.insert(packet_id, InUse { message: place, place, hash })
+        let taken = InUse { message: place, place, hash, acknowledged: false };
+        self.in_use.insert(packet_id, taken)
     }
 
     /// PUBACK is sent for what has this place: the server may give its packet id to another message.
-    pub fn acknowledged(&mut self, packet_id: u16, place: Sequence) {
-        if let Entry::Occupied(known) = self.in_use.entry(packet_id)
+    /// `may_repeat`: it may still send this one again on this connection.
+    pub fn acknowledged(&mut self, packet_id: u16, place: Sequence, may_repeat: bool) {
+        if let Entry::Occupied(mut known) = self.in_use.entry(packet_id)
             && known.get().place == place
         {
-            known.remove();
+            if may_repeat {
+                known.get_mut().acknowledged = true;
+            } else {
+                known.remove();
+            }
         }
+    }
+
+    /// The connection has ended: nothing that was acknowledged on it will be repeated.
+    pub fn end_connection(&mut self) {
+        self.in_use.retain(|_, known| !known.acknowledged);
     }
 
     /// PUBREL: the server will not send this message again.
@@ -143,11 +161,17 @@ mod tests {
         let mut ids = with_7_at(100);
         let hash = ids.hash(&PUBLISH);
         assert_eq!(ids.insert(7, 200, hash).map(|known| known.place), Some(100));
-        ids.acknowledged(7, 100);
+        ids.acknowledged(7, 100, false);
         assert_eq!(repeats(&mut ids, &PUBLISH), Some(200), "the first of two is acknowledged");
-        ids.acknowledged(7, 200);
+        ids.acknowledged(7, 200, true);
+        assert_eq!(repeats(&mut ids, &PUBLISH), Some(200), "it may be on its way");
+        ids.end_connection();
         assert_eq!(repeats(&mut ids, &PUBLISH), None);
-        for end in [|ids: &mut PacketIds| ids.released(7), PacketIds::forget] {
+        for end in [
+            |ids: &mut PacketIds| ids.released(7),
+            |ids: &mut PacketIds| ids.acknowledged(7, 100, false),
+            PacketIds::forget,
+        ] {
             let mut ids = with_7_at(100);
             end(&mut ids);
             assert_eq!(repeats(&mut ids, &PUBLISH), None);

@@ -162,7 +162,9 @@ impl Rig {
     pub fn written(&mut self) -> Vec<u8> {
         self.protocol.acknowledge();
         let output = self.protocol.output().to_vec();
-        self.protocol.written(output.len(), self.now);
+        if !output.is_empty() {
+            self.protocol.written(output.len(), self.now);
+        }
         output
     }
 

@@ -107,7 +107,8 @@ impl Protocol {
             }
             let sequence = self.ring.push(packet_id, qos);
             let other = self.packet_ids.insert(packet_id, sequence, hash);
-            if other.is_some_and(|other| self.ring.is_of_this_connection(other.place)) {
+            let in_use = other.filter(|other| !other.acknowledged);
+            if in_use.is_some_and(|other| self.ring.is_of_this_connection(other.place)) {
                 self.id_was_in_use(packet_id);
             }
             sequence
@@ -119,13 +120,19 @@ impl Protocol {
         Step::Done(size)
     }
 
-    /// Whether a message has been taken already; then all that is left to do is acknowledge it, in a
-    /// place of its own if the present connection does not wait for that anyway.
+    /// Whether a message has been taken already; then all that is left to do is acknowledge it.
+    ///
+    /// One that comes again on a later connection gets a place of its own for that. Before MQTT 5 it may
+    /// also come again on the same one, which either waits for the acknowledgement anyway, or has had
+    /// it; PUBREC is then sent once more (MQTT-4.3.3-10), and at once: after PUBCOMP the server could
+    /// take it for that of the next message with this packet id.
     fn is_repetition(&mut self, publish: &Publish<'_>, hash: u64) -> bool {
         let Some(known) = self.packet_ids.repeated(publish, hash) else { return false };
-        if !self.ring.is_awaited(known.place) {
-            let Publish { packet_id, qos, .. } = *publish;
+        let Publish { packet_id, qos, .. } = *publish;
+        if !self.ring.is_of_this_connection(known.place) {
             known.place = self.ring.push_repetition(packet_id, qos, known.message);
+        } else if qos == Qos::ExactlyOnce && !self.ring.is_awaited(known.place) {
+            packet::acknowledge(packet_id, qos, &mut self.output);
         }
         true
     }

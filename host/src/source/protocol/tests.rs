@@ -180,6 +180,18 @@ fn an_acknowledged_message_at_qos_1_is_taken_again() {
 }
 
 #[test]
+fn before_mqtt_5_a_repetition_that_was_on_its_way_is_not_acknowledged_again() {
+    let mut rig = served(V3);
+    rig.receive(&publish(7, 1, false, "first")).unwrap();
+    rig.confirm(0);
+    assert_eq!(rig.said(), [(PUBACK, 7)]);
+    rig.receive(&publish(7, 1, true, "first")).unwrap();
+    rig.receive(&publish(7, 1, false, "second")).unwrap();
+    assert_eq!((rig.said(), rig.payloads()), (vec![], vec!["first", "second"]));
+    assert_eq!(rig.protocol.ids_in_use, 0);
+}
+
+#[test]
 fn at_qos_2_a_message_is_known_until_it_is_released() {
     for version in ALL {
         let again = rig::publish(version, &message(7, 2, true, "first"));
