@@ -50,31 +50,14 @@ impl<'a> Connection<'a> {
     /// Moves bytes until something has come about.
     pub async fn run(
         &mut self,
-        ends: Ends<'_, impl Downstream>,
+        mut ends: Ends<'_, impl Downstream>,
         until: impl Fn(&Protocol) -> bool,
     ) -> Result<(), Broken> {
-        let Ends { protocol, downstream, wake, control } = ends;
-        let Self { server, stream, input } = self;
         let (mut timer, mut hung_up) = (pin!(sleep(Duration::ZERO)), false);
         loop {
-            if *control.borrow_and_update() == Control::Drain {
-                protocol.drain();
-            }
-            // Looked at here, too: in a flood the timer below never gets its turn.
-            let arrival = Arrival { now: Instant::now(), at_ms: now_ms() };
-            let accepted = protocol.is_accepted();
-            let punctual = protocol.handle_timeout(arrival.now);
-            punctual.map_err(|broken| if accepted { broken } else { server.silent() })?;
-            downstream.confirmed().iter().for_each(|sequence| protocol.confirm(*sequence));
-            if let Some(broken) = server.other_protocol(input.bytes()).filter(|_| !accepted) {
-                return Err(broken);
-            }
-            let received = protocol.receive(input.bytes(), arrival, downstream)?;
-            input.consume(received);
-            match protocol.acknowledge() {
-                0 => {}
-                messages => downstream.acknowledged(messages),
-            }
+            self.look(&mut ends)?;
+            let Self { server, stream, input } = self;
+            let Ends { protocol, wake, control, .. } = &mut ends;
             if until(protocol) {
                 return Ok(());
             }
@@ -103,6 +86,31 @@ impl<'a> Connection<'a> {
                 Ok(()) = control.changed() => {}
             }
         }
+    }
+
+    /// Deals with what has come about: orders, time, confirmations, and bytes that have been read.
+    fn look(&mut self, ends: &mut Ends<'_, impl Downstream>) -> Result<(), Broken> {
+        let Ends { protocol, downstream, control, .. } = ends;
+        let Self { server, input, .. } = self;
+        if *control.borrow_and_update() == Control::Drain {
+            protocol.drain();
+        }
+        // The timer alone would never get its turn in a flood.
+        let arrival = Arrival { now: Instant::now(), at_ms: now_ms() };
+        let accepted = protocol.is_accepted();
+        let punctual = protocol.handle_timeout(arrival.now);
+        punctual.map_err(|broken| if accepted { broken } else { server.silent() })?;
+        if let Some(broken) = server.other_protocol(input.bytes()).filter(|_| !accepted) {
+            return Err(broken);
+        }
+        downstream.confirmed().iter().for_each(|sequence| protocol.confirm(*sequence));
+        let received = protocol.receive(input.bytes(), arrival, *downstream)?;
+        input.consume(received);
+        match protocol.acknowledge() {
+            0 => {}
+            messages => downstream.acknowledged(messages),
+        }
+        Ok(())
     }
 
     /// Says goodbye, so that the server does not send a last will.

@@ -39,7 +39,9 @@ fn send(
 #[test]
 fn a_packet_that_breaks_the_rules_becomes_a_dead_letter_and_the_connection_goes_on() {
     let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
-    for (version, qos) in [("3.1", 1), ("3.1.1", 0), ("3.1.1", 1), ("3.1.1", 2), ("5", 0), ("5", 1), ("5", 2)] {
+    for (version, qos) in
+        [("3.1", 1), ("3.1.1", 0), ("3.1.1", 1), ("3.1.1", 2), ("5", 0), ("5", 1), ("5", 2)]
+    {
         let topic = Kafka::unused_topic("bad-packet");
         kafka.create_topic(&topic, 1, &[]);
         kafka.create_topic(&dead_letters(&topic), 1, &[]);

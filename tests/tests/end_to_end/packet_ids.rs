@@ -82,15 +82,15 @@ fn at_qos_2_a_message_without_dup_is_carried_though_its_packet_id_is_in_use() {
             assert_eq!(connection.received(1), [7]);
         }
         assert_eq!(connection.release(&[7, 7, 7]), [7, 7, 7]);
-        assert_are(&kafka.read(&topic), &[
-            (1, &messages[0]),
-            (2, &messages[1]),
-            (3, &messages[2]),
-        ]);
+        assert_are(&kafka.read(&topic), &[(1, &messages[0]), (2, &messages[1]), (3, &messages[2])]);
         let ended = host.stop();
         ended.assert_clean();
         assert_said_once(&ended.errors, 7);
-        assert!(ended.errors.contains("2 messages a packet id that was in use"), "{}", ended.errors);
+        assert!(
+            ended.errors.contains("2 messages a packet id that was in use"),
+            "{}",
+            ended.errors
+        );
     }
 }
 
@@ -164,11 +164,7 @@ fn at_qos_1_what_comes_again_while_kafka_is_slow_becomes_no_second_record() {
         kafka.resume();
         assert_eq!(connection.acknowledged(3), [1, 2, 3]);
         connection.assert_silent(SILENCE);
-        assert_are(&kafka.read(&topic), &[
-            (1, &messages[0]),
-            (2, &messages[1]),
-            (3, &messages[2]),
-        ]);
+        assert_are(&kafka.read(&topic), &[(1, &messages[0]), (2, &messages[1]), (3, &messages[2])]);
         let ended = host.stop();
         assert_eq!(ended.assert_clean().received, 3);
         assert!(!ended.errors.contains("gave the packet id"), "{}", ended.errors);

@@ -189,9 +189,8 @@ fn take_properties<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], &'static str> {
         length |= usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             let start = index + 1;
-            let block = rest
-                .get(start..start + length)
-                .ok_or("a packet ends within its properties")?;
+            let block =
+                rest.get(start..start + length).ok_or("a packet ends within its properties")?;
             *rest = &rest[start + length..];
             return Ok(block);
         }

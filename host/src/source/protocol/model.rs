@@ -136,7 +136,9 @@ impl World {
             65..85 => self.confirm(),
             85..90 => self.listen(),
             // Else it would depend on the credit what is a repetition.
-            90..93 if !self.habits.repeats => self.rig.kept.credit = [self.dice.one_in(2), self.dice.one_in(2)],
+            90..93 if !self.habits.repeats => {
+                self.rig.kept.credit = [self.dice.one_in(2), self.dice.one_in(2)]
+            }
             93..95 => self.pass(),
             95..96 if self.habits.restores => self.copies.push(self.session.clone()),
             96..98 if self.habits.repeats => self.repeat(),
@@ -362,7 +364,10 @@ impl World {
         for index in self.seen..self.rig.kept.taken.len() {
             let taken = &self.rig.kept.taken[index];
             let number = number(&taken.payload);
-            assert_eq!(taken.defect.is_some(), number.is_multiple_of(20) || number.is_multiple_of(50));
+            assert_eq!(
+                taken.defect.is_some(),
+                number.is_multiple_of(20) || number.is_multiple_of(50)
+            );
             assert!((1..=self.numbers).contains(&number), "{number} is invented");
             self.in_flight.push(index);
             let before = self.rig.kept.taken[..index].iter();

@@ -83,7 +83,11 @@ impl Protocol {
         let Publish { packet_id, qos, .. } = *publish;
         if self.draining {
             // The server keeps it for the next connection; at QoS 0 it is lost.
-            if qos == Qos::AtMostOnce { downstream.dropped() } else { downstream.let_go() }
+            if qos == Qos::AtMostOnce {
+                downstream.dropped()
+            } else {
+                downstream.let_go()
+            }
             return Step::Done(size);
         }
         let sequence = if qos == Qos::AtMostOnce {

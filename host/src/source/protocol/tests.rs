@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::rig::{self, Rig, connack, suback};
-use super::*;
-use crate::message::{Defect, Publish};
+use crate::message::{Defect, Publish, Qos};
+use crate::source::Settings;
 use crate::source::packet::Version;
 
 const ALL: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5];
