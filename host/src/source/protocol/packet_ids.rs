@@ -16,8 +16,6 @@
 //! take that for the acknowledgement of the next message with this id. So a message stays known
 //! until the end of the connection on which it was acknowledged, and is not acknowledged again.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
@@ -41,19 +39,21 @@ pub struct InUse {
 /// See the [module's documentation](self).
 #[derive(Debug)]
 pub struct PacketIds {
-    in_use: HashMap<u16, InUse, SeedableRandomState>,
+    /// By packet id, up to the largest that has been used: servers count them up.
+    in_use: Vec<Option<InUse>>,
+    random_state: SeedableRandomState,
 }
 
 impl Default for PacketIds {
     fn default() -> Self {
-        Self { in_use: HashMap::with_hasher(random_state()) }
+        Self { in_use: Vec::new(), random_state: random_state() }
     }
 }
 
 impl PacketIds {
     /// What the repetition of a message shares with it: a hash of QoS, topic and payload.
     pub fn hash(&self, publish: &Publish<'_>) -> u64 {
-        let mut hasher = self.in_use.hasher().build_hasher();
+        let mut hasher = self.random_state.build_hasher();
         hasher.write_usize(publish.topic.len() << 2 | publish.qos as usize);
         hasher.write(publish.topic.as_bytes());
         hasher.write(publish.payload);
@@ -62,38 +62,44 @@ impl PacketIds {
 
     /// The message that this one repeats, if it does.
     pub fn repeated(&mut self, publish: &Publish<'_>, hash: u64) -> Option<&mut InUse> {
-        let known = publish.dup.then(|| self.in_use.get_mut(&publish.packet_id)).flatten();
+        if !publish.dup {
+            return None;
+        }
+        let known = self.in_use.get_mut(usize::from(publish.packet_id))?.as_mut();
         known.filter(|known| known.hash == hash)
     }
 
     /// A message was taken; gives what else used its packet id.
     pub fn insert(&mut self, packet_id: u16, place: Sequence, hash: u64) -> Option<InUse> {
-        let taken = InUse { message: place, place, hash, acknowledged: false };
-        self.in_use.insert(packet_id, taken)
+        let index = usize::from(packet_id);
+        if index >= self.in_use.len() {
+            self.in_use.resize(index + 1, None);
+        }
+        self.in_use[index].replace(InUse { message: place, place, hash, acknowledged: false })
     }
 
     /// PUBACK is sent for what has this place: the server may give its packet id to another message.
     /// `may_repeat`: it may still send this one again on this connection.
     pub fn acknowledged(&mut self, packet_id: u16, place: Sequence, may_repeat: bool) {
-        if let Entry::Occupied(mut known) = self.in_use.entry(packet_id)
-            && known.get().place == place
-        {
-            if may_repeat {
-                known.get_mut().acknowledged = true;
-            } else {
-                known.remove();
-            }
+        let Some(known) = self.in_use.get_mut(usize::from(packet_id)) else { return };
+        if let Some(message) = known.as_mut().filter(|message| message.place == place) {
+            message.acknowledged = true;
+            known.take_if(|_| !may_repeat);
         }
     }
 
     /// The connection has ended: nothing that was acknowledged on it will be repeated.
     pub fn end_connection(&mut self) {
-        self.in_use.retain(|_, known| !known.acknowledged);
+        for known in &mut self.in_use {
+            known.take_if(|known| known.acknowledged);
+        }
     }
 
     /// PUBREL: the server will not send this message again.
     pub fn released(&mut self, packet_id: u16) {
-        self.in_use.remove(&packet_id);
+        if let Some(known) = self.in_use.get_mut(usize::from(packet_id)) {
+            *known = None;
+        }
     }
 
     /// The session is lost, and with it what its packet ids meant.
