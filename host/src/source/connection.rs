@@ -81,29 +81,31 @@ impl<'a> Connection<'a> {
                     Ok(read @ 1..) => input.filled(read),
                     end => return Err(lost(server, protocol, end.err().as_ref())),
                 },
-                () = &mut timer, if due.is_some() => {}
+                // After reading: what has come must not count as missing because this took long.
+                () = &mut timer, if due.is_some() => {
+                    let punctual = protocol.handle_timeout(Instant::now());
+                    let accepted = protocol.is_accepted();
+                    punctual.map_err(|broken| if accepted { broken } else { server.silent() })?;
+                }
                 // Its sender lives as long as the program.
                 Ok(()) = control.changed() => {}
             }
         }
     }
 
-    /// Deals with what has come about: orders, time, confirmations, and bytes that have been read.
+    /// Deals with what has come about: orders, confirmations, and bytes that have been read.
     fn look(&mut self, ends: &mut Ends<'_, impl Downstream>) -> Result<(), Broken> {
         let Ends { protocol, downstream, control, .. } = ends;
         let Self { server, input, .. } = self;
         if *control.borrow_and_update() == Control::Drain {
             protocol.drain();
         }
-        // The timer alone would never get its turn in a flood.
-        let arrival = Arrival { now: Instant::now(), at_ms: now_ms() };
-        let accepted = protocol.is_accepted();
-        let punctual = protocol.handle_timeout(arrival.now);
-        punctual.map_err(|broken| if accepted { broken } else { server.silent() })?;
-        if let Some(broken) = server.other_protocol(input.bytes()).filter(|_| !accepted) {
+        let foreign = (!protocol.is_accepted()).then(|| server.other_protocol(input.bytes()));
+        if let Some(broken) = foreign.flatten() {
             return Err(broken);
         }
         downstream.confirmed().iter().for_each(|sequence| protocol.confirm(*sequence));
+        let arrival = Arrival { now: Instant::now(), at_ms: now_ms() };
         let received = protocol.receive(input.bytes(), arrival, *downstream)?;
         input.consume(received);
         match protocol.acknowledge() {

@@ -54,32 +54,35 @@ impl Clock {
         self.ping_sent = self.ping_sent.map(|_| now);
     }
 
-    /// When [`Self::check`] has something to do. While nothing is read no answer can come.
+    /// When [`Self::check_silence`] or [`Self::ping`] has something to say. While nothing is read no
+    /// answer can come.
     pub fn due(&self, reading: bool) -> Option<Instant> {
         let owed = self.owed.filter(|_| reading).map(|(_, since)| since + PATIENCE);
         [owed, self.answer_due(reading), self.ping_due()].into_iter().flatten().min()
     }
 
-    /// Whether a ping is to be sent now.
-    ///
     /// # Errors
     /// What the server has not answered in time.
-    pub fn check(&mut self, now: Instant, reading: bool) -> Result<bool, String> {
-        if let Some((packet, since)) = self.owed
-            && reading
-            && now >= since + PATIENCE
-        {
-            return Err(format!("it does not answer {packet} in {} s", PATIENCE.as_secs()));
+    pub fn check_silence(&self, now: Instant, reading: bool) -> Result<(), String> {
+        match self.owed.filter(|_| reading) {
+            Some((packet, since)) if now >= since + PATIENCE => {
+                Err(format!("it does not answer {packet} in {} s", PATIENCE.as_secs()))
+            }
+            _ if self.answer_due(reading).is_some_and(|due| now >= due) => {
+                Err("it does not answer pings".to_owned())
+            }
+            _ => Ok(()),
         }
-        if self.answer_due(reading).is_some_and(|due| now >= due) {
-            return Err("it does not answer pings".to_owned());
+    }
+
+    /// Whether a ping is to be sent now.
+    pub fn ping(&mut self, now: Instant) -> bool {
+        let due = self.ping_due().is_some_and(|due| now >= due);
+        if due {
+            self.sent(now);
+            self.ping_sent.get_or_insert(now);
         }
-        if self.ping_due().is_none_or(|due| now < due) {
-            return Ok(false);
-        }
-        self.sent(now);
-        self.ping_sent.get_or_insert(now);
-        Ok(true)
+        due
     }
 
     fn answer_due(&self, reading: bool) -> Option<Instant> {

@@ -171,8 +171,9 @@ impl Protocol {
         &self.limits
     }
 
-    /// Takes the packets in `input`, as far as there is credit; gives how many bytes are dealt with.
-    /// The others are to be at the start of the next input, [with more behind them](Self::needed).
+    /// Takes the packets in `input`, as far as there is credit, and pings the server if it is time; gives
+    /// how many bytes are dealt with. The others are to be at the start of the next input, [with more
+    /// behind them](Self::needed).
     ///
     /// # Errors
     /// If the connection is of no use any more.
@@ -204,6 +205,10 @@ impl Protocol {
         self.left = rest.len();
         if waited && self.waiting.is_none() {
             self.clock.goes_on(arrival.now);
+        }
+        // Here, so that a flood that leaves no time for anything else does not keep pings waiting.
+        if self.clock.ping(arrival.now) {
+            self.output.extend_from_slice(&packet::PING);
         }
         downstream.forward();
         result.map(|()| input.len() - rest.len())
@@ -252,8 +257,8 @@ impl Protocol {
         self.clock.sent(now);
     }
 
-    /// When time alone changes something: [`Self::handle_timeout`] is to be called then, and after it
-    /// [`Self::receive`].
+    /// When time alone changes something: [`Self::handle_timeout`] is to be called then, if there is
+    /// nothing to be read, and in any case [`Self::receive`].
     pub fn next_timeout(&self) -> Option<Instant> {
         let starved = self.qos_0_starved.filter(|_| self.waiting == Some(Qos::AtMostOnce));
         let patience = starved.map(|since| since + take::QOS_0_PATIENCE);
@@ -261,15 +266,12 @@ impl Protocol {
         patience.into_iter().chain(clock).min()
     }
 
-    /// Pings the server if it is time; does nothing if not.
+    /// There was nothing to be read at this time.
     ///
     /// # Errors
     /// If the server has not answered in time.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Broken> {
-        if self.clock.check(now, self.waiting.is_none()).map_err(Broken::passing)? {
-            self.output.extend_from_slice(&packet::PING);
-        }
-        Ok(())
+    pub fn handle_timeout(&self, now: Instant) -> Result<(), Broken> {
+        self.clock.check_silence(now, self.waiting.is_none()).map_err(Broken::passing)
     }
 
     /// Does what the packet at the start of the input asks for.
