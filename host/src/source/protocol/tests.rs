@@ -267,6 +267,18 @@ fn of_a_packet_that_is_too_large_the_start_is_taken_in_any_pieces() {
 }
 
 #[test]
+fn a_connection_that_breaks_within_a_packet_leaves_nothing_behind() {
+    let large = publish(7, 1, false, &"x".repeat(300_000));
+    for part in [1, 1_000, 250_000] {
+        let mut rig = served(V3);
+        rig.receive(&large[..part]).unwrap();
+        rig.serve(true);
+        rig.receive(&publish(8, 1, false, "small")).unwrap();
+        assert_eq!(rig.payloads().last(), Some(&"small"));
+    }
+}
+
+#[test]
 fn without_credit_reading_stops_and_pings_go_on() {
     let mut rig = served(V3);
     rig.kept.credit = [false; 2];
