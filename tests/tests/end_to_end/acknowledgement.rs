@@ -215,7 +215,7 @@ fn messages_at_qos_0_that_find_no_room_do_not_hold_up_those_at_qos_1() {
     published.extend(wanted);
     assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
     let ledger = host.stop().assert_clean();
-    assert_eq!(ledger.dropped, PAIRS.into());
+    assert_eq!(ledger.dropped, u64::from(PAIRS));
 }
 
 #[test]
