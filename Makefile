@@ -24,7 +24,7 @@ help:
 	@echo "make test      check everything, with a real mosquitto and a real Apache Kafka"
 	@echo "make test-languages  plugins in other languages alone (LANGUAGES='c go javascript python')"
 	@echo "make bench     messages per second and CPU time per message (ARGS=--help)"
-	@echo "make fuzz      attack what reads plugins, with a nightly compiler (FUZZ_SECONDS=600 for each of three)"
+	@echo "make fuzz      attack what reads plugins and MQTT, with a nightly compiler (FUZZ_SECONDS=600 for each of four)"
 	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
 	@echo "make plugins   build the example plugins into target/wasm32-unknown-unknown/plugin/"
 	@echo "make deps      install what building needs, and nothing else"
@@ -57,7 +57,7 @@ bench-languages: test-languages
 fuzz: FUZZ_SECONDS ?= 600
 fuzz: deps
 	@cargo +nightly fuzz --version || { echo 'first: rustup toolchain install nightly && cargo install cargo-fuzz'; exit 1; }
-	cd host/fuzz && for target in packed draft load; do \
+	cd host/fuzz && for target in packed draft load session; do \
 	    mkdir -p target/found/$$target && \
 	    cargo +nightly fuzz run --fuzz-dir . --sanitizer none $$target target/found/$$target corpus/$$target -- \
 	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=60 -max_len=4096 || exit 1; \

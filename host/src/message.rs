@@ -62,15 +62,44 @@ impl Publish<'_> {
     }
 }
 
-/// What is left out of a message whose packet is too large to be taken.
+/// Why a received message can only be rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
-    /// Bytes that the payload has in all.
-    pub payload: usize,
-    /// Bytes that the packet has.
-    pub packet: usize,
-    /// Bytes that a packet may have.
-    pub limit: usize,
+pub enum Defect {
+    /// Its packet is too large to be taken; only the start of the payload is there.
+    TooLarge {
+        /// Bytes that the payload has in all.
+        payload: usize,
+        /// Bytes that the packet has.
+        packet: usize,
+        /// Bytes that a packet may have.
+        limit: usize,
+    },
+    /// Its packet breaks this rule of MQTT; what could not be read of it is left out.
+    Malformed(&'static str),
+}
+
+impl Defect {
+    /// Bytes that the payload has in all, if they are not all there.
+    #[must_use]
+    pub const fn payload_size(self) -> Option<usize> {
+        match self {
+            Self::TooLarge { payload, .. } => Some(payload),
+            Self::Malformed(_) => None,
+        }
+    }
+
+    /// What its dead letter says.
+    #[must_use]
+    pub fn rejection(self) -> Rejection {
+        let (reason, error) = match self {
+            Self::TooLarge { packet, limit, .. } => (
+                Reason::TooLarge,
+                format!("its packet of {packet} bytes is larger than --max-packet-size {limit}"),
+            ),
+            Self::Malformed(rule) => (Reason::BadPacket, rule.to_owned()),
+        };
+        Rejection { reason, error, plugin: None }
+    }
 }
 
 /// Where a message stands in the order of everything that its source received.
@@ -538,6 +567,8 @@ pub enum Reason {
     Fatal,
     TooLarge,
     InvalidRecord,
+    /// Its MQTT packet breaks the rules.
+    BadPacket,
     /// Its MQTT topic leads to no Kafka topic that is allowed.
     BadTopic,
     /// No route takes it.
@@ -556,6 +587,7 @@ impl Reason {
             Self::Fatal => "fatal",
             Self::TooLarge => "too-large",
             Self::InvalidRecord => "invalid-record",
+            Self::BadPacket => "bad-packet",
             Self::BadTopic => "bad-topic",
             Self::NoRoute => "no-route",
         }

@@ -9,7 +9,7 @@ use super::print::Printer;
 use super::tag::{RecordId, Role};
 use super::{Ended, OnError, Route, Stop};
 use crate::kafka_topic::KafkaTopic;
-use crate::message::{PluginName, Reason, Rejection};
+use crate::message::{Defect, PluginName, Reason, Rejection};
 use crate::reject::{Fit, Letter};
 use crate::sink::{Delivered, Events, Rejected, Sink, Tag, Terms};
 use crate::telemetry::RateLimited;
@@ -110,7 +110,7 @@ impl Rejections {
         let message = parcel.batch.message(index);
         let fated = self.routes.get(parcel.route);
         let meant = fated.map(|fated| fated.kafka_topic.name_or_written(message.topic()));
-        let payload = parcel.cut.map(|cut| cut.payload);
+        let payload = parcel.defect.and_then(Defect::payload_size);
         let letter =
             Letter { message, rejection: &rejection, kafka_topic: meant.as_deref(), payload };
         for (cuts, fit) in Fit::ALL.into_iter().enumerate().skip(cuts) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::credit::{Credit, Permit};
-use crate::message::{Batch, Cut, Publish, Sequence};
+use crate::message::{Batch, Defect, Publish, Sequence};
 
 /// Messages of one source on their way by one route, with the credit that they hold.
 #[derive(Debug)]
@@ -16,14 +16,14 @@ pub struct Parcel {
     pub route: usize,
     /// The source's number.
     pub source: usize,
-    /// Its only message is not whole, so that it can only be rejected.
-    pub cut: Option<Cut>,
+    /// Why its only message can only be rejected.
+    pub defect: Option<Defect>,
 }
 
 impl Parcel {
     /// An empty one.
     pub fn new(route: usize, source: usize) -> Self {
-        Self { batch: Batch::default(), permit: Permit::default(), route, source, cut: None }
+        Self { batch: Batch::default(), permit: Permit::default(), route, source, defect: None }
     }
 
     /// Puts a message in, which takes credit.

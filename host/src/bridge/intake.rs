@@ -11,7 +11,7 @@ use super::inbox::{Inbox, Parcel};
 use super::lane::Lane;
 use super::router::Router;
 use super::tag::MESSAGES;
-use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
+use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
 use crate::source::Downstream;
 
 /// Implements [`Downstream`] for the bridge.
@@ -22,8 +22,8 @@ pub struct Intake {
     accounts: Arc<Accounts>,
     packer: Packer,
     stop: Arc<Stop>,
-    /// Messages that are not whole.
-    cut: Vec<Parcel>,
+    /// Messages that can only be rejected.
+    defective: Vec<Parcel>,
     /// Messages in all parcels, each once.
     taken: u64,
     settled: Vec<Sequence>,
@@ -98,8 +98,8 @@ impl Intake {
     ) -> Self {
         let parcels = (0..router.places()).map(|route| Parcel::new(route, source)).collect();
         let packer = Packer { own, inboxes, credit, parcels, filled: Vec::new() };
-        let (cut, settled) = (Vec::new(), Vec::new());
-        Self { source, router, accounts, packer, stop, cut, taken: 0, settled, news }
+        let (defective, settled) = (Vec::new(), Vec::new());
+        Self { source, router, accounts, packer, stop, defective, taken: 0, settled, news }
     }
 
     /// Takes a dead letter: by the route that it took, and by no other.
@@ -130,26 +130,26 @@ impl Downstream for Intake {
         self.taken += 1;
     }
 
-    fn take_cut(
+    fn take_defective(
         &mut self,
         sequence: Sequence,
         received_at_ms: i64,
         publish: &Publish<'_>,
-        cut: Cut,
+        defect: Defect,
     ) {
         let routes = self.router.routes_of(publish.topic);
         self.accounts.travels_as(sequence, routes.len());
         for route in routes {
-            let mut parcel = Parcel { cut: Some(cut), ..Parcel::new(*route, self.source) };
+            let mut parcel = Parcel { defect: Some(defect), ..Parcel::new(*route, self.source) };
             parcel.push(&self.packer.credit, sequence, received_at_ms, publish);
-            self.cut.push(parcel);
+            self.defective.push(parcel);
         }
         self.taken += 1;
     }
 
     fn forward(&mut self) {
         self.accounts.ledger().received(std::mem::take(&mut self.taken));
-        for parcel in self.cut.drain(..) {
+        for parcel in self.defective.drain(..) {
             self.packer.hand_on(parcel);
         }
         self.packer.forward();

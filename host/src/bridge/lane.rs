@@ -16,7 +16,7 @@ use super::inbox::{Inbox, Mail, Parcel};
 use super::tag::{RecordId, Role};
 use super::waiting::{Load, Waiting};
 use super::{Ended, Route, Stop};
-use crate::message::{Cut, Header, Message, Reason, Record, Rejection, Verdict};
+use crate::message::{Header, Message, Reason, Record, Rejection, Verdict};
 use crate::sink::{Rejected, Sink, Terms};
 use crate::telemetry::Ledger;
 use crate::transform::Transform;
@@ -52,8 +52,8 @@ impl Lane {
     pub(super) fn carry(&mut self, load: Load) {
         let Load { parcel, slot, from } = load;
         let mut outcome = Outcome::default();
-        if let Some(cut) = parcel.cut {
-            outcome.rejected = vec![(0, too_large(cut))];
+        if let Some(defect) = parcel.defect {
+            outcome.rejected = vec![(0, defect.rejection())];
             return self.settle(slot, &parcel, outcome);
         }
         let Self { routes, sink, in_flight, rejections, ledger, waiting, .. } = self;
@@ -219,18 +219,6 @@ fn no_route() -> Rejection {
     Rejection {
         reason: Reason::NoRoute,
         error: "no route takes this topic; subscribe to less, or add a route for it".to_owned(),
-        plugin: None,
-    }
-}
-
-/// Why a message is rejected that is not whole.
-fn too_large(cut: Cut) -> Rejection {
-    Rejection {
-        reason: Reason::TooLarge,
-        error: format!(
-            "its packet of {} bytes is larger than --max-packet-size {}",
-            cut.packet, cut.limit
-        ),
         plugin: None,
     }
 }

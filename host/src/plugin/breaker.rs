@@ -125,6 +125,7 @@ pub(super) fn is_failure(reason: Reason) -> bool {
         | Reason::TooLarge
         | Reason::InvalidRecord
         | Reason::BadTopic
+        | Reason::BadPacket
         | Reason::NoRoute => false,
     }
 }

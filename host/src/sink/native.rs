@@ -226,7 +226,9 @@ impl Producer {
     /// for before. They may be waiting for whoever calls this to let go of a lock.
     pub fn purge_queued_and_wait(&self) {
         // SAFETY: the client is alive.
-        unsafe { c::rd_kafka_purge(self.client().native_ptr(), c::RD_KAFKA_PURGE_F_QUEUE as c_int) };
+        unsafe {
+            c::rd_kafka_purge(self.client().native_ptr(), c::RD_KAFKA_PURGE_F_QUEUE as c_int)
+        };
     }
 
     /// Wakes a thread whenever there is something to be read after there was nothing.

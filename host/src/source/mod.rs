@@ -5,18 +5,21 @@
 //! client's keep-alive is what it sends, MQTT-3.1.2-22.) A lost connection is made again with
 //! growing pauses, and every CONNACK is followed by a SUBSCRIBE.
 //!
-//! rumqttc is named only here, and only for its codec: its event loop acknowledges one packet per
-//! system call, replays stale events after a reconnect, and drops the connection on a resumed
-//! PUBREL.
+//! What the bytes mean is the business of [`Protocol`], which knows neither sockets nor what time it
+//! is; [`connection`] moves them. rumqttc is named only here, and only for its codec: its event loop
+//! acknowledges one packet per system call, replays stale events after a reconnect, and drops the
+//! connection on a resumed PUBREL.
 
 mod connection;
 mod dial;
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzzer learns")]
+pub mod fuzzing;
 mod input;
 mod outage;
+mod pace;
 pub mod packet;
-mod receive;
-mod ring;
-mod session;
+mod protocol;
 mod try_out;
 
 use std::sync::Arc;
@@ -26,13 +29,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
-use crate::message::{ConnectionEvent, ConnectionOutcome, Cut, Publish, Qos, Sequence};
-use connection::{Connection, End};
+use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
+use connection::{Connection, Ends};
 pub use dial::{ClientFiles, Server, Tls, TlsSettings, Websocket};
 use outage::Outage;
-use packet::{Hello, Version};
-use ring::Ring;
-use session::Session;
+use packet::{Hello, Malformed, Version};
+use protocol::Protocol;
 pub use try_out::{TriedOut, try_out};
 
 /// The longest pause between two attempts to connect. A connection that lasted longer makes the
@@ -46,13 +48,13 @@ pub trait Downstream: Send + 'static {
     fn has_credit(&self, qos: Qos) -> bool;
     /// Takes a message; may keep it until [`Self::forward`].
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>);
-    /// Takes a message whose packet is too large, of which only the start is there.
-    fn take_cut(
+    /// Takes a message that can only be rejected, for the reason given; not all of it may be there.
+    fn take_defective(
         &mut self,
         sequence: Sequence,
         received_at_ms: i64,
         publish: &Publish<'_>,
-        cut: Cut,
+        defect: Defect,
     );
     /// Sends on what was taken.
     fn forward(&mut self);
@@ -137,12 +139,17 @@ impl Broken {
     }
 }
 
+impl From<Malformed> for Broken {
+    fn from(malformed: Malformed) -> Self {
+        Self::passing(malformed.to_string())
+    }
+}
+
 /// See the [module's documentation](self).
 pub struct Source<D> {
-    settings: Settings,
+    settings: Arc<Settings>,
+    protocol: Protocol,
     downstream: D,
-    ring: Ring,
-    session: Session,
     /// Notified when something was confirmed, or credit came back.
     wake: Arc<Notify>,
     control: watch::Receiver<Control>,
@@ -161,17 +168,10 @@ impl<D: Downstream> Source<D> {
         wake: Arc<Notify>,
         control: watch::Receiver<Control>,
     ) -> Self {
-        Self {
-            settings,
-            downstream,
-            ring: Ring::default(),
-            session: Session::default(),
-            wake,
-            control,
-            established: false,
-            attempt: 0,
-            outage: None,
-        }
+        let settings = Arc::new(settings);
+        let protocol = Protocol::new(Arc::clone(&settings));
+        let (established, attempt, outage) = (false, 0, None);
+        Self { settings, protocol, downstream, wake, control, established, attempt, outage }
     }
 
     /// Carries messages until it is told to drain and has done so.
@@ -184,11 +184,9 @@ impl<D: Downstream> Source<D> {
         loop {
             let began = Instant::now();
             self.attempt += 1;
-            let broken = match self.connect_and_serve().await {
-                Ok(End::Drained) => return Ok(()),
-                Ok(End::Broken(broken)) | Err(broken) => broken,
-            };
-            self.ring.next_epoch();
+            let ended = self.connect_and_serve().await;
+            self.protocol.disconnected();
+            let Err(broken) = ended else { return Ok(()) };
             let lost = self.outage.is_none();
             let reason = self.explain(&broken, began.elapsed());
             self.tell(ConnectionOutcome::Failed {
@@ -207,12 +205,11 @@ impl<D: Downstream> Source<D> {
                 backoff.reset();
             }
             let pause = backoff.next_pause();
-            let control = self.control.clone();
-            let server = &self.settings.server;
-            let outage = self.outage.get_or_insert_with(|| Outage::new(server.name()));
+            let mut outage = self.take_outage();
             outage.goes_on(&reason, pause);
-            if outage.during(wait(pause, control)).await == Control::Drain {
-                self.drain_without_connection().await;
+            let told = outage.during(timeout(pause, self.until_drained())).await;
+            self.outage = Some(outage);
+            if told.is_ok() {
                 return Ok(());
             }
         }
@@ -259,31 +256,52 @@ impl<D: Downstream> Source<D> {
         });
     }
 
-    async fn connect_and_serve(&mut self) -> Result<End, Broken> {
-        let mut control = self.control.clone();
-        let server = &self.settings.server;
-        let outage = self.outage.get_or_insert_with(|| Outage::new(server.name()));
-        let connected = tokio::select! {
-            connected = outage.during(Connection::open(&self.settings)) => connected,
-            _ = control.wait_for(|control| *control == Control::Drain) => {
-                self.drain_without_connection().await;
-                return Ok(End::Drained);
-            }
+    /// Serves one connection, until everything is drained.
+    async fn connect_and_serve(&mut self) -> Result<(), Broken> {
+        let (settings, mut control) = (Arc::clone(&self.settings), self.control.clone());
+        let mut outage = self.take_outage();
+        let opened = tokio::select! {
+            biased;
+            _ = control.wait_for(|control| *control == Control::Drain) => None,
+            opened = outage.during(Connection::open(&settings, self.ends())) => Some(opened),
         };
-        let connection = connected?;
-        let Hello { clean_session, .. } = self.settings.hello;
-        self.session.resume(if clean_session { Some(false) } else { connection.session_present });
-        if self.established && connection.session_present == Some(false) && !clean_session {
+        self.outage = Some(outage);
+        let Some(opened) = opened else {
+            self.protocol.disconnected();
+            self.until_drained().await;
+            return Ok(());
+        };
+        let mut connection = opened?;
+        let session_present = self.protocol.session_present();
+        if self.established && session_present == Some(false) && !settings.hello.clean_session {
             tracing::warn!(
                 "the MQTT server has lost the session: messages that it had for this client may be missing"
             );
         }
-        Ok(self.serve(connection).await)
+        let subscribed = |protocol: &Protocol| protocol.is_subscribed() || protocol.is_drained();
+        connection.run(self.ends(), subscribed).await?;
+        if self.protocol.is_subscribed() {
+            self.connected(session_present == Some(true));
+        }
+        connection.run(self.ends(), Protocol::is_drained).await?;
+        connection.close().await;
+        Ok(())
+    }
+
+    /// What a connection moves bytes for.
+    fn ends(&mut self) -> Ends<'_, D> {
+        let Self { protocol, downstream, wake, control, .. } = self;
+        Ends { protocol, downstream, wake, control }
+    }
+
+    /// The present outage, or one that begins now.
+    fn take_outage(&mut self) -> Outage {
+        self.outage.take().unwrap_or_else(|| Outage::new(self.settings.server.name()))
     }
 
     /// The subscription has been granted: messages flow.
     fn connected(&mut self, session_present: bool) {
-        let Settings { server, filters, .. } = &self.settings;
+        let Settings { server, filters, .. } = &*self.settings;
         tracing::info!(
             "subscribed to {} at {}{}",
             filters.join(", "),
@@ -297,33 +315,24 @@ impl<D: Downstream> Source<D> {
         self.established = true;
     }
 
-    /// Waits until everything taken is in Kafka. Nothing can be acknowledged any more: the broker
-    /// will send it again.
-    async fn drain_without_connection(&mut self) {
+    /// Without a connection: waits until it is told to drain, and then until everything taken is in
+    /// Kafka. Nothing can be acknowledged any more: the server will send it again.
+    async fn until_drained(&mut self) {
+        let Ends { protocol, downstream, wake, control } = self.ends();
         loop {
-            self.collect();
-            self.ring.release().for_each(drop);
-            if self.ring.is_empty() {
+            downstream.confirmed().iter().for_each(|sequence| protocol.confirm(*sequence));
+            protocol.acknowledge();
+            if *control.borrow_and_update() == Control::Drain {
+                protocol.drain();
+            }
+            if protocol.is_drained() {
                 return;
             }
-            self.wake.notified().await;
+            tokio::select! {
+                () = wake.notified() => {}
+                // Its sender lives as long as the program.
+                Ok(()) = control.changed() => {}
+            }
         }
-    }
-
-    /// Marks in the ring what has been confirmed.
-    fn collect(&mut self) {
-        for sequence in self.downstream.confirmed() {
-            self.ring.confirm(*sequence);
-        }
-    }
-}
-
-/// Pauses; ends early if told to drain.
-async fn wait(pause: Duration, mut control: watch::Receiver<Control>) -> Control {
-    let told = control.wait_for(|control| *control == Control::Drain);
-    match timeout(pause, told).await {
-        // The sender lives as long as the program: without it there is nothing to carry for.
-        Ok(_) => Control::Drain,
-        Err(_) => Control::Run,
     }
 }

@@ -1,13 +1,15 @@
 //! Tries the server out without leaving a trace: in a session of its own, which takes no message from
 //! anybody and is forgotten at once.
 
-use tokio::time::timeout;
+use std::sync::Arc;
 
-use super::connection::{Connection, PATIENCE, SUBSCRIBE_ID};
-use super::packet::{self, Incoming, Malformed};
-use super::receive::check_subscription;
-use super::{Broken, Settings};
+use tokio::sync::{Notify, watch};
+
+use super::connection::{Connection, Ends};
+use super::protocol::Protocol;
+use super::{Broken, Control, Downstream, Settings};
 use crate::filter;
+use crate::message::{ConnectionEvent, Defect, Publish, Qos, Sequence};
 
 /// What the server has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,64 +27,53 @@ pub struct TriedOut {
 /// # Errors
 /// Why that is not possible, in one line that names the cure.
 pub async fn try_out(settings: &Settings) -> Result<TriedOut, String> {
-    let settings = settings.aside("-check");
+    let mut settings = settings.aside("-check");
+    let filters = std::mem::take(&mut settings.filters);
+    let (shared, subscribed) = filters.into_iter().partition(|one| filter::is_shared(one));
+    settings.filters = subscribed;
+    let settings = Arc::new(settings);
     let told = |broken: Broken| format!("MQTT server {}: {}", settings.server.name(), broken.what);
-    connect(&settings).await.map_err(told)
+    connect(&settings, &shared).await.map_err(told)?;
+    let Settings { hello, filters, .. } = &*settings;
+    Ok(TriedOut { client_id: hello.client_id.clone(), subscribed: filters.clone(), shared })
 }
 
-async fn connect(settings: &Settings) -> Result<TriedOut, Broken> {
-    let (mut connection, limits) = Connection::greet(settings).await?;
-    limits.check(&settings.filters)?;
-    let (shared, subscribed) =
-        settings.filters.iter().cloned().partition(|one| filter::is_shared(one));
-    let settings = Settings { filters: subscribed, ..settings.clone() };
-    if !settings.filters.is_empty() {
-        connection.subscribe(&settings, &limits)?;
-        let granted = timeout(PATIENCE, subscription(&mut connection, &settings)).await;
-        granted.map_err(|_| Broken::passing("it does not answer SUBSCRIBE in 10 s"))??;
-    }
+async fn connect(settings: &Arc<Settings>, shared: &[String]) -> Result<(), Broken> {
+    let mut protocol = Protocol::new(Arc::clone(settings));
+    let (wake, (_sender, mut control)) = (Notify::new(), watch::channel(Control::Run));
+    let (protocol, wake, control) = (&mut protocol, &wake, &mut control);
+    let ends = Ends { protocol, downstream: &mut Nobody, wake, control };
+    let mut connection = Connection::open(settings, ends).await?;
+    protocol.limits().check(shared)?;
+    let ends = Ends { protocol, downstream: &mut Nobody, wake, control };
+    connection.run(ends, Protocol::is_subscribed).await?;
     connection.close().await;
-    let client_id = settings.hello.client_id;
-    Ok(TriedOut { client_id, subscribed: settings.filters, shared })
+    Ok(())
 }
 
-/// Waits for the answer to SUBSCRIBE. Messages may come before it; they are for nobody.
-async fn subscription(connection: &mut Connection, settings: &Settings) -> Result<(), Broken> {
-    while !connection.output.is_empty() {
-        connection.write().await.map_err(|error| settings.server.trouble(&error))?;
+/// Messages that come before the answer to SUBSCRIBE are for nobody, and not acknowledged.
+struct Nobody;
+
+impl Downstream for Nobody {
+    fn has_credit(&self, _: Qos) -> bool {
+        true
     }
-    loop {
-        if !connection.skip() {
-            connection.needed = 1;
-            connection.read(&settings.server).await?;
-            continue;
-        }
-        let bytes = connection.input.bytes();
-        let frame = match packet::frame(bytes, connection.max_packet_size) {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(needed)) => {
-                connection.needed = needed;
-                connection.read(&settings.server).await?;
-                continue;
-            }
-            Err(Malformed::TooLarge { size, .. }) if packet::is_publish(bytes[0]) => {
-                connection.skip = size;
-                continue;
-            }
-            Err(malformed) => return Err(malformed.into()),
-        };
-        let size = frame.whole.len();
-        if !packet::is_publish(frame.first) {
-            match packet::incoming(connection.version, &frame)? {
-                Incoming::SubAck { packet_id: SUBSCRIBE_ID, granted } => {
-                    return check_subscription(&settings.filters, settings.qos, &granted);
-                }
-                Incoming::Disconnect { reason, .. } => {
-                    return Err(Broken::passing(format!("it closed the connection: {reason}")));
-                }
-                _ => {}
-            }
-        }
-        connection.input.consume(size);
+
+    fn take(&mut self, _: Sequence, _: i64, _: &Publish<'_>) {}
+
+    fn take_defective(&mut self, _: Sequence, _: i64, _: &Publish<'_>, _: Defect) {}
+
+    fn forward(&mut self) {}
+
+    fn dropped(&mut self) {}
+
+    fn let_go(&mut self) {}
+
+    fn confirmed(&mut self) -> &[Sequence] {
+        &[]
     }
+
+    fn acknowledged(&mut self, _: u64) {}
+
+    fn connection_event(&mut self, _: ConnectionEvent) {}
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::case::Sample;
 use crate::filter;
-use crate::message::{Batch, ConnectionEvent, Cut, Publish, Qos, Sequence};
+use crate::message::{Batch, ConnectionEvent, Defect, Publish, Qos, Sequence};
 use crate::source::{Control, Downstream, Settings, Source};
 
 /// How many times the user has asked to stop.
@@ -147,13 +147,15 @@ impl Downstream for Recorder {
         self.batch.push(sequence, received_at_ms, publish);
     }
 
-    fn take_cut(&mut self, sequence: Sequence, _: i64, publish: &Publish<'_>, cut: Cut) {
-        tracing::warn!(
-            "a message on {:?} is not recorded: its packet of {} bytes is larger than --max-packet-size {}",
-            publish.topic,
-            cut.packet,
-            cut.limit
-        );
+    fn take_defective(
+        &mut self,
+        sequence: Sequence,
+        _: i64,
+        publish: &Publish<'_>,
+        defect: Defect,
+    ) {
+        let why = defect.rejection().error;
+        tracing::warn!("a message on {:?} is not recorded: {why}", publish.topic);
         self.written.push(sequence);
     }
 

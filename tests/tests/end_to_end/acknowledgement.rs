@@ -131,7 +131,7 @@ fn messages_sent_again_after_a_lost_connection_are_acknowledged() {
 
     assert_eq!(connection.acknowledged(5), [1, 2, 3, 4, 5]);
     published.extend(held);
-    assert_carried(&published, &kafka.wait_for(&topic, published.len(), SOON));
+    assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
     host.stop().assert_clean();
 }
 
@@ -185,6 +185,37 @@ fn at_qos_0_what_cannot_be_held_is_dropped_and_counted() {
     let received = ledger.dropped + ledger.delivered;
     assert!(received > 2_000, "{ledger:?}");
     assert_eq!(kafka.count(&topic) as u64, ledger.delivered);
+}
+
+#[test]
+fn messages_at_qos_0_that_find_no_room_do_not_hold_up_those_at_qos_1() {
+    const PAIRS: u16 = 100;
+    let (kafka, server) = (Kafka::to_disturb(), ScriptedServer::start());
+    let topic = kafka.topic("mixed");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic)
+        .flag("max-in-flight-bytes", 1 << 20)
+        .launch();
+    let mut connection = server.accept_and_subscribe(false);
+    let mut published = warm_up(&mut connection);
+
+    kafka.pause();
+    // At most half of the bytes are for QoS 0.
+    let large = Publish::new("large", vec![b'x'; 600 << 10]).qos(0);
+    connection.publish(0, &large);
+    let wanted = messages("wanted", 1, PAIRS.into(), 1);
+    for (id, message) in (100..).zip(&wanted) {
+        connection.publish(0, &Publish::new("unwanted", "no room").qos(0));
+        connection.publish(id, message);
+    }
+    // The answer comes when all before it has been dealt with, and not a message each 5 s.
+    assert_eq!(connection.release(&[9]), [9]);
+    kafka.resume();
+    assert_eq!(connection.acknowledged(PAIRS.into()), (100..100 + PAIRS).collect::<Vec<u16>>());
+    published.push(large);
+    published.extend(wanted);
+    assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), SOON));
+    let ledger = host.stop().assert_clean();
+    assert_eq!(ledger.dropped, u64::from(PAIRS));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod acknowledgement;
 mod backlog;
+mod bad_packets;
 mod broken;
 mod clock;
 mod config;
@@ -27,6 +28,7 @@ mod kafka_access;
 mod kafka_rights;
 mod outages;
 mod oversized;
+mod packet_ids;
 mod partitions;
 mod payloads;
 mod plugins;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -13,6 +14,13 @@ use crate::source::Broken;
 
 /// How long an address may keep the next one waiting.
 const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Finds out that a server is gone without a word, also where the options, or the server, turn MQTT's
+/// own keep-alive off.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(6);
 
 /// Connects to a host name, which is resolved anew each time, or to an address.
 pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, Broken> {
@@ -77,6 +85,7 @@ async fn attempt(address: SocketAddr) -> Result<TcpStream, (SocketAddr, String)>
     let connected = async {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE)?;
         Ok::<_, io::Error>(stream)
     };
     match timeout(PATIENCE, connected).await {
@@ -160,6 +169,9 @@ mod tests {
         let stream = run(first_of(vec![refusing(), refusing(), address])).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
         assert!(stream.nodelay().unwrap() && began.elapsed() < HEAD_START);
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
     }
 
     #[test]

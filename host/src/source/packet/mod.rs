@@ -12,6 +12,8 @@ pub use outgoing::{
     unsubscribe,
 };
 
+use std::borrow::Cow;
+
 use crate::message::{Properties, Publish, Qos};
 
 /// Version of the protocol that a connection speaks.
@@ -81,35 +83,19 @@ pub const fn is_publish(first: u8) -> bool {
 }
 
 /// Reads a PUBLISH packet (MQTT-3.3).
-pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, Malformed> {
-    const SHORT: &str = "a PUBLISH packet ends before its payload";
-    fn take<'a>(rest: &mut &'a [u8], size: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, left) = rest.split_at_checked(size).ok_or_else(|| Malformed::new(SHORT))?;
-        *rest = left;
-        Ok(taken)
-    }
-    fn number(rest: &mut &[u8]) -> Result<u16, Malformed> {
-        take(rest, 2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
-    }
-
-    let qos = Qos::from_number(frame.first >> 1 & 3)
-        .ok_or_else(|| Malformed::new("a PUBLISH packet has QoS 3 (MQTT-3.3.1-4)"))?;
-    let mut rest = frame.body;
-    let size = number(&mut rest)?;
-    let topic = std::str::from_utf8(take(&mut rest, size.into())?)
-        .map_err(|_| Malformed::new("a PUBLISH packet's topic is not UTF-8 (MQTT-3.3.2-1)"))?;
+///
+/// # Errors
+/// Which rule it breaks.
+pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, &'static str> {
+    let (qos, topic, packet_id, mut rest) = head(frame)?;
+    let topic = std::str::from_utf8(topic)
+        .map_err(|_| "a PUBLISH packet's topic is not UTF-8 (MQTT-3.3.2-1)")?;
     if topic.is_empty() || topic.bytes().any(|byte| matches!(byte, 0 | b'+' | b'#')) {
-        return Err(Malformed::new(
-            "a PUBLISH packet's topic is empty, or has a wildcard or a NUL (MQTT-3.3.2-2)",
-        ));
-    }
-    let packet_id = if qos == Qos::AtMostOnce { 0 } else { number(&mut rest)? };
-    if qos != Qos::AtMostOnce && packet_id == 0 {
-        return Err(Malformed::new("a PUBLISH packet has the packet id 0 (MQTT-2.2.1-3)"));
+        return Err("a PUBLISH packet's topic is empty, or has a wildcard or a NUL (MQTT-3.3.2-2)");
     }
     let properties = if version == Version::V5 {
         let block = take_properties(&mut rest)?;
-        Some(Properties::check(block).map_err(Malformed::new)?.as_bytes())
+        Some(Properties::check(block)?.as_bytes())
     } else {
         None
     };
@@ -124,46 +110,90 @@ pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, M
     })
 }
 
-/// Reads the start of a PUBLISH packet that is too large to be held: everything but the payload, and
-/// of that at most `keep` bytes. The size of the whole payload comes with it.
-///
-/// `Ok(Err(n))`: not enough of it is there yet; `n` bytes are needed.
+/// What must be readable of a PUBLISH packet so that its message can be acknowledged: QoS, topic and
+/// packet id; what follows them comes last.
+fn head<'a>(frame: &Frame<'a>) -> Result<(Qos, &'a [u8], u16, &'a [u8]), &'static str> {
+    fn take<'a>(rest: &mut &'a [u8], size: usize) -> Result<&'a [u8], &'static str> {
+        const SHORT: &str = "a PUBLISH packet ends before its payload";
+        let (taken, left) = rest.split_at_checked(size).ok_or(SHORT)?;
+        *rest = left;
+        Ok(taken)
+    }
+    fn number(rest: &mut &[u8]) -> Result<u16, &'static str> {
+        take(rest, 2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    let qos = Qos::from_number(frame.first >> 1 & 3)
+        .ok_or("a PUBLISH packet has QoS 3 (MQTT-3.3.1-4)")?;
+    let mut rest = frame.body;
+    let size = number(&mut rest)?;
+    let topic = take(&mut rest, size.into())?;
+    let packet_id = if qos == Qos::AtMostOnce { 0 } else { number(&mut rest)? };
+    if qos != Qos::AtMostOnce && packet_id == 0 {
+        return Err("a PUBLISH packet has the packet id 0 (MQTT-2.2.1-3)");
+    }
+    Ok((qos, topic, packet_id, rest))
+}
+
+/// What can be read of a PUBLISH packet that breaks a rule.
+#[derive(Debug)]
+pub struct Salvaged<'a> {
+    topic: Cow<'a, str>,
+    rest: Publish<'a>,
+}
+
+impl Salvaged<'_> {
+    /// Its message, with a topic that is text.
+    pub fn publish(&self) -> Publish<'_> {
+        Publish { topic: &self.topic, ..self.rest }
+    }
+}
+
+/// Reads what it can of a PUBLISH packet that [`publish`] does not take; `None` if not even QoS, topic
+/// and packet id can be read. Properties that cannot be read are left out; where it is unknown where
+/// they end, they count as payload.
+pub fn salvage<'a>(version: Version, frame: &Frame<'a>) -> Option<Salvaged<'a>> {
+    let (qos, topic, packet_id, mut payload) = head(frame).ok()?;
+    let mut topic = String::from_utf8_lossy(topic);
+    if topic.len() > usize::from(u16::MAX) {
+        let end = topic.floor_char_boundary(u16::MAX.into());
+        topic = Cow::Owned(topic[..end].to_owned());
+    }
+    let properties = (version == Version::V5).then(|| {
+        let block = take_properties(&mut payload).and_then(Properties::check);
+        block.map(|properties| properties.as_bytes()).unwrap_or_default()
+    });
+    let (retain, dup) = (frame.first & 1 != 0, frame.first & 8 != 0);
+    let rest = Publish { topic: "", payload, qos, retain, dup, packet_id, properties };
+    Some(Salvaged { topic, rest })
+}
+
+/// The start of a PUBLISH packet of `size` bytes that is too large to be held: everything but the
+/// payload, and of that at least `keep` bytes if it has as many.
 ///
 /// # Errors
-/// As [`publish`]; also if the properties alone are larger than what is looked at.
-pub fn publish_start(
-    version: Version,
-    bytes: &[u8],
-    size: usize,
-    keep: usize,
-) -> Result<Result<(Publish<'_>, usize), usize>, Malformed> {
+/// So many bytes of it have to be there.
+pub fn start(bytes: &[u8], size: usize, keep: usize) -> Result<Frame<'_>, usize> {
     /// Room for the fixed header, the longest topic, a packet id and properties.
     const HEAD: usize = 5 + 2 + 65_535 + 2 + 65_536;
     let needed = size.min(HEAD + keep);
-    let Some(whole) = bytes.get(..needed) else {
-        return Ok(Err(needed));
-    };
+    let whole = bytes.get(..needed).ok_or(needed)?;
     let header = 2 + whole[1..].iter().take_while(|byte| **byte & 0x80 != 0).count();
-    let frame = Frame { first: whole[0], body: &whole[header..], whole };
-    let mut publish = publish(version, &frame)?;
-    let payload = publish.payload.len() + size - needed;
-    publish.payload = &publish.payload[..keep.min(publish.payload.len())];
-    Ok(Ok((publish, payload)))
+    Ok(Frame { first: whole[0], body: &whole[header..], whole })
 }
 
-fn take_properties<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+fn take_properties<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], &'static str> {
     let mut length = 0;
     for index in 0..4 {
-        let byte = *rest.get(index).ok_or_else(|| Malformed::new("no properties follow"))?;
+        let byte = *rest.get(index).ok_or("no properties follow")?;
         length |= usize::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             let start = index + 1;
-            let block = rest
-                .get(start..start + length)
-                .ok_or_else(|| Malformed::new("a packet ends within its properties"))?;
+            let block =
+                rest.get(start..start + length).ok_or("a packet ends within its properties")?;
             *rest = &rest[start + length..];
             return Ok(block);
         }
     }
-    Err(Malformed::new("the length of a packet's properties takes more than four bytes"))
+    Err("the length of a packet's properties takes more than four bytes")
 }

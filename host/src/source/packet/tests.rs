@@ -107,7 +107,8 @@ fn rubbish_is_refused_and_never_panics() {
         let frame = whole(&bytes);
         for version in [Version::V3_1, Version::V3_1_1, Version::V5] {
             if is_publish(frame.first) {
-                drop(publish(version, &frame));
+                let _ = publish(version, &frame);
+                drop(salvage(version, &frame));
             } else {
                 drop(incoming(version, &frame));
             }
@@ -219,19 +220,64 @@ fn of_a_packet_that_is_too_large_the_start_is_read() {
     for version in [Version::V3_1_1, Version::V5] {
         for size in [1_000, 300_000] {
             let bytes = written(version, "plant/a", &vec![b'x'; size], 1);
-            let needed =
-                publish_start(version, &bytes[..5], bytes.len(), 100).expect("a good length");
-            let needed = needed.expect_err("not all of it is there");
+            let needed = start(&bytes[..5], bytes.len(), 100).expect_err("not all of it is there");
             assert!(needed <= bytes.len().min(132_000), "{needed}");
-            let start = publish_start(version, &bytes[..needed], bytes.len(), 100);
-            let (read, payload) = start.expect("a good packet").expect("enough of it is there");
+            let frame = start(&bytes[..needed], bytes.len(), 100).expect("enough of it is there");
+            assert_eq!(frame.whole.len(), needed);
+            let read = publish(version, &frame).expect("a good packet");
             assert_eq!((read.topic, read.packet_id, read.dup), ("plant/a", 7, true));
-            assert_eq!((read.payload, payload), (&[b'x'; 100][..], size));
+            assert_eq!(read.payload.len() + bytes.len() - needed, size);
+            assert!(read.payload.len() >= size.min(100));
             assert_eq!(read.properties.is_some(), version == Version::V5);
         }
     }
-    let small = written(Version::V3_1_1, "t", b"payload", 1);
-    let start = publish_start(Version::V3_1_1, &small, small.len(), 100);
-    let (read, payload) = start.expect("a good packet").expect("all of it is there");
-    assert_eq!((read.payload, payload), (&b"payload"[..], 7));
+}
+
+#[test]
+fn of_a_publish_that_breaks_the_rules_the_message_is_salvaged_if_it_can_be_acknowledged() {
+    const V3: Version = Version::V3_1_1;
+    let read = |version, first: u8, body: &[u8]| {
+        let bytes = [&[first, body.len() as u8], body].concat();
+        let frame = whole(&bytes);
+        assert!(publish(version, &frame).is_err(), "{body:?}");
+        let salvaged = salvage(version, &frame)?;
+        let Publish { topic, payload, qos, packet_id, properties, dup, retain } =
+            salvaged.publish();
+        assert_eq!((qos as u8, dup, retain), (first >> 1 & 3, first & 8 != 0, first & 1 != 0));
+        let properties = properties.map(<[u8]>::to_vec);
+        Some((topic.to_owned(), payload.to_vec(), packet_id, properties))
+    };
+    let message = |topic: &str, payload: &[u8], id, properties: Option<&[u8]>| {
+        Some((topic.to_owned(), payload.to_vec(), id, properties.map(<[u8]>::to_vec)))
+    };
+    assert_eq!(read(V3, 0x3b, b"\0\x02t\xff\0\x07p"), message("t\u{fffd}", b"p", 7, None));
+    assert_eq!(read(V3, 0x32, b"\0\x02t#\0\x07p"), message("t#", b"p", 7, None));
+    assert_eq!(read(V3, 0x34, b"\0\0\0\x07"), message("", b"", 7, None));
+    assert_eq!(read(V3, 0x30, b"\0\x02t\0p"), message("t\0", b"p", 0, None));
+    // Good properties are kept, bad ones are not, and where they do not end they are payload.
+    let good = b"\x03\0\x01a";
+    let body = [b"\0\x01+\0\x07\x04", &good[..], b"p"].concat();
+    assert_eq!(read(Version::V5, 0x32, &body), message("+", b"p", 7, Some(good)));
+    let body = b"\0\x01t\0\x07\x02\x7f\x01p";
+    assert_eq!(read(Version::V5, 0x32, body), message("t", b"p", 7, Some(b"")));
+    let body = b"\0\x01t\0\x07\x09\x01p";
+    assert_eq!(read(Version::V5, 0x32, body), message("t", b"\x09\x01p", 7, Some(b"")));
+    for (first, body) in [
+        (0x36, &b"\0\x01t\0\x07"[..]),
+        (0x32, b"\0\x01t\0\0"),
+        (0x32, b"\0\x01t\0"),
+        (0x32, b"\0\x09t\0\x07"),
+        (0x30, b"\0"),
+    ] {
+        assert_eq!(read(V3, first, body), None, "{body:?}");
+    }
+}
+
+#[test]
+fn a_topic_that_grows_as_it_becomes_text_is_cut() {
+    let mut bytes = vec![0x30, 0x81, 0x80, 0x04, 0xff, 0xff];
+    bytes.extend([0xff; 65_535]);
+    let salvaged = salvage(Version::V3_1_1, &whole(&bytes)).expect("a message");
+    let publish = salvaged.publish();
+    assert_eq!((publish.topic.len(), publish.payload.len()), (65_535, 0));
 }

@@ -1,0 +1,200 @@
+//! How long to let messages gather before reading on, as network cards moderate interrupts.
+//!
+//! Every read wakes this thread, Kafka's client twice and the thread of delivery reports, which costs
+//! more than a message does. At some hundred messages a second and more, a rest of a millisecond or two
+//! lets one such round serve several messages. A server that waits for acknowledgements sends less
+//! for it, though, so the rests are left out for a moment now and then: if more comes without them,
+//! they stay out.
+
+use std::time::{Duration, Instant};
+
+/// The longest rest: half of it is what it adds to the latency of a message.
+const LONGEST: Duration = Duration::from_micros(1_800);
+/// How many messages one round is to serve.
+const ENOUGH: f64 = 20.0;
+/// At fewer messages a second a rest gathers nothing.
+const FEW: f64 = 400.0;
+/// How long the rate is measured with rests, and without.
+const WITH: Duration = Duration::from_millis(500);
+const WITHOUT: Duration = Duration::from_millis(25);
+/// How many times as much has to come without rests for them to be what holds it back.
+const MORE: f64 = 1.3;
+/// How long rests stay out when they have been found to hold the server back: longer each time.
+const OUT: [Duration; 4] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(10),
+];
+
+/// Whether it rests, and what it measures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    /// It rests, as long as this rate asks for.
+    Resting { rate: f64 },
+    /// It does not, to see whether more comes than at this rate.
+    Trying { rate: f64 },
+    /// It does not, since the server has been found to wait.
+    Out { times: usize },
+}
+
+/// See the [module's documentation](self).
+#[derive(Debug)]
+pub struct Pace {
+    phase: Phase,
+    /// When the phase began, and how many messages have come since.
+    since: Instant,
+    messages: u32,
+    /// How many times in a row rests were found to be in the way.
+    found: usize,
+    /// What is due before the next read.
+    rest: Option<Duration>,
+}
+
+impl Pace {
+    pub fn new(now: Instant) -> Self {
+        Self { phase: Phase::Resting { rate: 0.0 }, since: now, messages: 0, found: 0, rest: None }
+    }
+
+    /// How long to rest now, once after each read.
+    pub fn rest(&mut self) -> Option<Duration> {
+        self.rest.take()
+    }
+
+    /// So many messages have been read at once.
+    pub fn read(&mut self, messages: u32, now: Instant) {
+        self.messages += messages;
+        let elapsed = now.saturating_duration_since(self.since);
+        let rate = f64::from(self.messages) / elapsed.as_secs_f64().max(1e-6);
+        match self.phase {
+            Phase::Resting { .. } if elapsed >= WITH => {
+                if rate < FEW {
+                    self.begin(Phase::Resting { rate }, now);
+                } else {
+                    self.begin(Phase::Trying { rate }, now);
+                }
+            }
+            Phase::Trying { rate: before } if elapsed >= WITHOUT => {
+                if rate > before * MORE {
+                    let times = self.found.min(OUT.len() - 1);
+                    self.found = times + 1;
+                    self.begin(Phase::Out { times }, now);
+                } else {
+                    self.found = 0;
+                    self.begin(Phase::Resting { rate: before }, now);
+                }
+            }
+            Phase::Out { times } if elapsed >= OUT[times] => {
+                self.begin(Phase::Resting { rate }, now);
+            }
+            Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => {}
+        }
+        self.rest = match self.phase {
+            Phase::Resting { rate } if rate >= FEW && messages < ENOUGH as u32 => {
+                Some(Duration::from_secs_f64(ENOUGH / rate).min(LONGEST))
+            }
+            Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => None,
+        };
+    }
+
+    fn begin(&mut self, phase: Phase, now: Instant) {
+        (self.phase, self.since, self.messages) = (phase, now, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A made-up clock, and a server that sends at a rate, but never more than a window before it has
+    /// heard of what it sent.
+    struct Server {
+        now: Instant,
+        pace: Pace,
+        /// Messages a second.
+        rate: f64,
+        window: f64,
+        /// Between two reads, without a rest.
+        round: Duration,
+        /// Messages that it has to send.
+        due: f64,
+        rounds: u32,
+        read: u32,
+        rested: Duration,
+    }
+
+    impl Server {
+        fn new(rate: f64, window: f64, round: Duration) -> Self {
+            let now = Instant::now();
+            let pace = Pace::new(now);
+            let (due, rounds, read, rested) = (0.0, 0, 0, Duration::ZERO);
+            Self { now, pace, rate, window, round, due, rounds, read, rested }
+        }
+
+        fn run(&mut self, time: Duration) {
+            let until = self.now + time;
+            (self.rounds, self.read, self.rested) = (0, 0, Duration::ZERO);
+            while self.now < until {
+                // It sleeps until something is there.
+                let until_next = Duration::from_secs_f64((1.0 - self.due).max(0.0) / self.rate);
+                self.pass(until_next.max(self.round));
+                let messages = self.due.min(self.window) as u32;
+                self.due -= f64::from(messages);
+                self.rounds += 1;
+                self.read += messages;
+                self.pace.read(messages, self.now);
+                if let Some(rest) = self.pace.rest() {
+                    self.rested += rest;
+                    self.pass(rest);
+                }
+            }
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.now += time;
+            self.due += self.rate * time.as_secs_f64();
+        }
+
+        fn messages_a_round(&self) -> f64 {
+            f64::from(self.read) / f64::from(self.rounds)
+        }
+    }
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn a_few_messages_a_second_are_read_as_they_come() {
+        let mut server = Server::new(100.0, 20.0, Duration::from_micros(100));
+        server.run(MINUTE);
+        assert_eq!(server.rested, Duration::ZERO);
+    }
+
+    #[test]
+    fn at_everyday_rates_a_round_serves_several_messages_and_none_waits_long() {
+        for (rate, several) in [(2_000.0, 3.0), (5_000.0, 8.0), (25_000.0, 15.0)] {
+            let mut server = Server::new(rate, 1_000.0, Duration::from_micros(100));
+            server.run(Duration::from_secs(2));
+            server.run(MINUTE);
+            assert!(server.messages_a_round() >= several, "{}", server.messages_a_round());
+            assert!(server.rested < MINUTE);
+        }
+    }
+
+    #[test]
+    fn a_server_that_waits_for_acknowledgements_is_hardly_held_back() {
+        // 20 messages a millisecond, if nothing rests.
+        let mut server = Server::new(1e6, 20.0, Duration::from_millis(1));
+        // What it cannot send does not pile up.
+        server.run(Duration::from_secs(2));
+        server.run(MINUTE);
+        let most = MINUTE.as_secs_f64() * 20_000.0;
+        assert!(f64::from(server.read) > most * 0.9, "{} of {most}", server.read);
+    }
+
+    #[test]
+    fn a_flood_that_fills_every_read_never_rests() {
+        let mut server = Server::new(1e6, 1e6, Duration::from_micros(300));
+        server.run(MINUTE);
+        assert_eq!(server.rested, Duration::ZERO);
+    }
+}
