@@ -83,10 +83,9 @@ impl Protocol {
         let Publish { packet_id, qos, .. } = *publish;
         if self.draining {
             // The server keeps it for the next connection; at QoS 0 it is lost.
-            if qos == Qos::AtMostOnce {
-                downstream.dropped()
-            } else {
-                downstream.let_go()
+            match qos {
+                Qos::AtMostOnce => downstream.dropped(),
+                Qos::AtLeastOnce | Qos::ExactlyOnce => downstream.let_go(),
             }
             return Step::Done(size);
         }
