@@ -5,10 +5,10 @@
 //! client's keep-alive is what it sends, MQTT-3.1.2-22.) A lost connection is made again with
 //! growing pauses, and every CONNACK is followed by a SUBSCRIBE.
 //!
-//! What the bytes mean is the business of [`Protocol`], which knows neither sockets nor what time it
-//! is; [`connection`] moves them. rumqttc is named only here, and only for its codec: its event loop
-//! acknowledges one packet per system call, replays stale events after a reconnect, and drops the
-//! connection on a resumed PUBREL.
+//! `protocol` knows what the bytes mean, and neither sockets nor what time it is; `connection` moves
+//! them. rumqttc is named only here, and only for its codec: its event loop acknowledges one packet
+//! per system call, replays stale events after a reconnect, and drops the connection on a resumed
+//! PUBREL.
 
 mod connection;
 mod dial;

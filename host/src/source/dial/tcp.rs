@@ -18,7 +18,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Finds out that a server is gone without a word, also where the options, or the server, turn MQTT's
 /// own keep-alive off.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
+    .with_time(Duration::from_mins(1))
     .with_interval(Duration::from_secs(10))
     .with_retries(6);
 
@@ -171,7 +171,7 @@ mod tests {
         assert!(stream.nodelay().unwrap() && began.elapsed() < HEAD_START);
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_mins(1));
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub const fn is_publish(first: u8) -> bool {
 /// # Errors
 /// Which rule it breaks.
 pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, &'static str> {
-    let (qos, topic, packet_id, mut rest) = head(frame)?;
+    let Head { qos, topic, packet_id, mut rest } = head(frame)?;
     let topic = std::str::from_utf8(topic)
         .map_err(|_| "a PUBLISH packet's topic is not UTF-8 (MQTT-3.3.2-1)")?;
     if topic.is_empty() || topic.bytes().any(|byte| matches!(byte, 0 | b'+' | b'#')) {
@@ -110,9 +110,16 @@ pub fn publish<'a>(version: Version, frame: &Frame<'a>) -> Result<Publish<'a>, &
     })
 }
 
-/// What must be readable of a PUBLISH packet so that its message can be acknowledged: QoS, topic and
-/// packet id; what follows them comes last.
-fn head<'a>(frame: &Frame<'a>) -> Result<(Qos, &'a [u8], u16, &'a [u8]), &'static str> {
+/// What must be readable of a PUBLISH packet so that its message can be acknowledged.
+struct Head<'a> {
+    qos: Qos,
+    topic: &'a [u8],
+    packet_id: u16,
+    /// What follows.
+    rest: &'a [u8],
+}
+
+fn head<'a>(frame: &Frame<'a>) -> Result<Head<'a>, &'static str> {
     fn take<'a>(rest: &mut &'a [u8], size: usize) -> Result<&'a [u8], &'static str> {
         const SHORT: &str = "a PUBLISH packet ends before its payload";
         let (taken, left) = rest.split_at_checked(size).ok_or(SHORT)?;
@@ -132,7 +139,7 @@ fn head<'a>(frame: &Frame<'a>) -> Result<(Qos, &'a [u8], u16, &'a [u8]), &'stati
     if qos != Qos::AtMostOnce && packet_id == 0 {
         return Err("a PUBLISH packet has the packet id 0 (MQTT-2.2.1-3)");
     }
-    Ok((qos, topic, packet_id, rest))
+    Ok(Head { qos, topic, packet_id, rest })
 }
 
 /// What can be read of a PUBLISH packet that breaks a rule.
@@ -153,7 +160,7 @@ impl Salvaged<'_> {
 /// and packet id can be read. Properties that cannot be read are left out; where it is unknown where
 /// they end, they count as payload.
 pub fn salvage<'a>(version: Version, frame: &Frame<'a>) -> Option<Salvaged<'a>> {
-    let (qos, topic, packet_id, mut payload) = head(frame).ok()?;
+    let Head { qos, topic, packet_id, rest: mut payload } = head(frame).ok()?;
     let mut topic = String::from_utf8_lossy(topic);
     if topic.len() > usize::from(u16::MAX) {
         let end = topic.floor_char_boundary(u16::MAX.into());

@@ -276,7 +276,7 @@ fn of_a_publish_that_breaks_the_rules_the_message_is_salvaged_if_it_can_be_ackno
 #[test]
 fn a_topic_that_grows_as_it_becomes_text_is_cut() {
     let mut bytes = vec![0x30, 0x81, 0x80, 0x04, 0xff, 0xff];
-    bytes.extend([0xff; 65_535]);
+    bytes.resize(6 + 65_535, 0xff);
     let salvaged = salvage(Version::V3_1_1, &whole(&bytes)).expect("a message");
     let publish = salvaged.publish();
     assert_eq!((publish.topic.len(), publish.payload.len()), (65_535, 0));

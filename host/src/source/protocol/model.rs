@@ -32,6 +32,7 @@ impl Dice {
 }
 
 /// What a kind of server does beside what it must.
+#[allow(clippy::struct_excessive_bools, reason = "each goes with any other")]
 #[derive(Debug, Clone, Copy)]
 struct Habits {
     version: Version,
@@ -137,7 +138,7 @@ impl World {
             85..90 => self.listen(),
             // Else it would depend on the credit what is a repetition.
             90..93 if !self.habits.repeats => {
-                self.rig.kept.credit = [self.dice.one_in(2), self.dice.one_in(2)]
+                self.rig.kept.credit = [self.dice.one_in(2), self.dice.one_in(2)];
             }
             93..95 => self.pass(),
             95..96 if self.habits.restores => self.copies.push(self.session.clone()),
@@ -315,7 +316,9 @@ impl World {
     fn repeat(&mut self) {
         let again: Vec<_> =
             self.session.outgoing.iter().copied().filter(|one| !one.received).collect();
-        again.into_iter().for_each(|message| self.send(message));
+        for message in again {
+            self.send(message);
+        }
     }
 
     /// The connection breaks somewhere, and there is another one.

@@ -27,9 +27,7 @@ use crate::message::{Publish, Sequence};
 /// What is known of the last message that came with a packet id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InUse {
-    /// The place of the message that was handed on.
-    pub message: Sequence,
-    /// The place of its latest repetition, or its own.
+    /// Its place, or that of its latest repetition.
     pub place: Sequence,
     pub hash: u64,
     /// PUBACK has been sent, on this connection.
@@ -75,7 +73,7 @@ impl PacketIds {
         if index >= self.in_use.len() {
             self.in_use.resize(index + 1, None);
         }
-        self.in_use[index].replace(InUse { message: place, place, hash, acknowledged: false })
+        self.in_use[index].replace(InUse { place, hash, acknowledged: false })
     }
 
     /// PUBACK is sent for what has this place: the server may give its packet id to another message.
@@ -134,7 +132,7 @@ mod tests {
 
     fn repeats(ids: &mut PacketIds, publish: &Publish<'_>) -> Option<Sequence> {
         let hash = ids.hash(publish);
-        ids.repeated(publish, hash).map(|known| known.message)
+        ids.repeated(publish, hash).map(|known| known.place)
     }
 
     fn with_7_at(place: Sequence) -> PacketIds {

@@ -9,7 +9,7 @@
 //! gets a place of its own, so that it is acknowledged when and where the present connection
 //! expects it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::message::{Qos, Sequence};
 
@@ -36,8 +36,6 @@ pub struct Ring {
     entries: VecDeque<Entry>,
     /// Sequence number from which on messages came on the present connection.
     connection: Sequence,
-    /// Where the repetition of an unconfirmed message stands.
-    repetitions: HashMap<Sequence, Sequence>,
 }
 
 impl Ring {
@@ -48,27 +46,19 @@ impl Ring {
         place
     }
 
-    /// Gives a place to the repetition of a message that was taken before, and is safe in Kafka
-    /// when that one is.
-    pub fn push_repetition(&mut self, packet_id: u16, qos: Qos, of: Sequence) -> Sequence {
+    /// Gives a place to the repetition of a message that was taken before. It stands behind that one,
+    /// and so leaves only after it: nothing else has to be waited for.
+    pub fn push_repetition(&mut self, packet_id: u16, qos: Qos) -> Sequence {
         let place = self.push(packet_id, qos);
-        if self.entry(of).is_none_or(|entry| entry.confirmed) {
-            // Only what is confirmed leaves the ring.
-            self.mark(place);
-        } else if let Some(earlier) = self.repetitions.insert(of, place) {
-            // A repetition on a connection that has ended: nobody waits for it any more.
-            self.mark(earlier);
-        }
+        self.confirm(place);
         place
     }
 
     /// Marks a message as safe in Kafka. A sequence number that is not in the ring is ignored.
     pub fn confirm(&mut self, sequence: Sequence) {
-        self.mark(sequence);
-        if !self.repetitions.is_empty()
-            && let Some(repetition) = self.repetitions.remove(&sequence)
-        {
-            self.mark(repetition);
+        let index = sequence.checked_sub(self.first);
+        if let Some(entry) = index.and_then(|index| self.entries.get_mut(index as usize)) {
+            entry.confirmed = true;
         }
     }
 
@@ -109,17 +99,6 @@ impl Ring {
     /// How many messages have been taken in, since the program began.
     pub fn end(&self) -> Sequence {
         self.first + self.entries.len() as Sequence
-    }
-
-    fn entry(&mut self, place: Sequence) -> Option<&mut Entry> {
-        let index = place.checked_sub(self.first)?;
-        self.entries.get_mut(index as usize)
-    }
-
-    fn mark(&mut self, place: Sequence) {
-        if let Some(entry) = self.entry(place) {
-            entry.confirmed = true;
-        }
     }
 }
 
@@ -186,16 +165,16 @@ mod tests {
         let first = ring.push(1, Qos::ExactlyOnce);
         ring.end_connection();
         let other = ring.push(2, Qos::ExactlyOnce);
-        ring.push_repetition(1, Qos::ExactlyOnce, first);
+        ring.push_repetition(1, Qos::ExactlyOnce);
         ring.end_connection();
-        ring.push_repetition(1, Qos::ExactlyOnce, first);
-        ring.push_repetition(2, Qos::ExactlyOnce, other);
+        ring.push_repetition(1, Qos::ExactlyOnce);
+        ring.push_repetition(2, Qos::ExactlyOnce);
         assert!(released(&mut ring).is_empty());
         ring.confirm(first);
         assert!(released(&mut ring).is_empty(), "packet 2 came first on an earlier connection");
         ring.confirm(other);
         assert_eq!(released(&mut ring), [1, 2]);
-        assert!(ring.is_empty() && ring.repetitions.is_empty());
+        assert!(ring.is_empty());
     }
 
     #[test]
@@ -205,7 +184,7 @@ mod tests {
         ring.confirm(first);
         assert_eq!(released(&mut ring), [1]);
         ring.end_connection();
-        ring.push_repetition(1, Qos::ExactlyOnce, first);
+        ring.push_repetition(1, Qos::ExactlyOnce);
         assert_eq!(released(&mut ring), [1]);
     }
 

@@ -83,10 +83,9 @@ impl Protocol {
         let Publish { packet_id, qos, .. } = *publish;
         if self.draining {
             // The server keeps it for the next connection; at QoS 0 it is lost.
-            if qos == Qos::AtMostOnce {
-                downstream.dropped()
-            } else {
-                downstream.let_go()
+            match qos {
+                Qos::AtMostOnce => downstream.dropped(),
+                Qos::AtLeastOnce | Qos::ExactlyOnce => downstream.let_go(),
             }
             return Step::Done(size);
         }
@@ -134,7 +133,7 @@ impl Protocol {
         let Some(known) = self.packet_ids.repeated(publish, hash) else { return false };
         let Publish { packet_id, qos, .. } = *publish;
         if !self.ring.is_of_this_connection(known.place) {
-            known.place = self.ring.push_repetition(packet_id, qos, known.message);
+            known.place = self.ring.push_repetition(packet_id, qos);
         } else if qos == Qos::ExactlyOnce && !self.ring.is_awaited(known.place) {
             packet::acknowledge(packet_id, qos, &mut self.output);
         }
