@@ -19,10 +19,10 @@ const SOME: &str = "2 in 100 refused";
 pub fn run(load: &Load, kafka: &Kafka) -> usize {
     let without_key = |_: &mut String, payload: &mut Vec<u8>| {
         let rest = payload.iter().position(|&byte| byte == b',').expect("members follow `_key`");
-        let length = payload.len();
-        payload.splice(..rest, *br#"{"_key":null"#);
+        let removed: Vec<u8> = payload.splice(..rest, *br#"{"_key":null"#).collect();
         // As long as before, so that the two differ in nothing else.
-        payload.splice(length - 2..length - 2, std::iter::repeat_n(b'x', length - payload.len()));
+        let (end, shorter) = (payload.len() - 2, removed.len() - br#"{"_key":null"#.len());
+        payload.splice(end..end, std::iter::repeat_n(b'x', shorter));
     };
     let good = Messages::new(load.size);
     let bad = Messages::new(load.size).change_each(50, without_key);

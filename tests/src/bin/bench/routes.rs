@@ -39,16 +39,17 @@ pub fn configured(host: Builder, file: &std::path::Path) -> Builder {
     host.without("topic").without("kafka-topic").flag("config", file.display())
 }
 
+/// The last of them takes what is left.
 fn routes(count: usize, topic: &str) -> String {
-    let mut text = format!("topic = [\"{FILTER}\"]\n");
+    let mut text = format!("topic = [\"{FILTER}\"]\nkafka_topic = \"{topic}\"\n");
     let devices: Vec<_> = (0..TOPICS).collect();
-    for devices in devices.chunks(TOPICS / count) {
+    for devices in devices.chunks(TOPICS / count).take(count - 1) {
         let filters: Vec<_> =
             devices.iter().map(|device| format!("\"plant/dev{device:03}/#\"")).collect();
         // In a String nothing can fail.
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "[[route]]\ntopic = [{}]\nkafka_topic = \"{topic}\"\n",
+            "[[route]]\ntopic = [{}]\nkafka_topic = \"{topic}\"",
             filters.join(", ")
         );
     }
