@@ -47,13 +47,15 @@ fn verdict(table: &Table, rate: f64) -> String {
     let median = |name: &str, column: Column| table.median(&format!("{name} at {rate}/s"), column);
     let times = |name| Some(median("host", CPU)? / median(name, CPU)?);
     let more = median("host", P99).zip(median("producer alone", P99)).map(|(a, b)| a - b);
-    let mut line = format!("host at {rate}/s:");
-    for (name, times) in [("floor", times("floor")), ("Telegraf", times("Telegraf"))] {
-        if let Some(times) = times {
-            line += &format!(" {times:.2} x the CPU of {name},");
-        }
-    }
-    line + &format!(" p99 {:+.1} ms beside a producer alone", more.unwrap_or(f64::NAN))
+    let shares = ["floor", "Telegraf"].into_iter().filter_map(|name| {
+        let times = times(name)?;
+        Some(format!("{times:.2} x the CPU of {name}, "))
+    });
+    format!(
+        "host at {rate}/s: {}p99 {:+.1} ms beside a producer alone",
+        shares.collect::<String>(),
+        more.unwrap_or(f64::NAN)
+    )
 }
 
 /// Through mosquitto, as fast as it can.

@@ -149,8 +149,8 @@ pub fn both(port: u16, brokers: &str, topic: &str) {
                     send(&producer, BaseRecord::to(topic).key(key).payload(&message.payload[..]));
                 }
             }
-        })
-    })
+        });
+    });
 }
 
 /// A producer with these settings, and the count of what it has delivered.

@@ -37,7 +37,7 @@ use tests::kafka::Kafka;
 
 /// Measures `host` beside the floor of its two client libraries, and beside Telegraf.
 ///
-/// Without a section all of them run, for about an hour with three rounds.
+/// Without a section all of them run, for about forty minutes with three rounds.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Arguments {

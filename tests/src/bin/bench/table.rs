@@ -1,5 +1,6 @@
 //! Tables of medians of all rounds, with the lowest and the highest value beside them.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::topic::Latency;
@@ -73,7 +74,8 @@ impl Table {
             let missing: usize = samples.iter().map(|sample| sample.missing).sum();
             let records =
                 if missing == 0 { "all".to_owned() } else { format!("{missing} ARE MISSING") };
-            text += &format!("{row:<26}{}  {records}\n", cells.collect::<String>());
+            // In a String nothing can fail.
+            let _ = writeln!(text, "{row:<26}{}  {records}", cells.collect::<String>());
         }
         text
     }

@@ -19,8 +19,11 @@ use crate::table::{CPU, RATE, Sample, Table};
 
 /// Topics that are made with one request.
 const BATCH: usize = 500;
-/// Many logs need many mapped files; small ones will do.
-const SETTINGS: &str = "auto.create.topics.enable=false\nlog.index.size.max.bytes=4096\n";
+/// Many logs need many mapped files; small ones will do. And making them is no reason to be given up.
+const SETTINGS: &str = "auto.create.topics.enable=false\nlog.index.size.max.bytes=4096\n\
+                        broker.session.timeout.ms=60000\n";
+
+const LETTERS: &str = "dead-letters";
 
 /// In a Kafka of its own, since ten thousand topics are there to stay.
 pub fn run(load: &Load) -> usize {
@@ -28,7 +31,7 @@ pub fn run(load: &Load) -> usize {
     let counts = [1, usize::from(load.topics)];
     eprintln!("topics: Kafka makes {} of them", counts[1]);
     let names: Vec<_> = (0..counts[1]).map(|device| format!("dev{device:03}")).collect();
-    create(&kafka, &names);
+    create(&kafka, &[&names[..], &[LETTERS.to_owned()]].concat());
     let mut table = Table::default();
     for round in 1..=load.rounds {
         eprintln!("topics: round {round} of {}", load.rounds);
@@ -50,16 +53,15 @@ fn carry(load: &Load, kafka: &Kafka, names: &[String]) -> Sample {
     let before = count(&consumer, names);
     let mosquitto = carrier::mosquitto(measure::WINDOW);
     let host = Host::between(&mosquitto, FILTER, kafka, "{1}")
-        .flag("client-id", "topics")
         .flag("kafka-topics-allowed", "dev*")
-        .flag("dead-letter-topic", &names[0]);
+        .flag("dead-letter-topic", LETTERS);
     let running = Running::host(&host);
     // Each topic is met once before anything is measured.
     let messages = Messages::over(names.len(), load.size);
     let mut publisher = Publisher::connect(mosquitto.port(), &messages);
     publisher.flood(names.len());
     let first = publisher.finish();
-    eventually("each topic has its first record", 2 * A_WHILE, || {
+    eventually("each topic has its first record", 5 * A_WHILE, || {
         (count(&consumer, names) - before >= first).then_some(())
     });
     let run = measure::publish(load, load.rate, &messages, &mosquitto, &running);
@@ -83,7 +85,7 @@ fn create(kafka: &Kafka, names: &[String]) {
     }
     let consumer: BaseConsumer = client(kafka);
     let last = names.last().map(std::slice::from_ref).unwrap_or_default();
-    eventually("the last topic can be used", SOON, || {
+    eventually("the last topic can be used", 5 * A_WHILE, || {
         consumer.fetch_watermarks(&last[0], 0, Duration::from_secs(5)).ok()
     });
 }
@@ -96,6 +98,9 @@ fn client<T: rdkafka::config::FromClientConfig>(kafka: &Kafka) -> T {
 
 /// Records in all of these topics.
 fn count(consumer: &BaseConsumer, names: &[String]) -> usize {
-    let end = |name: &String| consumer.fetch_watermarks(name, 0, SOON).expect("Kafka answers").1;
+    let end = |name: &String| {
+        let ask = || consumer.fetch_watermarks(name, 0, SOON).ok();
+        eventually("Kafka says how much it has", A_WHILE, ask).1
+    };
     names.iter().map(end).sum::<i64>() as usize
 }
