@@ -16,7 +16,7 @@ use crate::{bridge, sink, source};
 const LANES: usize = 1;
 
 /// Makes the setters of one lane, one for each route.
-pub type Transforms = Box<dyn FnMut() -> Vec<Transform>>;
+pub type Transforms = Box<dyn FnMut() -> Vec<Transform> + Send>;
 
 /// The setters of each route.
 type Setters = Vec<(Builtin, Plugins)>;

@@ -47,6 +47,7 @@ pub use hooks::Hook;
 use hooks::News;
 use inbox::Inbox;
 pub use letters::{Seen, Settings as LettersSettings};
+pub use print::Print;
 pub use router::Router;
 use waiting::Reasons;
 
@@ -65,7 +66,7 @@ pub struct Settings {
     pub lanes: usize,
     /// Bytes of messages that may be on their way at a time.
     pub max_in_flight_bytes: usize,
-    pub print: bool,
+    pub print: Print,
     /// Told of every connection and failure, and may end the program.
     pub hook: Option<Hook>,
     /// How long to wait, when told to stop, for what is on its way.

@@ -1,30 +1,67 @@
-//! `--print`: every record that Kafka has, as one line of JSON on standard output.
+//! Beside the path, where delivery reports arrive: `--print`, every record that Kafka has, as one line
+//! of JSON on standard output.
 
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 
 use crate::case::insert_bytes;
 use crate::message::Message;
+use crate::output::{self, Pushed};
 use crate::sink::Delivered;
 
+/// Whether delivered records are written to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Print {
+    #[value(name = "false")]
+    Off,
+    /// As long as it is read fast enough; what it has no room for is left out, and counted.
+    #[value(name = "true")]
+    On,
+    /// All of them: reports wait for its reader, and with them acknowledgements.
+    Wait,
+}
+
 /// Writes records; stops, and says so once, when standard output is closed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Printer {
+    waits: bool,
+    /// Nothing is waited for any more.
+    abandoned: Arc<AtomicBool>,
     closed: AtomicBool,
 }
 
 impl Printer {
+    /// `None` if nothing is to be printed. Once the path is `abandoned`, it waits no more.
+    pub fn new(print: Print, abandoned: &Arc<AtomicBool>) -> Option<Self> {
+        let waits = match print {
+            Print::Off => return None,
+            Print::On => false,
+            Print::Wait => true,
+        };
+        Some(Self { waits, abandoned: Arc::clone(abandoned), closed: AtomicBool::new(false) })
+    }
+
     pub fn print(&self, record: &Delivered<'_>, message: Message<'_>) {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
         let mut line = render(record, message).to_string();
         line.push('\n');
-        if let Err(error) = std::io::stdout().lock().write_all(line.as_bytes()) {
-            self.closed.store(true, Ordering::Relaxed);
-            tracing::warn!("--print stops: cannot write to standard output: {error}");
+        let pushed = if self.waits {
+            output::stdout()
+                .push_or_wait(line.as_bytes(), || self.abandoned.load(Ordering::Acquire))
+        } else {
+            output::stdout().push(line.as_bytes())
+        };
+        match pushed {
+            Pushed::Queued | Pushed::Dropped { first: false } => {}
+            Pushed::Dropped { first: true } => tracing::warn!(
+                "standard output is not read fast enough: --print leaves out records until it is; \
+                 --print=wait waits for its reader instead"
+            ),
+            Pushed::Closed => self.closed.store(true, Ordering::Relaxed),
         }
     }
 }

@@ -105,7 +105,7 @@ fn make_lanes(
     stop: &Arc<Stop>,
     wakes: &Arc<[Arc<Notify>]>,
 ) -> Result<Vec<Lane>, String> {
-    let printer = settings.print.then(Arc::<Printer>::default);
+    let printer = Printer::new(settings.print, &stop.abandoned).map(Arc::new);
     let make = |_| {
         let inbox = Arc::<Inbox>::default();
         let in_flight =

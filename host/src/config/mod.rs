@@ -39,6 +39,7 @@ pub use workbench::{
     Capture, Language, Messages, New, Replay, Replayed, Setter, Task, Tests, Watch, Workbench,
 };
 
+use crate::bridge::Print;
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 use crate::transform::headers::HeaderPolicy;
@@ -104,8 +105,8 @@ pub struct Config {
     pub control_socket: Option<PathBuf>,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
-    /// Write every delivered record to standard output.
-    pub print: bool,
+    /// Whether delivered records are written to standard output.
+    pub print: Print,
     /// How long what is in flight may take to be confirmed after a request to stop.
     pub shutdown_timeout: Duration,
     pub log: Log,

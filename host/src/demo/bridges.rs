@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::brokers::Addresses;
 use super::devices::Fleet;
 use super::publisher::open_session;
-use crate::bridge::{self, OnError, Route};
+use crate::bridge::{self, OnError, Print, Route};
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
 use crate::plugin::{Limits, Plugins};
@@ -152,7 +152,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
         unrouted: OnError::Stop,
         lanes: 1,
         max_in_flight_bytes: 16 << 20,
-        print: false,
+        print: Print::Off,
         hook: None,
         shutdown_timeout: Duration::from_secs(10),
     }
