@@ -137,7 +137,10 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Ticket) {
         match result {
-            Ok(message) => self.reports.delivered(ticket, &Delivered(message)),
+            Ok(message) => {
+                self.health.delivered();
+                self.reports.delivered(ticket, &Delivered(message));
+            }
             Err((error, message)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
                 let record = Parts::of(message);

@@ -207,7 +207,7 @@ impl<D: Downstream> Source<D> {
                 packet::complete(packet_id, output);
             }
             Incoming::Disconnect { reason, taken_over: true } => {
-                return Err(Broken { what: reason, nature: Nature::TakenOver });
+                return Err(Broken { nature: Nature::TakenOver, ..Broken::passing(reason) });
             }
             Incoming::Disconnect { reason, .. } => {
                 return Err(Broken::passing(format!("it closed the connection: {reason}")));
