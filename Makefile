@@ -23,7 +23,7 @@ help:
 	@echo "make demo      see it work: brokers, devices and plugins included (ARGS='--seconds 30')"
 	@echo "make test      check everything, with a real mosquitto and a real Apache Kafka"
 	@echo "make test-languages  plugins in other languages alone (LANGUAGES='c go javascript python')"
-	@echo "make bench     messages per second and CPU time per message (ARGS=--help)"
+	@echo "make bench     CPU time per message, latency and messages per second, side by side (ARGS=--help)"
 	@echo "make fuzz      attack what reads plugins and MQTT, with a nightly compiler (FUZZ_SECONDS=600 for each of four)"
 	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
 	@echo "make plugins   build the example plugins into target/wasm32-unknown-unknown/plugin/"

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod filter;
 pub mod kafka_topic;
 pub mod message;
+pub mod output;
 pub mod plugin;
 pub mod reject;
 pub mod scaffold;

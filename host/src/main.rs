@@ -1,15 +1,20 @@
 //! `host`: arguments, logging, run, exit code.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use host::bridge::{self, Stops};
 use host::checkup;
-use host::config::{self, Capture, Check, Command, Config, New, Replay, SwapRequest, Workbench};
+use host::config::{
+    self, Capture, Check, Command, Config, Log, New, Replay, SwapRequest, Workbench,
+};
 use host::control::Control;
 use host::demo;
+use host::output;
 use host::setup::{self, Prepared};
 use host::swap::Ask;
 use host::telemetry::{self, Ledger};
@@ -21,6 +26,9 @@ use tokio::sync::watch;
 const FAILED: u8 = 1;
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
+
+/// How long the end waits for who reads standard output and standard error.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let done = match config::read(std::env::args_os(), std::env::vars_os()) {
@@ -38,15 +46,17 @@ fn main() -> ExitCode {
         Ok(Command::Swap(request)) => ask_to_swap(&request),
         Ok(Command::Bridge(config)) => carry(*config),
     };
-    match done {
+    let code = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, problem }) => {
             if let Some(problem) = problem {
-                eprintln!("host: {problem}");
+                output::say(format_args!("host: {problem}"));
             }
             ExitCode::from(code)
         }
-    }
+    };
+    output::finish(PATIENCE);
+    code
 }
 
 /// Why the program does not end with 0.
@@ -64,23 +74,12 @@ impl Failure {
 
 /// Carries messages until told to stop.
 fn carry(config: Config) -> Result<(), Failure> {
-    let (wording, socket) = (config.wording.clone(), config.control_socket.clone());
-    let Prepared { settings, transform, swaps, plugins } = prepare(config)?;
-    for plugin in &plugins {
-        tracing::info!("{plugin}");
-    }
+    start_log(&config.log)?;
+    let wording = config.wording.clone();
     let ledger = Arc::<Ledger>::default();
-    let ask = swaps.start().map_err(|problem| Failure::new(FAILED, problem))?;
-    let result = run(async {
-        let stops = stops(Some(ask.clone())).map_err(|problem| Failure::new(FAILED, problem))?;
-        // The socket is there until the end.
-        let _control = listen(socket.as_deref(), ask)
-            .await
-            .map_err(|problem| Failure::new(USAGE, wording.of(&problem)))?;
-        Ok(bridge::run(settings, transform, Arc::clone(&ledger), stops).await)
-    })??;
+    let result = run(carry_until_told(config, Arc::clone(&ledger)))??;
     let counts = ledger.counts();
-    eprintln!("{counts}");
+    output::say(counts);
     if counts.timestamp_unusable > 0 {
         tracing::info!(
             "{} messages had a _timestamp that names no time, and got their time of arrival",
@@ -89,6 +88,36 @@ fn carry(config: Config) -> Result<(), Failure> {
     }
     counts.balance().map_err(|imbalance| Failure::new(FAILED, imbalance.to_string()))?;
     result.map_err(|problem| Failure::new(FAILED, wording.of(&problem)))
+}
+
+/// How the path ended; a failure is one of what has to be there first.
+async fn carry_until_told(
+    config: Config,
+    ledger: Arc<Ledger>,
+) -> Result<Result<(), String>, Failure> {
+    // Before all that takes time, so that no signal ends the program as it would by itself.
+    let failed = |problem| Failure::new(FAILED, problem);
+    let hangup = take(SignalKind::hangup()).map_err(failed)?;
+    let mut stops = stops().map_err(failed)?;
+    let (wording, socket) = (config.wording.clone(), config.control_socket.clone());
+    let prepared = tokio::task::spawn_blocking(|| make(config));
+    let prepared = tokio::select! {
+        prepared = prepared => prepared,
+        // Nothing has begun. What is being compiled ends with the program.
+        _ = stops.wait_for(|stops| *stops > 0) => return Ok(Ok(())),
+    };
+    let prepared = prepared.map_err(|error| Failure::new(FAILED, error.to_string()))?;
+    let Prepared { settings, transform, swaps, plugins } = prepared?;
+    for plugin in &plugins {
+        tracing::info!("{plugin}");
+    }
+    let ask = swaps.start().map_err(failed)?;
+    tokio::spawn(ask_on(hangup, ask.clone()));
+    // The socket is there until the end.
+    let _control = listen(socket.as_deref(), ask)
+        .await
+        .map_err(|problem| Failure::new(USAGE, wording.of(&problem)))?;
+    Ok(bridge::run(settings, transform, ledger, stops).await)
 }
 
 /// Listens for requests, if there is a socket for them.
@@ -111,7 +140,7 @@ fn look_over(Check { name, config, connect }: Check) -> Result<(), Failure> {
     let findings = run(checkup::connect(&settings))?;
     findings.right.iter().try_for_each(|line| print(&format!("{line}\n")))?;
     for problem in &findings.wrong {
-        eprintln!("host: {}", wording.of(problem));
+        output::say(format_args!("host: {}", wording.of(problem)));
     }
     if findings.wrong.is_empty() { Ok(()) } else { Err(Failure { code: FAILED, problem: None }) }
 }
@@ -142,15 +171,14 @@ fn worked(result: Result<(), workbench::Ended>) -> Result<(), Failure> {
 
 /// Records messages.
 fn record(capture: Capture) -> Result<(), Failure> {
-    telemetry::init(&capture.log).map_err(|problem| Failure::new(USAGE, problem))?;
-    end_on_panic();
+    start_log(&capture.log)?;
     let Capture { source, output, count, time, wording, .. } = capture;
     let unusable = |problem: String| Failure::new(USAGE, wording.of(&problem));
     let source = setup::source_settings(source).map_err(unusable)?;
     let output = capture::Output::open(output).map_err(unusable)?;
-    let recorded = run(async { capture::run(&source, output, count, time, stops(None)?).await })?;
+    let recorded = run(async { capture::run(&source, output, count, time, stops()?).await })?;
     let messages = recorded.map_err(|problem| Failure::new(FAILED, wording.of(&problem)))?;
-    eprintln!("{messages} messages recorded");
+    output::say(format_args!("{messages} messages recorded"));
     Ok(())
 }
 
@@ -164,7 +192,7 @@ fn try_again(replay: Replay) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     let tried = if redeliver {
         run(async {
-            let stops = stops(None).map_err(workbench::Ended::Away)?;
+            let stops = stops().map_err(workbench::Ended::Away)?;
             redeliver::run(prepared, options, stops, &mut out).await
         })?
     } else {
@@ -181,8 +209,19 @@ fn ask_to_swap(request: &SwapRequest) -> Result<(), Failure> {
 
 /// Starts the log, and makes of the configuration what it takes to run.
 fn prepare(config: Config) -> Result<Prepared, Failure> {
-    telemetry::init(&config.log).map_err(|problem| Failure::new(USAGE, problem))?;
+    start_log(&config.log)?;
+    make(config)
+}
+
+/// Starts the log, also for panics.
+fn start_log(log: &Log) -> Result<(), Failure> {
+    telemetry::init(log).map_err(|problem| Failure::new(USAGE, problem))?;
     end_on_panic();
+    Ok(())
+}
+
+/// Makes of the configuration what it takes to run.
+fn make(config: Config) -> Result<Prepared, Failure> {
     let wording = config.wording.clone();
     setup::prepare(config).map_err(|problem| Failure::new(USAGE, wording.of(&problem)))
 }
@@ -205,10 +244,9 @@ fn written(result: std::io::Result<()>) -> Result<(), Failure> {
 /// Shows the whole path with embedded brokers.
 fn show(mut demo: config::Demo) -> Result<(), Failure> {
     demo.log.filter.get_or_insert_with(|| demo::LOG_FILTER.to_owned());
-    telemetry::init(&demo.log).map_err(|problem| Failure::new(USAGE, problem))?;
-    end_on_panic();
+    start_log(&demo.log)?;
     let options = demo::Options { time: demo.time, messages: demo.messages, plugins: demo.plugins };
-    let result = run(async { demo::run(options, stops(None)?).await })?;
+    let result = run(async { demo::run(options, stops()?).await })?;
     result.map_err(|problem| Failure::new(FAILED, problem))
 }
 
@@ -224,43 +262,49 @@ fn run<F: Future>(something: F) -> Result<F::Output, Failure> {
     Ok(output)
 }
 
-/// Counts requests to stop: SIGTERM and SIGINT. SIGHUP asks for a look at the plugins' files, but ends
-/// the program, as it always does, if it says that the terminal is gone.
-fn stops(ask: Option<Ask>) -> Result<Stops, String> {
+/// Counts requests to stop, SIGTERM and SIGINT, from now on.
+fn stops() -> Result<Stops, String> {
     let (sender, stops) = watch::channel(0);
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (terminate, interrupt) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let count = |mut signal: Signal, sender: watch::Sender<u32>| async move {
         while signal.recv().await.is_some() {
             sender.send_modify(|stops| *stops += 1);
         }
     };
-    tokio::spawn(count(terminate, sender.clone()));
-    if let Some(ask) = ask {
-        let mut hangup = listen(SignalKind::hangup())?;
-        let had_terminal = std::io::stderr().is_terminal();
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                if had_terminal && !std::io::stderr().is_terminal() {
-                    // Nothing that could still be said would be read.
-                    std::process::exit(i32::from(FAILED));
-                }
-                ask.now();
-            }
-        });
-    }
-    tokio::spawn(count(interrupt, sender));
+    tokio::spawn(count(take(SignalKind::terminate())?, sender.clone()));
+    tokio::spawn(count(take(SignalKind::interrupt())?, sender));
     Ok(stops)
+}
+
+/// A signal that from now on does nothing by itself.
+fn take(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot listen for signals: {error}"))
+}
+
+/// SIGHUP asks for a look at the plugins' files, but ends the program, as it always does, if it says that
+/// the terminal is gone.
+async fn ask_on(mut hangup: Signal, ask: Ask) {
+    let had_terminal = std::io::stderr().is_terminal();
+    while hangup.recv().await.is_some() {
+        if had_terminal && !std::io::stderr().is_terminal() {
+            // Nothing that could still be said would be read.
+            std::process::exit(i32::from(FAILED));
+        }
+        ask.now();
+    }
 }
 
 /// A thread that panics leaves messages that nobody would ever confirm: better to start again,
 /// since nothing unconfirmed was acknowledged.
 fn end_on_panic() {
-    let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
-        eprintln!("host: this is a bug in host; nothing acknowledged is lost, start it again");
+        let thread = std::thread::current();
+        output::say(format_args!("thread '{}' {panic}", thread.name().unwrap_or("unnamed")));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            output::say(backtrace);
+        }
+        output::say("host: this is a bug in host; nothing acknowledged is lost, start it again");
+        output::finish(PATIENCE);
         std::process::exit(i32::from(FAILED));
     }));
 }

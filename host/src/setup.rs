@@ -13,7 +13,7 @@ use crate::transform::builtin::Builtin;
 use crate::{bridge, sink, source};
 
 /// Makes the setters of a route, by its number.
-pub type MakeTransform = Box<dyn Fn(usize) -> Transform>;
+pub type MakeTransform = Box<dyn Fn(usize) -> Transform + Send>;
 
 /// The setters of each route.
 type Setters = Vec<(Builtin, Plugins)>;

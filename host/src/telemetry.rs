@@ -1,7 +1,7 @@
 //! What the host says about itself: log lines on standard error, and the ledger of what became of
 //! every message.
 //!
-//! Standard output is not for this. No line holds a payload or a password: whoever logs sees to
+//! A line only goes into a queue: who logs never waits for who reads. Standard output is not for this. No line holds a payload or a password: whoever logs sees to
 //! that.
 
 use std::fmt;
@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Log, LogFormat};
+use crate::output;
 
 /// What is logged unless the user says otherwise: the host and its plugins, and the troubles of
 /// libraries.
@@ -28,7 +29,7 @@ pub fn init(log: &Log) -> Result<(), String> {
     let colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     // Another logger is there only in a test that started its own.
-    dispatch(log, colour, io::stderr)?.try_init().unwrap_or_default();
+    dispatch(log, colour, output::stderr)?.try_init().unwrap_or_default();
     Ok(())
 }
 
@@ -96,6 +97,7 @@ pub struct Ledger {
     acknowledged: AtomicU64,
     timestamp_unusable: AtomicU64,
     reconnected: AtomicU64,
+    disconnected: AtomicU64,
 }
 
 impl Ledger {
@@ -147,6 +149,15 @@ impl Ledger {
         self.reconnected.fetch_add(1, Relaxed);
     }
 
+    /// An MQTT connection broke, or was made: without it nothing that Kafka confirms is counted.
+    pub fn connection(&self, connected: bool) {
+        if connected {
+            self.disconnected.fetch_sub(1, Relaxed);
+        } else {
+            self.disconnected.fetch_add(1, Relaxed);
+        }
+    }
+
     /// How many messages are on their way.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
@@ -165,6 +176,7 @@ impl Ledger {
             acknowledged: self.acknowledged.load(Relaxed),
             timestamp_unusable: self.timestamp_unusable.load(Relaxed),
             reconnected: self.reconnected.load(Relaxed),
+            disconnected: self.disconnected.load(Relaxed),
         }
     }
 
@@ -194,6 +206,8 @@ pub struct Counts {
     pub acknowledged: u64,
     pub timestamp_unusable: u64,
     pub reconnected: u64,
+    /// MQTT connections that are away now.
+    pub disconnected: u64,
 }
 
 impl Counts {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and what it may use of the others; `main`, `setup`, `checkup`, `demo` and `workbench` may use all.
-const USES: [(&str, &[&str]); 16] = [
+const USES: [(&str, &[&str]); 17] = [
     ("backoff", &[]),
     (
         "bridge",
@@ -17,6 +17,7 @@ const USES: [(&str, &[&str]); 16] = [
             "filter",
             "kafka_topic",
             "message",
+            "output",
             "reject",
             "sink",
             "source",
@@ -25,18 +26,19 @@ const USES: [(&str, &[&str]); 16] = [
         ],
     ),
     ("case", &["message", "reject"]),
-    ("config", &["filter", "kafka_topic", "message", "transform"]),
+    ("config", &["filter", "kafka_topic", "message", "output", "transform"]),
     ("control", &["plugin", "swap"]),
     ("filter", &[]),
     ("kafka_topic", &[]),
     ("message", &[]),
+    ("output", &[]),
     ("plugin", &["backoff", "message"]),
     ("reject", &["message", "transform"]),
     ("scaffold", &["plugin"]),
     ("sink", &["backoff", "message", "telemetry"]),
     ("source", &["backoff", "filter", "message", "telemetry"]),
     ("swap", &["case", "filter", "message", "plugin", "transform"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "output"]),
     ("transform", &["message", "plugin"]),
 ];
 

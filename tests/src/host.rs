@@ -41,6 +41,8 @@ pub struct Builder {
     environment: BTreeMap<String, String>,
     /// Where it starts, if not where the tests are.
     folder: Option<PathBuf>,
+    /// A shell script that starts it, if it is not started straight away.
+    script: Option<String>,
 }
 
 impl Builder {
@@ -91,6 +93,13 @@ impl Builder {
         Self { folder: Some(folder.to_owned()), ..self }
     }
 
+    /// Starts it by a shell script, for whose standard output and standard error are special. The script
+    /// ends with `exec "$@"`.
+    #[must_use]
+    pub fn by_script(self, script: impl Into<String>) -> Self {
+        Self { script: Some(script.into()), ..self }
+    }
+
     #[must_use]
     pub fn plugin(self, package: &str) -> Self {
         let path = crate::plugin::plugin(package);
@@ -99,7 +108,14 @@ impl Builder {
 
     /// Starts it without waiting for anything.
     pub fn launch(&self) -> Host {
-        let mut command = Command::new(binary());
+        let mut command = match &self.script {
+            None => Command::new(binary()),
+            Some(script) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script, "sh"]).arg(binary());
+                shell
+            }
+        };
         command.args(&self.arguments).env("NO_COLOR", "1");
         if let Some(folder) = &self.folder {
             command.current_dir(folder);

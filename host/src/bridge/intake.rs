@@ -177,8 +177,14 @@ impl Downstream for Intake {
     }
 
     fn connection_event(&mut self, event: ConnectionEvent) {
-        if event.reconnect && matches!(event.outcome, ConnectionOutcome::Connected { .. }) {
-            self.accounts.ledger().reconnected();
+        let ledger = self.accounts.ledger();
+        match event.outcome {
+            ConnectionOutcome::Connected { .. } if event.reconnect => {
+                ledger.connection(true);
+                ledger.reconnected();
+            }
+            ConnectionOutcome::Failed { lost: true, .. } => ledger.connection(false),
+            _ => {}
         }
         self.news.tell(event);
     }

@@ -38,6 +38,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::kafka_topic::KafkaTopic;
+use crate::output::Print;
 use crate::sink::{self, Sink};
 use crate::source::{self, Control};
 use crate::telemetry::Ledger;
@@ -64,7 +65,7 @@ pub struct Settings {
     pub unrouted: OnError,
     /// Bytes of messages that may be on their way at a time.
     pub max_in_flight_bytes: usize,
-    pub print: bool,
+    pub print: Print,
     /// Told of every connection and failure, and may end the program.
     pub hook: Option<Hook>,
     /// How long to wait, when told to stop, for what is on its way.

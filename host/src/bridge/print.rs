@@ -1,30 +1,54 @@
-//! `--print`: every record that Kafka has, as one line of JSON on standard output.
+//! Beside the path, where delivery reports arrive: `--print`, every record that Kafka has, as one line
+//! of JSON on standard output.
 
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 
+use super::Stop;
 use crate::case::insert_bytes;
 use crate::message::Message;
+use crate::output::{self, Print, Pushed};
 use crate::sink::Written;
 
 /// Writes records; stops, and says so once, when standard output is closed.
-#[derive(Debug, Default)]
 pub struct Printer {
+    waits: bool,
+    /// Says when nothing is waited for any more.
+    stop: Arc<Stop>,
     closed: AtomicBool,
 }
 
 impl Printer {
+    /// `None` if nothing is to be printed. Once the path is given up, it waits no more.
+    pub fn new(print: Print, stop: &Arc<Stop>) -> Option<Self> {
+        let waits = match print {
+            Print::Off => return None,
+            Print::On => false,
+            Print::Wait => true,
+        };
+        Some(Self { waits, stop: Arc::clone(stop), closed: AtomicBool::new(false) })
+    }
+
     pub fn print(&self, record: &Written<'_>, message: Message<'_>) {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
         let mut line = render(record, message).to_string();
         line.push('\n');
-        if let Err(error) = std::io::stdout().lock().write_all(line.as_bytes()) {
-            self.closed.store(true, Ordering::Relaxed);
-            tracing::warn!("--print stops: cannot write to standard output: {error}");
+        let pushed = if self.waits {
+            output::stdout().push_or_wait(line.as_bytes(), || self.stop.abandoned())
+        } else {
+            output::stdout().push(line.as_bytes())
+        };
+        match pushed {
+            Pushed::Queued | Pushed::Dropped { first: false } => {}
+            Pushed::Dropped { first: true } => tracing::warn!(
+                "standard output is not read fast enough: --print leaves out records until it is; \
+                 --print=wait waits for its reader instead"
+            ),
+            Pushed::Closed => self.closed.store(true, Ordering::Relaxed),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Says when nothing gets into Kafka, or Kafka is away, and why.
+//! Beside the path: says when nothing gets into Kafka, or Kafka is away, and why.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::waiting::Reasons;
+use crate::output;
 use crate::sink::Health;
 use crate::telemetry::{Counts, Ledger};
 
@@ -35,8 +36,19 @@ pub async fn watch(
         };
         match progress.look(Instant::now(), &ledger.counts(), away) {
             Some(News::Trouble { since, what }) => {
-                to_blame = if paused.is_some() { "the plugin" } else { "Kafka" };
-                match paused.unwrap_or_else(|| reason(since)).as_str() {
+                // With --print=wait only. Then Kafka has confirmed more than could be counted.
+                let unread = output::waiting_for_reader();
+                let (who, why) = match (unread, paused) {
+                    (Some(_), _) => ("the reader of standard output", String::new()),
+                    (None, Some(why)) => ("the plugin", why),
+                    (None, None) => ("Kafka", reason(since)),
+                };
+                to_blame = who;
+                let what = unread.map_or(what, |unread| {
+                    let (waiting, seconds) = (ledger.in_flight(), unread.elapsed().as_secs());
+                    format!("{waiting} messages wait for --print=wait: standard output has not been read for {seconds} s")
+                });
+                match why.as_str() {
                     "" => tracing::warn!("{what}; nothing is lost or acknowledged meanwhile"),
                     why => {
                         tracing::warn!("{what}: {why}; nothing is lost or acknowledged meanwhile");
@@ -74,7 +86,9 @@ impl Progress {
 
     fn look(&mut self, now: Instant, counts: &Counts, away: Option<Instant>) -> Option<News> {
         let settled = counts.delivered + counts.dead_lettered + counts.skipped;
-        let settles = settled != self.settled || counts.in_flight == 0;
+        // What Kafka confirms is counted by sources, and only by those that are connected.
+        let unknown = counts.disconnected > 0;
+        let settles = settled != self.settled || counts.in_flight == 0 || unknown;
         if settles {
             (self.settled, self.confirmed) = (settled, now);
         }
@@ -164,6 +178,17 @@ mod tests {
         assert_eq!(story.look(16, 1, 0, Some(5)), "");
         assert!(story.look(45, 1, 0, Some(5)).ends_with("for 40 s"));
         assert_eq!(story.look(46, 0, 1, None), "over 5");
+    }
+
+    #[test]
+    fn kafka_is_not_blamed_for_what_cannot_be_counted_without_mqtt() {
+        let mut story = Story::new();
+        let away = Counts { in_flight: 3, disconnected: 1, ..Counts::default() };
+        for second in 1..60 {
+            assert_eq!(story.progress.look(story.at(second), &away, None), None);
+        }
+        assert_eq!(story.look(65, 3, 0, None), "");
+        assert!(story.look(70, 3, 0, None).starts_with("3 messages wait"));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Path {
             settings.unrouted.clone(),
             Arc::clone(&in_flight),
             Arc::clone(&stop),
-            settings.print.then(Printer::default),
+            Printer::new(settings.print, &stop),
         ));
         let events = Arc::clone(&rejections) as Arc<dyn sink::Events>;
         let sink = Sink::new(settings.sink.clone(), events)?;

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 use super::{LogFormat, OnPluginBroken, size};
 use crate::message::Qos;
+use crate::output::Print;
 use crate::transform::headers::HeaderPolicy;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,16 @@ pub fn mqtt_version(text: &str) -> Result<MqttVersion, String> {
         "5" | "5.0" => Ok(MqttVersion::V5),
         "3.1" => Ok(MqttVersion::V31),
         _ => Err("the versions are 3.1, 3.1.1 and 5".into()),
+    }
+}
+
+/// Whether to print.
+pub fn print(text: &str) -> Result<Print, String> {
+    match text {
+        "false" => Ok(Print::Off),
+        "true" => Ok(Print::On),
+        "wait" => Ok(Print::Wait),
+        _ => Err("it is true, false or wait".to_owned()),
     }
 }
 

@@ -11,10 +11,12 @@ use clap::{Args, Parser, Subcommand, value_parser};
 use super::Secret;
 use super::choice::{
     Deserializer, Format, Headers, MqttVersion, OnBrokenKind, OnErrorKind, TransportKind,
-    in_flight_size, keep_alive, mqtt_version, packet_size, plugin_memory, plugin_output, qos,
+    in_flight_size, keep_alive, mqtt_version, packet_size, plugin_memory, plugin_output, print,
+    qos,
 };
 use super::workbench::PluginSub;
 use crate::message::Qos;
+use crate::output::Print;
 
 /// Carries MQTT messages into Kafka. None that Kafka has not confirmed is acknowledged.
 ///
@@ -149,7 +151,6 @@ pub enum ConfigSub {
 
 /// The options of the bridge. What is required is there once all layers are put together.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Options {
     /// TOML file with any of these options, and routes.
     ///
@@ -345,11 +346,14 @@ pub struct Options {
     #[arg(long, value_name = "none|properties|all", default_value = "properties", hide_possible_values = true, help_heading = RECORDS)]
     pub headers: Headers,
 
-    /// Write every delivered record to standard output, as a JSON object a line.
-    #[arg(long, value_name = "true|false", default_value = "false", help_heading = RECORDS)]
+    /// Write delivered records to standard output, as a JSON object a line.
+    ///
+    /// What its reader is too slow for is left out, and counted in the log. With wait nothing is left
+    /// out: deliveries and acknowledgements wait for the reader.
+    #[arg(long, value_name = "true|false|wait", default_value = "false", help_heading = RECORDS)]
     #[arg(num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
-    #[arg(action = clap::ArgAction::Set)]
-    pub print: bool,
+    #[arg(action = clap::ArgAction::Set, value_parser = print)]
+    pub print: Print,
 
     /// WebAssembly plugin that decides keys, values or timestamps, or makes records; repeatable.
     ///

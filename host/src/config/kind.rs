@@ -102,6 +102,11 @@ pub fn choices(option: &Arg) -> Vec<&str> {
     value_name(option).split('|').collect()
 }
 
+/// Such a text in the file, where two of them are booleans.
+pub fn choice_in_toml(choice: &str) -> String {
+    if matches!(choice, "true" | "false") { choice.to_owned() } else { format!("{choice:?}") }
+}
+
 pub fn repeatable(option: &Arg) -> bool {
     matches!(option.get_action(), ArgAction::Append)
 }
@@ -153,6 +158,7 @@ mod tests {
             ("kafka-config", Kind::Table),
             ("kafka-secret", Kind::PathTable),
             ("headers", Kind::Choice),
+            ("print", Kind::Choice),
             ("plugin", Kind::Paths),
             ("plugin-config", Kind::Json),
             ("shutdown-timeout", Kind::Number),

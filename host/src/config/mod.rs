@@ -41,6 +41,7 @@ pub use workbench::{
 
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
+use crate::output::Print;
 use crate::transform::headers::HeaderPolicy;
 
 /// Reads the arguments (the program's name first), the environment and the file that they name.
@@ -104,8 +105,8 @@ pub struct Config {
     pub control_socket: Option<PathBuf>,
     /// Bytes of messages held between their reception and their confirmation by Kafka.
     pub max_in_flight_bytes: usize,
-    /// Write every delivered record to standard output.
-    pub print: bool,
+    /// Whether delivered records are written to standard output.
+    pub print: Print,
     /// How long what is in flight may take to be confirmed after a request to stop.
     pub shutdown_timeout: Duration,
     pub log: Log,

@@ -1,6 +1,7 @@
 //! What is wrong with what the user wrote, and where that is.
 
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -56,7 +57,9 @@ impl Refusal {
         match self {
             // There is nobody left to tell that standard error is closed.
             Self::Usage(error) => error.print().unwrap_or_default(),
-            Self::Problems(_) => eprint!("{self}"),
+            Self::Problems(_) => {
+                std::io::stderr().write_all(self.to_string().as_bytes()).unwrap_or_default();
+            }
         }
     }
 

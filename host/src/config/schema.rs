@@ -84,7 +84,7 @@ fn value(option: &Arg) -> Json {
             let choices = kind::choices(option);
             let numbers = choices.iter().filter_map(|choice| choice.parse::<u64>().ok());
             let numbers: Vec<Json> = numbers.map(Json::from).collect();
-            let choices = choices.into_iter().map(Json::from).chain(numbers);
+            let choices = choices.into_iter().map(literal).chain(numbers);
             json!({ "enum": choices.collect::<Vec<_>>() })
         }
         Kind::Text => json!({ "type": "string" }),
@@ -159,8 +159,17 @@ fn default(option: &Arg) -> Option<Json> {
         // "5" is a version, and 1 a quality of service.
         Kind::Choice => {
             let all = kind::choices(option).iter().all(|choice| choice.parse::<u64>().is_ok());
-            if all { is_number() } else { Some(text.into()) }
+            if all { is_number() } else { Some(literal(text)) }
         }
         _ => Some(text.into()),
+    }
+}
+
+/// A text of a choice; two of them are booleans in TOML.
+fn literal(choice: &str) -> Json {
+    match choice {
+        "true" => true.into(),
+        "false" => false.into(),
+        text => text.into(),
     }
 }

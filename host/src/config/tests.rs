@@ -144,7 +144,7 @@ fn what_is_required_is_enough() {
     assert_eq!(config.swap, swap);
     assert_eq!(config.sink.brokers, "127.0.0.1:9092");
     assert!(config.sink.properties.is_empty());
-    assert_eq!((config.max_in_flight_bytes, config.print), (128 << 20, false));
+    assert_eq!((config.max_in_flight_bytes, config.print), (128 << 20, Print::Off));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert_eq!(config.control_socket, None);
     assert_eq!(config.log, Log { format: LogFormat::Human, filter: None });
@@ -244,7 +244,7 @@ fn every_other_option_is_taken() {
     );
     assert_eq!(config.shutdown_timeout, Duration::ZERO);
     assert_eq!(config.control_socket, Some("run/host.sock".into()));
-    assert!(config.print);
+    assert_eq!(config.print, Print::On);
     let expected = Log { format: LogFormat::Json, filter: Some("debug".into()) };
     assert_eq!(config.log, expected);
 }
@@ -273,7 +273,7 @@ fn the_environment_stands_in_for_any_option() {
     assert_eq!(config.source.topics, ["a/#", "b/#"]);
     assert_eq!((config.source.server.as_str(), config.source.port), ("::1", 8883));
     assert_eq!(config.source.password.as_ref().map(Secret::reveal), Some("a,b"));
-    assert!(config.source.tls.is_none() && config.print);
+    assert!(config.source.tls.is_none() && config.print == Print::On);
     assert_eq!(config.source.qos, Qos::AtLeastOnce);
     assert_eq!((config.sink.brokers.as_str(), config.sink.properties.len()), ("a:1,b:2", 2));
     assert_eq!(config.routes[0].kafka_topic, KafkaTopic::named("k"));

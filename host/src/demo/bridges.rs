@@ -14,6 +14,7 @@ use super::publisher::open_session;
 use crate::bridge::{self, OnError, Route};
 use crate::kafka_topic::KafkaTopic;
 use crate::message::Qos;
+use crate::output::Print;
 use crate::plugin::{Limits, Plugins};
 use crate::telemetry::Ledger;
 use crate::transform::Transform;
@@ -151,7 +152,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
         }],
         unrouted: OnError::Stop,
         max_in_flight_bytes: 16 << 20,
-        print: false,
+        print: Print::Off,
         hook: None,
         shutdown_timeout: Duration::from_secs(10),
     }

@@ -5,6 +5,7 @@
 //! minute; that "all brokers are down" comes after the reason and names none. So the reason is
 //! kept here until a better one comes or Kafka answers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ const DECISIVE: Duration = Duration::from_secs(10);
 /// What is known now; the poll thread writes it, the others read it.
 pub struct Health {
     brokers: String,
+    /// Whether `away_since` is set, for who asks with each record.
+    away: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -45,7 +48,8 @@ struct Reason {
 
 impl Health {
     pub(super) fn new(brokers: &str) -> Self {
-        Self { brokers: brokers.to_owned(), state: Mutex::default() }
+        let away = AtomicBool::new(false);
+        Self { brokers: brokers.to_owned(), away, state: Mutex::default() }
     }
 
     /// Since when no broker has been connected, if none is.
@@ -76,6 +80,14 @@ impl Health {
     pub(super) fn answered(&self) {
         let mut state = self.lock();
         (state.reached, state.away_since, state.reason) = (true, None, None);
+        self.away.store(false, Ordering::Relaxed);
+    }
+
+    /// Kafka has confirmed a record: it is not away, whatever the statistics said a moment ago.
+    pub(super) fn delivered(&self) {
+        if self.away.load(Ordering::Relaxed) {
+            self.answered();
+        }
     }
 
     /// Whether a broker is connected at this moment.
@@ -86,6 +98,7 @@ impl Health {
         } else {
             state.away_since.get_or_insert_with(Instant::now);
         }
+        self.away.store(!connected, Ordering::Relaxed);
     }
 
     /// A connection failed, which librdkafka only logs.
@@ -121,6 +134,11 @@ impl Health {
                 return None;
             }
         }
+        // In which state librdkafka lost a broker that has worked says nothing about wrong options.
+        let text = match text.split_once(" (after ") {
+            Some((reason, _)) if state.reached => reason,
+            _ => text,
+        };
         let line = explain::explain(&self.brokers, code, text);
         state.reason = Some(Reason { at: Instant::now(), line: line.clone(), permanent });
         Some(line)
@@ -169,6 +187,31 @@ mod tests {
         assert_eq!(health.reason(Instant::now()), None);
         health.answered();
         assert_eq!((health.away_since(), health.reason(start)), (None, None));
+    }
+
+    #[test]
+    fn a_confirmation_ends_it_before_the_statistics_do() {
+        let (health, _) = health();
+        health.connected(false);
+        assert!(health.away_since().is_some());
+        health.delivered();
+        assert_eq!(health.away_since(), None);
+        health.error(Code::AllBrokersDown, "1/1 brokers are down");
+        assert!(health.away_since().is_some());
+        health.delivered();
+        assert_eq!(health.away_since(), None);
+    }
+
+    #[test]
+    fn a_broker_that_has_worked_is_not_suspected_of_wanting_other_options() {
+        let (health, start) = health();
+        let text = "b: Disconnected (after 3ms in state APIVERSION_QUERY)";
+        health.failed(text);
+        assert!(health.reason(start).is_some_and(|line| line.contains("security.protocol=ssl")));
+        health.answered();
+        health.failed(text);
+        let reason = health.reason(start).expect("a reason");
+        assert!(reason.ends_with("does not answer: b: Disconnected"), "{reason}");
     }
 
     #[test]

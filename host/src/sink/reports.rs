@@ -104,7 +104,7 @@ impl Sink {
     /// Passes on what has come of reports.
     fn tell(&self, events: &dyn Events, outcome: Outcome, reports: Option<&Reports>) {
         if let Some(reports) = reports.filter(|_| !outcome.delivered.is_empty()) {
-            self.shared.health.answered();
+            self.shared.health.delivered();
             events.delivered(&Delivered { reports, tags: &outcome.delivered });
         }
         for (trouble, pause) in outcome.troubles {

@@ -108,9 +108,11 @@ impl Settings {
 
 /// Why a connection is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
+#[error("{what}{suspicion}")]
 pub(crate) struct Broken {
     what: String,
+    /// Which option may be wrong, unless the server has worked with these before.
+    suspicion: &'static str,
     nature: Nature,
 }
 
@@ -127,15 +129,20 @@ enum Nature {
 
 impl Broken {
     fn permanent(what: impl Into<String>) -> Self {
-        Self { what: what.into(), nature: Nature::Permanent }
+        Self { what: what.into(), suspicion: "", nature: Nature::Permanent }
     }
 
     fn passing(what: impl Into<String>) -> Self {
-        Self { what: what.into(), nature: Nature::Passing }
+        Self { what: what.into(), suspicion: "", nature: Nature::Passing }
+    }
+
+    fn suspect(self, suspicion: &'static str) -> Self {
+        Self { suspicion, ..self }
     }
 
     fn hung_up() -> Self {
-        Self { what: "it closed the connection".to_owned(), nature: Nature::HungUp }
+        let what = "it closed the connection".to_owned();
+        Self { what, suspicion: "", nature: Nature::HungUp }
     }
 }
 
@@ -242,7 +249,8 @@ impl<D: Downstream> Source<D> {
                     broken.what
                 )
             }
-            _ => broken.what.clone(),
+            _ if self.established => broken.what.clone(),
+            _ => broken.to_string(),
         }
     }
 

@@ -242,3 +242,18 @@ fn a_kafka_that_refuses_the_credentials_ends_the_program_and_they_are_not_shown(
     ended.assert_failed(1, &["refuses these credentials", "-X sasl.username"]);
     assert!(!ended.errors.contains(PASSWORD), "{}", ended.errors);
 }
+
+#[test]
+fn a_server_that_has_worked_is_not_suspected_of_speaking_tls() {
+    let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
+    let topic = kafka.topic("suspected");
+    let host = Host::between_ports(server.port(), "#", kafka.address(), &topic).launch();
+    let what = "it closed the connection instead of answering CONNECT";
+    server.accept().hang_up();
+    host.wait_for_line("what may be wrong", |line| line.contains(what) && line.contains("TLS"));
+    server.accept_and_subscribe(false).hang_up();
+    server.accept().hang_up();
+    host.wait_for_line("no more than that", |line| line.contains(what) && !line.contains("TLS"));
+    drop(server);
+    host.stop().assert_clean();
+}

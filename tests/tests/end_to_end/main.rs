@@ -34,6 +34,7 @@ mod payloads;
 mod plugins;
 mod print;
 mod reaching;
+mod readers;
 mod redelivery;
 mod refusals;
 mod rejections;

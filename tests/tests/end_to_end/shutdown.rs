@@ -6,7 +6,8 @@ use tests::kafka::Kafka;
 use tests::load::{Load, assert_carried_once, messages, wait_until_carried};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
-use tests::{A_WHILE, SOON, heavy, host::Host};
+use tests::scratch::Folder;
+use tests::{A_WHILE, SOON, eventually, heavy, host::Host};
 
 #[test]
 fn a_stop_under_load_is_clean_and_the_next_start_goes_on_without_duplicates() {
@@ -113,4 +114,45 @@ fn a_stop_gives_back_what_was_not_taken() {
     let host = command.start();
     assert_carried_once(&published, &kafka.wait_for(&topic, published.len(), A_WHILE));
     host.stop().assert_clean();
+}
+
+/// A plugin that takes a while to compile, and has never been compiled before.
+fn large_plugin(folder: &Folder) -> std::path::PathBuf {
+    use std::fmt::Write;
+
+    let text = include_str!("../../guests/hostile.wat").trim_end();
+    let mut text = text.strip_suffix(')').expect("a module ends").to_owned();
+    let seed = std::process::id();
+    for function in 0..2_000 {
+        text.push_str("(func (param i32) (result i32)");
+        for step in 0..50 {
+            let number = (seed + function * 50 + step) % 1_000_003;
+            write!(text, "(local.set 0 (i32.mul (local.get 0) (i32.const {number})))").unwrap();
+        }
+        text.push_str("local.get 0)");
+    }
+    text.push(')');
+    folder.write("large.wasm", wat::parse_str(text).expect("WebAssembly text"))
+}
+
+/// Whether the process has a handler for SIGHUP, the first of all signals.
+fn takes_hangups(id: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & 1 == 1)
+}
+
+#[test]
+fn signals_are_heeded_before_plugins_are_compiled() {
+    let folder = Folder::new("large-plugin");
+    let host = Host::between_ports(1, "#", "127.0.0.1:1", "early-signals")
+        .flag("plugin", large_plugin(&folder).display());
+    let host = host.launch();
+    eventually("it takes SIGHUP", SOON, || takes_hangups(host.id()).then_some(()));
+    host.hang_up();
+    host.terminate();
+    let ended = host.wait(SOON);
+    ended.assert_clean();
+    assert!(!ended.errors.contains("plugin"), "nothing had begun:\n{}", ended.errors);
 }

@@ -50,6 +50,10 @@ impl Reader<'_> {
     fn text(&self, option: &Arg, value: &DeValue<'_>) -> Option<String> {
         match (kind::of(option), value) {
             (Kind::Switch, DeValue::Boolean(value)) => Some(value.to_string()),
+            (Kind::Choice, DeValue::Boolean(value)) => {
+                let text = value.to_string();
+                kind::choices(option).contains(&text.as_str()).then_some(text)
+            }
             (Kind::Number | Kind::Size | Kind::Choice, DeValue::Integer(number)) => {
                 Some(decimal(number))
             }
@@ -94,7 +98,7 @@ impl Reader<'_> {
                 let choices = kind::choices(option);
                 let first = default(option, choices.first().copied().unwrap_or_default());
                 let names: Vec<String> =
-                    choices.iter().map(|choice| format!("{choice:?}")).collect();
+                    choices.iter().map(|choice| kind::choice_in_toml(choice)).collect();
                 (format!("one of {}", list(&names)), format!("{first:?}"))
             }
             Kind::Path => ("a path in quotes".to_owned(), "\"FILE\"".to_owned()),

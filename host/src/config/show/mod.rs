@@ -224,6 +224,7 @@ fn single(option: &Arg, kind: Kind, value: &Value) -> String {
         Kind::Switch => text.into_owned(),
         Kind::Number | Kind::Size if is_number => text.into_owned(),
         Kind::Choice if is_number && all_numbers() => text.into_owned(),
+        Kind::Choice if matches!(&*text, "true" | "false") => text.into_owned(),
         Kind::Path | Kind::Paths => quoted(&absolute(Path::new(&value.text))),
         _ => quoted(&text),
     }

@@ -99,7 +99,7 @@ fn a_file_may_say_everything_that_options_say() {
         config.sink.properties,
         properties.map(|(name, value)| (name.into(), Secret::new(value)))
     );
-    assert!(config.print);
+    assert_eq!(config.print, Print::On);
     let limits = config.plugin_limits;
     assert_eq!((limits.time, limits.memory), (Duration::from_millis(7), 1 << 30));
     assert_eq!((limits.output, limits.records, limits.log_lines_per_second), (2048, 3, 4));

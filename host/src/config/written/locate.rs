@@ -114,7 +114,7 @@ fn in_file(mention: &Mention<'_>, after: &str) -> (String, usize) {
             (format!("{key} = {value}"), value.len() + 1)
         }
         Kind::Choice if kind::choices(mention.option).contains(&value) => {
-            (format!("{key} = {value:?}"), value.len() + 1)
+            (format!("{key} = {}", kind::choice_in_toml(value)), value.len() + 1)
         }
         _ => (key, 0),
     }

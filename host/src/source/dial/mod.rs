@@ -34,6 +34,9 @@ impl Stream {
     }
 }
 
+/// What may be wrong where a server does not answer in plain text.
+const PLAIN: &str = "; if this port speaks TLS, leave out --tls-enabled=false";
+
 /// Where the server is, and how to speak to it.
 #[derive(Clone)]
 pub struct Server {
@@ -94,27 +97,15 @@ impl Server {
     pub(super) fn unanswered(&self, error: Option<&io::Error>) -> Broken {
         match error {
             Some(error) if !is_end(error) => self.trouble(error),
-            _ => Broken::passing(format!(
-                "it closed the connection instead of answering CONNECT; {}",
-                if self.is_plain() {
-                    "if this port speaks TLS, leave out --tls-enabled=false"
-                } else {
-                    "its log may say why"
-                }
-            )),
+            _ => Broken::passing("it closed the connection instead of answering CONNECT")
+                .suspect(if self.is_plain() { PLAIN } else { "; its log may say why" }),
         }
     }
 
     /// What a server means that has not answered CONNECT for so long.
     pub(super) fn silent(&self) -> Broken {
-        Broken::passing(format!(
-            "it accepts the connection and does not answer CONNECT in 10 s{}",
-            if self.is_plain() {
-                "; if this port speaks TLS, leave out --tls-enabled=false"
-            } else {
-                ""
-            }
-        ))
+        Broken::passing("it accepts the connection and does not answer CONNECT in 10 s")
+            .suspect(if self.is_plain() { PLAIN } else { "" })
     }
 
     /// Whether these first bytes of the server are another protocol's: which one, and the cure.

@@ -52,7 +52,7 @@ impl Protocol {
                 packet::complete(packet_id, &mut self.output);
             }
             Incoming::Disconnect { reason, taken_over: true } => {
-                return Err(Broken { what: reason, nature: Nature::TakenOver });
+                return Err(Broken { nature: Nature::TakenOver, ..Broken::passing(reason) });
             }
             Incoming::Disconnect { reason, .. } => {
                 return Err(Broken::passing(format!("it closed the connection: {reason}")));

@@ -19,6 +19,7 @@ fn key(message: &Message) -> Result<Key, Error> {
         "loop" => loop {
             black_box(());
         },
+        "busy" => busy(rest),
         "eat" => eat(),
         "recurse" => Ok(Key::Bytes(recurse(0).to_le_bytes().into())),
         "huge" => Ok(Key::Bytes(vec![b'x'; HUGE])),
@@ -34,6 +35,15 @@ fn key(message: &Message) -> Result<Key, Error> {
         }
         _ => Ok(text.into()),
     }
+}
+
+/// Works for so many milliseconds on the clock.
+fn busy(time: &str) -> Result<Key, Error> {
+    let time = time.split(' ').next().unwrap_or_default();
+    let time: i64 = time.parse().map_err(|_| Error::bad_message("not a number"))?;
+    let end = now_ms() + time;
+    while black_box(now_ms()) < end {}
+    Ok(Key::Default)
 }
 
 /// Takes memory until there is none.
@@ -68,6 +78,7 @@ mod tests {
         assert_eq!(key_of("skip it"), Ok(Key::Skip("skip it".into())));
         assert_eq!(key_of("bad luck"), Err(Error::bad_message("bad luck")));
         assert_eq!(plugin_sdk::at_ms(7, || key_of("time")), Ok("7".into()));
+        assert_eq!(plugin_sdk::at_ms(7, || key_of("busy 0 rest")), Ok(Key::Default));
         assert_eq!(key_of("fatal flaw"), Err(Error::fatal("fatal flaw")));
     }
 

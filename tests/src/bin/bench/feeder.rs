@@ -59,9 +59,11 @@ impl Feeder {
     }
 }
 
-/// When the first message was sent, and the last one sent (QoS 0) or acknowledged (QoS 1).
+/// How many messages were sent, when the first one was, and when the last one was sent (QoS 0) or
+/// acknowledged (QoS 1).
 #[derive(Debug, Clone, Copy)]
 pub struct Fed {
+    pub count: usize,
     pub began: Instant,
     pub ended: Instant,
 }
@@ -84,15 +86,21 @@ impl Subscriber {
     /// of them unacknowledged.
     pub fn feed(&mut self, count: usize, window: usize) -> io::Result<Fed> {
         let began = Instant::now();
-        match self.qos {
+        let count = match self.qos {
             0 => self.pour(count)?,
-            _ => self.feed_window(count, window)?,
-        }
-        let ended = Instant::now();
-        Ok(Fed { began, ended })
+            _ => self.feed_window(count, window, Duration::MAX)?,
+        };
+        Ok(Fed { count, began, ended: Instant::now() })
     }
 
-    fn pour(&mut self, count: usize) -> io::Result<()> {
+    /// The same at QoS 1, but after that time nothing more is sent.
+    pub fn feed_for(&mut self, time: Duration, count: usize, window: usize) -> io::Result<Fed> {
+        let began = Instant::now();
+        let count = self.feed_window(count, window, time)?;
+        Ok(Fed { count, began, ended: Instant::now() })
+    }
+
+    fn pour(&mut self, count: usize) -> io::Result<usize> {
         let (mut sent, mut writes) = (0, 0);
         while sent < count {
             let (run, bytes) = self.packets.run(sent, count - sent, WRITE);
@@ -103,14 +111,18 @@ impl Subscriber {
                 self.attend()?;
             }
         }
-        Ok(())
+        Ok(count)
     }
 
-    fn feed_window(&mut self, count: usize, window: usize) -> io::Result<()> {
-        let mut sent = 0;
-        while self.acknowledged < count {
+    fn feed_window(&mut self, count: usize, window: usize, time: Duration) -> io::Result<usize> {
+        let (mut sent, began) = (0, Instant::now());
+        loop {
+            let over = began.elapsed() > time || sent == count;
+            if over && self.acknowledged == sent {
+                return Ok(sent);
+            }
             let room = (self.acknowledged + window).min(count) - sent;
-            if room == 0 {
+            if room == 0 || over {
                 self.read()?;
                 continue;
             }
@@ -118,7 +130,6 @@ impl Subscriber {
             self.stream.write_all(bytes)?;
             sent += run;
         }
-        Ok(())
     }
 
     /// Answers what the subscriber may have asked meanwhile.

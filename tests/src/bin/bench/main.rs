@@ -1,21 +1,33 @@
-//! How fast `host` is, beside the floor: what rumqttc and librdkafka cost by themselves on the same
-//! messages, in the same run, on the same machine. `make bench` runs it.
+//! What `host` costs and how fast it is, side by side with the floor (what its two client libraries cost
+//! by themselves) and with Telegraf, on the same messages, in the same run, on the same machine.
+//! `make bench` runs all of it; each section can be run by itself.
 //!
 //! It compares; it does not judge. It fails only if records are missing or something does not run.
 //! Processor time per message is what to look at: messages per second depend on what else the
-//! machine does, and Kafka and the feeder run on it too.
+//! machine does, and Kafka and the publisher run on it too.
 #![allow(
     clippy::expect_used,
     clippy::panic,
     reason = "as in the harness: a panic says what did not run"
 )]
-#![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+#![allow(clippy::print_stdout, reason = "the tables are what this program is for")]
 
+mod carrier;
+mod everyday;
 mod feeder;
 mod floor;
+mod measure;
 mod messages;
-mod report;
-mod run;
+mod paced;
+mod producer;
+mod refused;
+mod routes;
+mod slow_plugin;
+mod speed;
+mod speed_table;
+mod table;
+mod topic;
+mod topics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,19 +35,16 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tests::kafka::Kafka;
 
-use report::{Row, Subject};
-
-/// Measures `host` beside the floor of its two client libraries.
+/// Measures `host` beside the floor of its two client libraries, and beside Telegraf.
+///
+/// Without a section all of them run, for about forty minutes with three rounds.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Arguments {
     #[command(flatten)]
     load: Load,
-    /// How often each measurement is repeated; they take turns.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
-    rounds: u8,
-    /// A package of this workspace to measure `host` with, too (repeatable).
-    #[arg(long, value_name = "PACKAGE", default_value = "topic-level-key")]
+    /// A package of this workspace to measure the speed of `host` with, too (repeatable).
+    #[arg(long, global = true, value_name = "PACKAGE", default_value = "topic-level-key")]
     plugin: Vec<String>,
     #[command(subcommand)]
     part: Option<Part>,
@@ -44,34 +53,83 @@ struct Arguments {
 /// What is carried in each measurement.
 #[derive(Debug, Clone, clap::Args)]
 struct Load {
-    /// Messages per measurement.
-    #[arg(long, global = true, default_value_t = 1_000_000)]
-    messages: usize,
+    /// How often each measurement is repeated; they take turns.
+    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
     /// Size of a payload in bytes.
     #[arg(long, global = true, default_value_t = 200)]
     size: usize,
-    /// Messages that may be unacknowledged at QoS 1.
+    /// Messages per measurement of `speed`.
+    #[arg(long, global = true, default_value_t = 1_000_000)]
+    messages: usize,
+    /// Messages that may be unacknowledged at QoS 1, in `speed` and `refused`.
     #[arg(long, global = true, default_value_t = 1_000)]
     window: usize,
+    /// Messages per second of `everyday`.
+    #[arg(long, global = true, value_delimiter = ',', default_value = "100,1000,5000,25000")]
+    rates: Vec<f64>,
+    /// Messages per second of `topics`, `routes` and `slow-plugin`.
+    #[arg(long, global = true, default_value_t = 1_000.0)]
+    rate: f64,
+    /// Kafka topics of `topics`, beside one.
+    #[arg(long, global = true, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(2..=20_000))]
+    topics: u16,
+    /// Seconds per measurement at such a rate, and the most per measurement of `refused`.
+    #[arg(long, global = true, default_value_t = 10.0)]
+    seconds: f64,
+    /// Publish at random moments (a Poisson process), not evenly.
+    #[arg(long, global = true)]
+    random: bool,
+    /// Telegraf's program, to be measured too.
+    #[arg(long, global = true, value_name = "PATH")]
+    telegraf: Option<PathBuf>,
 }
 
-/// A part of the bench by itself, as the bench runs it, or for a profiler.
+impl Load {
+    fn arrivals(&self) -> &'static str {
+        if self.random { "random" } else { "even" }
+    }
+}
+
+/// A section, or what runs in one, by itself for a profiler.
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// As fast as it can be, fed by what costs next to nothing.
+    Speed,
+    /// At everyday rates through mosquitto: processor time, and latency to Kafka's append.
+    Everyday,
+    /// Through mosquitto as fast as it can, with a window of 20 and of 1,000 messages.
+    Window,
+    /// Connected at both ends, with nothing to do.
+    Idle,
+    /// With 2 in 100 records refused by Kafka, and with none.
+    Refused,
+    /// With 1 and with 10,000 Kafka topics by template.
+    Topics,
+    /// With 1 and with 50 routes.
+    Routes,
+    /// One route beside another whose plugin takes 40 ms per message.
+    SlowPlugin,
     /// Serves messages to one MQTT subscriber after the other.
     Feed { port: u16, qos: u8 },
+    /// Publishes to an MQTT server, at this rate and for the time of `--seconds`.
+    Publish { port: u16, rate: f64 },
     /// Subscribes with rumqttc and drops what comes.
     Rumqttc { port: u16, qos: u8 },
     /// Produces with librdkafka.
     Librdkafka { brokers: String, topic: String },
+    /// Subscribes with rumqttc and produces with librdkafka.
+    Floor { port: u16, brokers: String, topic: String },
+    /// Produces with librdkafka, at this rate.
+    Produce { brokers: String, topic: String, rate: f64 },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let load = &arguments.load;
     match &arguments.part {
-        None => return compare(&arguments),
         Some(Part::Feed { port, qos }) => feed(load, *port, *qos),
+        Some(Part::Publish { port, rate }) => publish(load, *port, *rate),
         Some(Part::Rumqttc { port, qos }) => {
             println!("{}", floor::rumqttc(*port, *qos, load.messages));
         }
@@ -79,56 +137,55 @@ fn main() -> ExitCode {
             let cost = floor::librdkafka(brokers, topic, load.messages, load.size);
             println!("{cost}");
         }
+        Some(Part::Floor { port, brokers, topic }) => floor::both(*port, brokers, topic),
+        Some(Part::Produce { brokers, topic, rate }) => {
+            println!("{}", producer::produce(load, brokers, topic, *rate));
+        }
+        section => return measure(&arguments, section.as_ref()),
     }
     ExitCode::SUCCESS
 }
 
-/// The whole comparison.
-fn compare(arguments: &Arguments) -> ExitCode {
+/// The sections that are asked for.
+fn measure(arguments: &Arguments, section: Option<&Part>) -> ExitCode {
     let load = &arguments.load;
-    let plugins: Vec<(&String, PathBuf)> =
-        arguments.plugin.iter().map(|package| (package, tests::plugin::plugin(package))).collect();
+    match &load.telegraf {
+        Some(program) => println!("beside it: {}", carrier::telegraf_version(program)),
+        None => println!("Telegraf is not measured: --telegraf names its program"),
+    }
+    println!("{} rounds: medians (lowest-highest)", load.rounds);
     let kafka = Kafka::start();
     // Kafka is slow at first, until its code is compiled.
-    run::librdkafka(load, &kafka);
-    let mut rows: Vec<Row> = Vec::new();
-    for round in 1..=arguments.rounds {
-        eprintln!("round {round} of {}", arguments.rounds);
-        // One measurement stands in both tables: Kafka's client knows nothing of QoS.
-        let librdkafka = run::librdkafka(load, &kafka);
-        for qos in [0, 1] {
-            let mut add = |subject, sample| add(&mut rows, subject, qos, sample);
-            add(Subject::Rumqttc, run::rumqttc(load, qos));
-            add(Subject::Librdkafka, librdkafka);
-            add(Subject::Builtin, run::host(load, qos, None, &kafka));
-            for (name, file) in &plugins {
-                let sample = run::host(load, qos, Some(file), &kafka);
-                add(Subject::Plugin((*name).clone()), sample);
-            }
-        }
-    }
-    println!(
-        "{} messages of {} bytes, {} rounds: medians (lowest-highest) of thousands of messages per\n\
-         second and CPU time per message in us; most memory; records in Kafka at the end",
-        load.messages, load.size, arguments.rounds
-    );
-    for qos in [0, 1] {
-        print!("\n{}", report::table(&rows, qos));
-    }
-    let mut samples = rows.iter().flat_map(|row| &row.samples);
-    if samples.any(|sample| !sample.is_whole()) {
-        eprintln!("records are missing from Kafka, or are there twice");
+    speed::librdkafka(load, &kafka);
+    let all = [
+        Part::Speed,
+        Part::Everyday,
+        Part::Window,
+        Part::Idle,
+        Part::Refused,
+        Part::Topics,
+        Part::Routes,
+        Part::SlowPlugin,
+    ];
+    let sections = section.map_or(&all[..], std::slice::from_ref);
+    let missing: usize = sections
+        .iter()
+        .map(|section| match section {
+            Part::Speed => speed::run(load, &arguments.plugin, &kafka),
+            Part::Everyday => everyday::run(load, &kafka),
+            Part::Window => everyday::window(load, &kafka),
+            Part::Idle => everyday::idle(load, &kafka),
+            Part::Refused => refused::run(load, &kafka),
+            Part::Topics => topics::run(load),
+            Part::Routes => routes::run(load, &kafka),
+            _ => slow_plugin::run(load, &kafka),
+        })
+        .sum();
+    if missing > 0 {
+        eprintln!("records are missing from Kafka");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
-}
-
-fn add(rows: &mut Vec<Row>, subject: Subject, qos: u8, sample: run::Sample) {
-    let known = rows.iter_mut().find(|row| row.subject == subject && row.qos == qos);
-    match known {
-        Some(row) => row.samples.push(sample),
-        None => rows.push(Row { subject, qos, samples: vec![sample] }),
-    }
 }
 
 fn feed(load: &Load, port: u16, qos: u8) {
@@ -146,4 +203,11 @@ fn feed(load: &Load, port: u16, qos: u8) {
             println!("{error}");
         }
     }
+}
+
+fn publish(load: &Load, port: u16, rate: f64) {
+    let messages = messages::Messages::new(load.size);
+    let mut publisher = paced::Publisher::connect(port, &messages);
+    publisher.keep(&mut paced::Pace::new(rate, load.random), load.seconds);
+    println!("{} messages confirmed", publisher.finish());
 }

@@ -1,8 +1,9 @@
-//! The table: medians of all rounds, with the lowest and the highest value beside them.
+//! The table of `speed`: what `host` costs, as a multiple of what the libraries cost.
 
 use std::fmt::Write;
 
-use crate::run::Sample;
+use crate::speed::Sample;
+use crate::table::Spread;
 
 /// What was measured, in the order of the table's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Row {
 /// The table for one quality of service.
 pub fn table(rows: &[Row], qos: u8) -> String {
     let rows: Vec<_> = rows.iter().filter(|row| row.qos == qos).collect();
-    let cpu = |row: &Row| Spread::of(row, |sample| sample.cpu_us_per_message);
+    let cpu = |row: &Row| spread(row, |sample| sample.cpu_us_per_message);
     let (host, floor): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.subject.is_host());
     let floor_us: f64 = floor.iter().map(|row| cpu(row).median).sum();
 
@@ -57,7 +58,7 @@ pub fn table(rows: &[Row], qos: u8) -> String {
             // In a String nothing can fail.
             let _ = writeln!(text, "{:<22}{:>18}{floor_us:>18.2}{:>9.2}", "floor", "", 1.0);
         }
-        let rate = Spread::of(row, |sample| sample.messages_per_second / 1_000.0);
+        let rate = spread(row, |sample| sample.messages_per_second / 1_000.0);
         let ratio = if row.subject.is_host() {
             format!("{:.2}", cpu(row).median / floor_us)
         } else {
@@ -69,7 +70,7 @@ pub fn table(rows: &[Row], qos: u8) -> String {
             row.subject.name(),
             rate.show(0),
             cpu(row).show(2),
-            Spread::of(row, |sample| sample.peak_resident_mib).high,
+            spread(row, |sample| sample.peak_resident_mib).high,
             records(row)
         );
     }
@@ -92,30 +93,8 @@ fn records(row: &Row) -> String {
     }
 }
 
-/// A median between the two ends.
-struct Spread {
-    low: f64,
-    median: f64,
-    high: f64,
-}
-
-impl Spread {
-    fn of(row: &Row, what: impl Fn(&Sample) -> f64) -> Self {
-        let mut values: Vec<_> = row.samples.iter().map(what).collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        let median = if values.len().is_multiple_of(2) {
-            f64::midpoint(values[middle - 1], values[middle])
-        } else {
-            values[middle]
-        };
-        Self { low: values[0], median, high: values[values.len() - 1] }
-    }
-
-    fn show(&self, digits: usize) -> String {
-        let Self { low, median, high } = self;
-        format!("{median:.digits$} ({low:.digits$}-{high:.digits$})")
-    }
+fn spread(row: &Row, what: impl Fn(&Sample) -> f64) -> Spread {
+    Spread::of(row.samples.iter().map(what)).expect("a row has samples")
 }
 
 #[cfg(test)]

@@ -1,27 +1,62 @@
-//! One measurement: something carries messages, and is watched from outside.
+//! How fast it can be: a feeder that costs next to nothing gives as much as is taken, and `host` stands
+//! beside the sum of what its two client libraries cost by themselves.
 
 use std::path::PathBuf;
-use std::process::Command;
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use tests::A_WHILE;
 use tests::host::Host;
 use tests::kafka::Kafka;
 use tests::process::Process;
 use tests::usage::Usage;
-use tests::{A_WHILE, SOON};
 
 use crate::Load;
-use crate::feeder::{Fed, Feeder};
+use crate::carrier::own;
+use crate::feeder::{Fed, Feeder, Subscriber};
 use crate::floor::Cost;
 use crate::messages::Messages;
+use crate::speed_table::{Row, Subject, table};
+use crate::topic::Topic;
 
-/// How often Kafka is asked how much there is.
-const LOOK: Duration = Duration::from_millis(10);
-/// How long nothing new may come before what is missing is missing for good.
-const SILENCE: Duration = Duration::from_secs(20);
+/// The whole comparison; gives how many runs had not every record once.
+pub fn run(load: &Load, plugins: &[String], kafka: &Kafka) -> usize {
+    let plugins: Vec<(&String, PathBuf)> =
+        plugins.iter().map(|package| (package, tests::plugin::plugin(package))).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for round in 1..=load.rounds {
+        eprintln!("speed: round {round} of {}", load.rounds);
+        // One measurement stands in both tables: Kafka's client knows nothing of QoS.
+        let librdkafka = librdkafka(load, kafka);
+        for qos in [0, 1] {
+            let mut add = |subject, sample| add(&mut rows, subject, qos, sample);
+            add(Subject::Rumqttc, rumqttc(load, qos));
+            add(Subject::Librdkafka, librdkafka);
+            add(Subject::Builtin, host(load, qos, None, kafka));
+            for (name, file) in &plugins {
+                let sample = host(load, qos, Some(file), kafka);
+                add(Subject::Plugin((*name).clone()), sample);
+            }
+        }
+    }
+    println!(
+        "\nspeed: {} messages of {} bytes, as fast as they are taken; thousands of messages per second,\n\
+         most memory, and records in Kafka at the end",
+        load.messages, load.size
+    );
+    for qos in [0, 1] {
+        print!("\n{}", table(&rows, qos));
+    }
+    rows.iter().flat_map(|row| &row.samples).filter(|sample| !sample.is_whole()).count()
+}
+
+fn add(rows: &mut Vec<Row>, subject: Subject, qos: u8, sample: Sample) {
+    let known = rows.iter_mut().find(|row| row.subject == subject && row.qos == qos);
+    match known {
+        Some(row) => row.samples.push(sample),
+        None => rows.push(Row { subject, qos, samples: vec![sample] }),
+    }
+}
 
 /// What one run has shown.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +92,7 @@ impl Sample {
 }
 
 /// rumqttc alone.
-pub fn rumqttc(load: &Load, qos: u8) -> Sample {
+fn rumqttc(load: &Load, qos: u8) -> Sample {
     let feeder = Feeder::listen(0).expect("a port is free");
     let arguments = ["rumqttc".to_owned(), feeder.port().to_string(), qos.to_string()];
     let process = start_own(&arguments, load);
@@ -70,7 +105,7 @@ pub fn rumqttc(load: &Load, qos: u8) -> Sample {
 
 /// librdkafka alone.
 pub fn librdkafka(load: &Load, kafka: &Kafka) -> Sample {
-    let topic = Topic::new(kafka, "librdkafka");
+    let topic = Topic::new(kafka, "librdkafka", &[]);
     let arguments = ["librdkafka".to_owned(), kafka.address().to_owned(), topic.name.clone()];
     let mut sample = cost(&start_own(&arguments, load), load);
     sample.records = Some(topic.wait_for(load.messages, || {}).0);
@@ -79,7 +114,7 @@ pub fn librdkafka(load: &Load, kafka: &Kafka) -> Sample {
 
 /// This binary once more, as a part of the floor.
 fn start_own(arguments: &[String], load: &Load) -> Process {
-    let mut command = Command::new(std::env::current_exe().expect("this binary has a path"));
+    let mut command = own();
     command.args(arguments);
     command.arg(format!("--messages={}", load.messages));
     command.arg(format!("--size={}", load.size));
@@ -93,8 +128,8 @@ fn cost(process: &Process, load: &Load) -> Sample {
 }
 
 /// The host, started as a user would.
-pub fn host(load: &Load, qos: u8, plugin: Option<&PathBuf>, kafka: &Kafka) -> Sample {
-    let topic = Topic::new(kafka, "host");
+fn host(load: &Load, qos: u8, plugin: Option<&PathBuf>, kafka: &Kafka) -> Sample {
+    let topic = Topic::new(kafka, "host", &[]);
     let feeder = Feeder::listen(0).expect("a port is free");
     let mut host = Host::between_ports(feeder.port(), "plant/#", kafka.address(), &topic.name)
         .flag("qos", qos);
@@ -102,17 +137,11 @@ pub fn host(load: &Load, qos: u8, plugin: Option<&PathBuf>, kafka: &Kafka) -> Sa
         host = host.flag("plugin", file.display());
     }
     let host = host.launch();
-    let messages = Messages::new(load.size);
-    let mut subscriber = thread::scope(|scope| {
-        let accepted = scope.spawn(|| feeder.accept(&messages, qos));
-        host.wait_until_ready();
-        accepted.join().expect("the feeder does not panic")
-    })
-    .expect("the host has subscribed");
+    let mut subscriber = connect(&host, &feeder, &Messages::new(load.size), qos);
 
     let before = Usage::of(host.id());
     let fed = subscriber.feed(load.messages, load.window);
-    let Fed { began, ended } =
+    let Fed { began, ended, .. } =
         fed.unwrap_or_else(|error| panic!("the feeder: {error}\n{}", host.errors()));
     let (records, arrived) = topic.wait_for(load.messages, || {
         subscriber.attend().expect("the host stays connected");
@@ -132,51 +161,12 @@ pub fn host(load: &Load, qos: u8, plugin: Option<&PathBuf>, kafka: &Kafka) -> Sa
     sample
 }
 
-/// A topic with one partition, for one run.
-struct Topic<'a> {
-    kafka: &'a Kafka,
-    name: String,
-    consumer: BaseConsumer,
-}
-
-impl<'a> Topic<'a> {
-    fn new(kafka: &'a Kafka, name: &str) -> Self {
-        let name = Kafka::unused_topic(name);
-        kafka.create_topic(&name, 1, &[("file.delete.delay.ms", "1000")]);
-        let consumer = ClientConfig::new()
-            .set("bootstrap.servers", kafka.address())
-            .set("group.id", "bench")
-            .create()
-            .expect("the settings of a consumer are right");
-        Self { kafka, name, consumer }
-    }
-
-    /// Waits until there are `count` records, or no more come; does something `meanwhile`. Gives
-    /// how many there are, and when the last of them were seen.
-    fn wait_for(&self, count: usize, mut meanwhile: impl FnMut()) -> (usize, Instant) {
-        let (mut known, mut since) = (0, Instant::now());
-        loop {
-            let records = self.count();
-            meanwhile();
-            if records > known {
-                (known, since) = (records, Instant::now());
-            }
-            if known >= count || since.elapsed() > SILENCE {
-                return (known, since);
-            }
-            sleep(LOOK);
-        }
-    }
-
-    fn count(&self) -> usize {
-        let ends = self.consumer.fetch_watermarks(&self.name, 0, SOON);
-        ends.expect("Kafka knows its topic").1 as usize
-    }
-}
-
-impl Drop for Topic<'_> {
-    fn drop(&mut self) {
-        // Gigabytes would pile up otherwise.
-        self.kafka.delete_topic(&self.name);
-    }
+/// Waits until the host has subscribed at the feeder.
+pub fn connect(host: &Host, feeder: &Feeder, messages: &Messages, qos: u8) -> Subscriber {
+    thread::scope(|scope| {
+        let accepted = scope.spawn(|| feeder.accept(messages, qos));
+        host.wait_until_ready();
+        accepted.join().expect("the feeder does not panic")
+    })
+    .expect("the host has subscribed")
 }
