@@ -10,6 +10,7 @@ use host::checkup;
 use host::config::{self, Capture, Check, Command, Config, New, Replay, SwapRequest, Workbench};
 use host::control::Control;
 use host::demo;
+use host::plugin;
 use host::setup::{self, Prepared};
 use host::swap::Ask;
 use host::telemetry::{self, Ledger};
@@ -23,6 +24,9 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(code) = plugin::compile_if_started_for_it() {
+        return code;
+    }
     let done = match config::read(std::env::args_os(), std::env::vars_os()) {
         Err(refusal) => {
             refusal.print();
