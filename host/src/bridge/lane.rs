@@ -62,8 +62,8 @@ impl Lane {
         }
     }
 
-    /// Carries messages of a parcel up to the first that has to wait, and puts back the rest. If a
-    /// plugin is broken, one message tries it first.
+    /// Carries messages of a parcel up to the first that has to wait, and puts back the rest. While a
+    /// plugin is broken for all that waits, one message tries it.
     pub(super) fn carry(&mut self, load: Load) -> Result<(), Ended> {
         let Load { parcel, slot, from } = load;
         let mut outcome = Outcome::default();
@@ -78,7 +78,10 @@ impl Lane {
         };
         let to = match transform.pause() {
             None => parcel.batch.len(),
-            Some(pause) if pause.until <= Instant::now() => from + 1,
+            Some(pause) if pause.until <= Instant::now() => {
+                let works = transform.works_for(&waiting.several(&parcel, from));
+                if works { parcel.batch.len() } else { from + 1 }
+            }
             pause => {
                 waiting.put_back(Load { parcel, slot, from }, pause, Instant::now());
                 return Ok(());
@@ -122,7 +125,7 @@ impl Lane {
         if let Some(rejection) = outcome.fatal {
             let plugin = rejection.plugin.as_ref().map_or("?", |plugin| &plugin.name);
             return Err(Ended::Failed(format!(
-                "plugin {plugin} cannot go on: {}",
+                "plugin {plugin} cannot go on: {} (--on-plugin-broken stop)",
                 rejection.error
             )));
         }
@@ -145,8 +148,9 @@ impl Lane {
     ) -> Result<Option<Failure>, Ended> {
         let message = parcel.batch.message(index);
         let text = format!(
-            "a message on {:?} is rejected ({}): {}",
+            "a message on {:?} is rejected{} ({}): {}",
             message.topic(),
+            rejection.by(),
             rejection.reason.as_str(),
             rejection.error
         );
