@@ -15,6 +15,7 @@ use host::config::{
 use host::control::Control;
 use host::demo;
 use host::output;
+use host::plugin;
 use host::setup::{self, Prepared};
 use host::swap::Ask;
 use host::telemetry::{self, Ledger};
@@ -31,6 +32,9 @@ const USAGE: u8 = 2;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    if let Some(code) = plugin::compile_if_started_for_it() {
+        return code;
+    }
     let done = match config::read(std::env::args_os(), std::env::vars_os()) {
         Err(refusal) => {
             refusal.print();

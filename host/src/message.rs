@@ -556,6 +556,15 @@ pub struct Rejection {
     pub plugin: Option<Arc<PluginName>>,
 }
 
+impl Rejection {
+    /// ` by plugin NAME`, for the log, if it is one.
+    #[must_use]
+    pub fn by(&self) -> String {
+        let plugin = self.plugin.as_ref();
+        plugin.map_or_else(String::new, |plugin| format!(" by plugin {}", plugin.name))
+    }
+}
+
 /// The kinds of [`Rejection`], as the header `reject.reason` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {

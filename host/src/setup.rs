@@ -32,7 +32,8 @@ pub struct Prepared {
 /// # Errors
 /// What of it cannot be used, in one line that names the cure.
 pub fn prepare(config: Config) -> Result<Prepared, String> {
-    let (loader, setters, plugins) = setters(&config.routes, &config.plugin_limits, spec)?;
+    let mut loader = loader(&config.routes, &config.plugin_limits).remembering();
+    let (setters, plugins) = setters(&mut loader, &config.routes, spec)?;
     let swaps = swaps(&config, loader, &setters)?;
     let settings = bridge::Settings {
         sink: sink_settings(&config),
@@ -59,7 +60,7 @@ pub fn transforms(
     limits: &config::PluginLimits,
     spec: fn(&config::Plugin) -> Spec,
 ) -> Result<Vec<Transform>, String> {
-    let (_, setters, _) = setters(routes, limits, spec)?;
+    let (setters, _) = setters(&mut loader(routes, limits), routes, spec)?;
     Ok(setters.iter().map(transform).collect())
 }
 
@@ -75,26 +76,31 @@ fn swaps(config: &Config, loader: Loader, setters: &Setters) -> Result<Swaps, St
         builtin: *builtin,
         plugins: plugins.clone(),
     });
-    let config::Swap { watch, self_test, errors_limit } = &config.swap;
+    let config::Swap { watch, self_test, errors_limit, changes_limit } = &config.swap;
     let golden = Golden::read(self_test, routes.collect())
         .map_err(|problem| format!("--self-test {problem}"))?;
     golden
         .prove(&Replacements::default())
         .map_err(|problem| format!("--self-test {problem}; correct the plugin or the case"))?;
-    Ok(Swaps { swapper: Swapper::new(loader, *errors_limit), golden, watch: *watch })
+    let swapper = Swapper::new(loader, *errors_limit).changing(*changes_limit);
+    Ok(Swaps { swapper, golden, watch: *watch })
 }
 
-/// The setters of each route, its plugins loaded, with their loader and a line about each plugin. Routes with the same
-/// plugins share what is compiled.
-fn setters(
-    routes: &[config::Route],
-    of_others: &config::PluginLimits,
-    spec: fn(&config::Plugin) -> Spec,
-) -> Result<(Loader, Setters, Vec<String>), String> {
+/// What loads the plugins of routes. `of_others` limits those that have no limits of their own.
+fn loader(routes: &[config::Route], of_others: &config::PluginLimits) -> Loader {
     let plugins = routes.iter().flat_map(|route| &route.plugins);
     let limits = limits(of_others);
     let shortest = plugins.map(|plugin| plugin.limits.time).min().unwrap_or(limits.call);
-    let mut loader = Loader::new(limits).timing(shortest);
+    Loader::new(limits).timing(shortest)
+}
+
+/// The setters of each route, its plugins loaded, with a line about each plugin. Routes with the same
+/// plugins share what is compiled.
+fn setters(
+    loader: &mut Loader,
+    routes: &[config::Route],
+    spec: fn(&config::Plugin) -> Spec,
+) -> Result<(Setters, Vec<String>), String> {
     let mut lines: Vec<String> = Vec::new();
     let mut setters = Vec::with_capacity(routes.len());
     for route in routes {
@@ -120,7 +126,7 @@ fn setters(
         };
         setters.push((Builtin::new(json), plugins.when_broken(on_broken)));
     }
-    Ok((loader, setters, lines))
+    Ok((setters, lines))
 }
 
 /// A plugin as the loader takes it.

@@ -147,6 +147,7 @@ impl Swaps {
     fn run(self, asked: &mpsc::Receiver<Asked>) {
         let Self { mut swapper, golden, watch } = self;
         let proof = |new: &Replacements| golden.prove(new);
+        swapper.keep();
         loop {
             let on_trial = swapper.settle(Instant::now());
             let asked = if watch || on_trial {

@@ -88,7 +88,7 @@ plugin_answer plugin_time(int64_t milliseconds);
 plugin_answer plugin_skip(const char *reason);
 /* This message is bad, and goes to the dead-letter topic. */
 plugin_answer plugin_bad_message(const char *reason);
-/* The plugin cannot work at all: `host` stops. */
+/* The plugin cannot work at all, so messages wait for another one. */
 plugin_answer plugin_fatal(const char *reason);
 
 /* Key or value of a record. All zero: as it came. */

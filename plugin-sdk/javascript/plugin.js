@@ -3,8 +3,10 @@
 //     import { keySetter as key, level } from "./plugin.js";
 //     export const keySetter = key((message) => level(message, 1));
 //
-// The names of the exports are those of the contract's interfaces (plugin.wit). An exception makes
-// the message a bad one, with its text. docs/plugin-languages.md of `host` says more.
+// The names of the exports are those of the contract's interfaces (plugin.wit). What `badMessage` makes,
+// and errors of JSON.parse and decodeURIComponent (SyntaxError, URIError), make the message a bad one,
+// with their text, when they are thrown. Anything else that is thrown (TypeError, RangeError, Error, ...)
+// is a failure of the plugin. docs/plugin-languages.md of `host` says more.
 
 /** Decides the key: text, bytes, null for no key, undefined for the default. */
 export const keySetter = (decide) => ({ key: (message) => answer(() => bytesOutcome(decide(message))) });
@@ -67,7 +69,10 @@ export const stop = (reason) => new Stop(reason);
 /** No record of this message, for this reason: `return skip("too old")`. */
 export const skip = (reason) => new Skip(reason);
 
-/** The plugin cannot work at all, and `host` stops: `throw fatal("no table")`. */
+/** This message is bad, and goes to the dead-letter topic: `throw badMessage("no device")`. */
+export const badMessage = (reason) => new BadMessage(reason);
+
+/** The plugin cannot work at all, so messages wait for another one: `throw fatal("no table")`. */
 export const fatal = (reason) => new Fatal(reason);
 
 /** The payload as text. */
@@ -107,16 +112,24 @@ class Skip {
 
 class Stop extends Skip {}
 
+class BadMessage extends Error {}
+
 class Fatal extends Error {}
 
 const said = (error) => (error instanceof Error ? error.message : String(error));
 
-// A thrown object of the contract is an answer. Anything else would be a trap.
+const ofTheMessage = [BadMessage, SyntaxError, URIError];
+
+// A thrown object of the contract is an answer. Anything else is a trap.
 function answer(decide) {
   try {
     return decide();
   } catch (error) {
-    throw { tag: error instanceof Fatal ? "fatal" : "bad-message", val: said(error) };
+    if (error instanceof Fatal) throw { tag: "fatal", val: said(error) };
+    if (ofTheMessage.some((kind) => error instanceof kind)) throw { tag: "bad-message", val: said(error) };
+    const [place] = error?.stack?.match(/[^\s(]*:\d+/) ?? [];
+    if (host) host.log("error", "panic", `${error}${place ? ` (${place})` : ""}`);
+    throw error;
   }
 }
 
@@ -185,6 +198,6 @@ export function decode(bytes) {
   try {
     return decodeURIComponent(escape(utf8));
   } catch {
-    throw new Error("the payload is not UTF-8 text");
+    throw badMessage("the payload is not UTF-8 text");
   }
 }

@@ -8,8 +8,9 @@
 
 A decorated function stays an ordinary function, so it can be called in a test. A message has the fields of the
 contract (plugin.wit): topic, payload (bytes), qos, retain, dup, packet_id, received_at_ms,
-properties, json. An exception makes the message a bad one, with its text.
-docs/plugin-languages.md of `host` says more.
+properties, json. `BadMessage` and every `ValueError`, as of `json`, `int` and `bytes.decode`, make the
+message a bad one, with their text. Any other exception (TypeError, KeyError, ...) is a failure of the
+plugin. docs/plugin-languages.md of `host` says more.
 """
 
 import json as _json
@@ -46,8 +47,12 @@ class Stop:
     reason: str
 
 
+class BadMessage(Exception):
+    """This message is bad, and goes to the dead-letter topic: `raise BadMessage("no device")`."""
+
+
 class Fatal(Exception):
-    """The plugin cannot work at all, and `host` stops: `raise Fatal("no table")`."""
+    """The plugin cannot work at all, so messages wait for another one: `raise Fatal("no table")`."""
 
 
 @dataclass
@@ -193,10 +198,26 @@ def _export(name, method, decide, outcome):
             return outcome(decide(*arguments))
         except Fatal as error:
             raise Err(types.PluginError_Fatal(str(error)))
-        except BaseException as error:  # sys.exit as well: a trap would hide what went wrong
+        except (BadMessage, ValueError) as error:
             raise Err(types.PluginError_BadMessage(str(error) or type(error).__name__))
+        except BaseException as error:  # sys.exit as well
+            _fail(error)
 
     return _class(name, method, decide, called)
+
+
+def _fail(error):
+    """The plugin has a bug: says which, and traps."""
+    at = error.__traceback__
+    while at.tb_next:
+        at = at.tb_next
+    place = f"{at.tb_frame.f_code.co_filename.rpartition('/')[2]}:{at.tb_lineno}"
+    from wit_world.imports import host
+
+    text = f"{type(error).__name__}: {error} ({place})"
+    host.log(host.Level.ERROR, "panic", text)
+    # What is no `Err` is a trap.
+    raise RuntimeError(text)
 
 
 def _hook(name, method, told):

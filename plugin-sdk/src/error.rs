@@ -42,12 +42,13 @@ impl Error {
         Self { kind: Kind::BadMessage, text: text.to_string() }
     }
 
-    /// The plugin cannot work at all. The host stops with this text.
+    /// The plugin cannot work at all. Unless it has worked for other messages, the host leaves it alone for
+    /// a while, and messages wait for it (`--on-plugin-broken`).
     pub fn fatal(text: impl fmt::Display) -> Self {
         Self { kind: Kind::Fatal, text: text.to_string() }
     }
 
-    /// Whether the host stops because of it.
+    /// Whether it says that the plugin cannot work at all.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         self.kind == Kind::Fatal

@@ -109,7 +109,8 @@
 //!   beside [`Message::received_at_ms`] unless the user allows it ([`now_ms`]). Its `static`s live until the host makes a new instance, which
 //!   may be at any time, and there may be several instances.
 //! - A panic condemns only the message at hand, and its text reaches the host's log. So does a
-//!   call that takes too long or too much memory.
+//!   call that takes too long or too much memory. A plugin that fails for messages, too, that it has
+//!   handled well before is broken, and messages wait for it.
 //! - `log::info!` and its siblings ([`prelude`]) write to the host's log, and to standard error in
 //!   tests. A line below the host's level still costs its formatting: the `release_max_level_...`
 //!   features of the crate `log` leave such lines out.

@@ -18,7 +18,7 @@ pub const READY: &str = "subscribed";
 const OVERRIDE: &str = "HOST_BINARY";
 
 /// The binary, built first so that no stale one is tested.
-fn binary() -> &'static PathBuf {
+pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(path) = std::env::var_os(OVERRIDE) {

@@ -70,8 +70,9 @@ impl Rejections {
     ) {
         let message = parcel.batch.message(index);
         let text = format!(
-            "a message on {:?} is rejected ({}): {}",
+            "a message on {:?} is rejected{} ({}): {}",
             message.topic(),
+            rejection.by(),
             rejection.reason.as_str(),
             rejection.error
         );

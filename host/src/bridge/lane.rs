@@ -47,8 +47,8 @@ impl Lane {
         }
     }
 
-    /// Carries messages of a parcel up to the first that has to wait, and puts back the rest. If a
-    /// plugin is broken, one message tries it first.
+    /// Carries messages of a parcel up to the first that has to wait, and puts back the rest. While a
+    /// plugin is broken for all that waits, one message tries it.
     pub(super) fn carry(&mut self, load: Load) {
         let Load { parcel, slot, from } = load;
         let mut outcome = Outcome::default();
@@ -63,7 +63,10 @@ impl Lane {
         };
         let to = match transform.pause() {
             None => parcel.batch.len(),
-            Some(pause) if pause.until <= Instant::now() => from + 1,
+            Some(pause) if pause.until <= Instant::now() => {
+                let works = transform.works_for(&waiting.several(&parcel, from));
+                if works { parcel.batch.len() } else { from + 1 }
+            }
             pause => {
                 waiting.put_back(Load { parcel, slot, from }, pause, Instant::now());
                 return;
@@ -105,8 +108,10 @@ impl Lane {
         }
         if let Some(rejection) = outcome.fatal {
             let plugin = rejection.plugin.as_ref().map_or("?", |plugin| &plugin.name);
-            let what = format!("plugin {plugin} cannot go on: {}", rejection.error);
-            self.stop.end(Ended::Failed(what));
+            self.stop.end(Ended::Failed(format!(
+                "plugin {plugin} cannot go on: {} (--on-plugin-broken stop)",
+                rejection.error
+            )));
             return;
         }
         for (index, rejection) in outcome.rejected {

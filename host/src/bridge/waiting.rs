@@ -3,16 +3,22 @@
 //!
 //! What waits has not been sent. It keeps its credit, which bounds how much there can be.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::inbox::Parcel;
 use super::lane::Lane;
+use crate::message::Batch;
 use crate::transform::Pause;
 
 /// How often it is looked whether a pause has ended early, because a corrected plugin has taken over.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Messages that show at the end of a pause whether a plugin works again, and those of which they are
+/// chosen.
+const SEVERAL: usize = 8;
+const LOOKED_AT: usize = 1_000;
 
 /// Messages of a parcel that are to be carried.
 #[derive(Debug)]
@@ -104,6 +110,25 @@ impl Waiting {
             self.routes.entry(route).or_insert_with(|| Paused { until, loads: VecDeque::new() });
         paused.until = until;
         paused.loads.push_front(load);
+    }
+
+    /// A few different messages of those that a route has to carry next: these of a parcel, and what waits
+    /// behind it.
+    pub fn several(&self, parcel: &Parcel, from: usize) -> Batch {
+        let behind = self.routes.get(&parcel.route).into_iter().flat_map(|paused| &paused.loads);
+        let behind = behind.flat_map(|load| load.parcel.batch.messages().skip(load.from));
+        let next: Vec<_> =
+            parcel.batch.messages().skip(from).chain(behind).take(LOOKED_AT).collect();
+        let mut topics = HashSet::new();
+        let new_topic = |at: &usize| topics.insert(next[*at].topic());
+        let mut chosen: BTreeSet<_> = (0..next.len()).filter(new_topic).take(SEVERAL).collect();
+        let spread = (0..next.len()).step_by(next.len().div_ceil(SEVERAL).max(1));
+        chosen.extend(spread.take(SEVERAL - chosen.len()));
+        let mut batch = Batch::new();
+        for at in chosen {
+            batch.push_deserialized(&next[at], None);
+        }
+        batch
     }
 
     /// The first of a route whose pause is over, for as long as there is something.

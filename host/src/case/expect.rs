@@ -6,14 +6,22 @@ use super::Outcome;
 
 /// In what an outcome differs from what is expected, if it does: `key: expected "a", found "b"`.
 ///
-/// Only what is expected is compared. Text is compared as it is; where `key` or `value` is expected to
+/// Only what is expected is compared; what is expected to be neither skipped nor rejected has to become a
+/// record, whatever of it is compared. Text is compared as it is; where `key` or `value` is expected to
 /// be an object, a list, a number or a boolean, the text found is read as JSON. `"skip": true` takes any
 /// reason, and `"reject": "trap"` any error of that reason.
 #[must_use]
 pub fn difference(expected: &Value, outcome: &Outcome) -> Option<String> {
     let found = outcome.json();
     match (expected, &found) {
-        (Value::Object(expected), Value::Object(found)) => object("", expected, found),
+        (Value::Object(expected), Value::Object(found)) => {
+            let carried = matches!(outcome, Outcome::Records(_));
+            if !carried && !["skip", "reject"].iter().any(|name| expected.contains_key(*name)) {
+                let found = Value::Object(found.clone());
+                return Some(format!("expected a record, found {found}"));
+            }
+            object("", expected, found)
+        }
         _ => {
             Some(format!("\"expect\" is {expected}: it takes an object such as {{\"key\": \"a\"}}"))
         }
@@ -98,6 +106,20 @@ mod tests {
             json!({"value": {"b": 1}, "headers": []}),
         ] {
             assert_eq!(difference(&expected, &one()), None, "{expected}");
+        }
+    }
+
+    #[test]
+    fn what_is_expected_without_a_word_of_skips_and_rejections_is_a_record() {
+        let skip = Outcome::Skip("too small".into());
+        for (outcome, found) in [
+            (skip, r#"{"skip":"too small"}"#),
+            (rejected(), r#"{"reject":{"error":"unreachable","reason":"trap"}}"#),
+        ] {
+            for expected in [json!({}), json!({"key": "a"})] {
+                let told = format!("expected a record, found {found}");
+                assert_eq!(difference(&expected, &outcome), Some(told));
+            }
         }
     }
 

@@ -28,13 +28,12 @@ impl Letter {
         payload: Option<&[u8]>,
         headers: &[(String, Option<Vec<u8>>)],
     ) -> Result<Self, String> {
-        // What the host adds stands behind what the publisher wrote under the same name.
-        let last = |name: &str| {
-            let found = headers.iter().rposition(|(found, _)| found == name)?;
-            let value = headers[found].1.as_deref()?;
-            Some((found, String::from_utf8_lossy(value).into_owned()))
+        // What the host adds stands behind what the publisher wrote, and begins with the topic.
+        let own = headers.iter().rposition(|(name, _)| name == "mqtt.topic").unwrap_or_default();
+        let text = |name: &str| {
+            let (_, value) = headers[own..].iter().rfind(|(found, _)| found == name)?;
+            Some(String::from_utf8_lossy(value.as_deref()?).into_owned())
         };
-        let text = |name: &str| last(name).map(|(_, text)| text);
         let needed = |name: &str| text(name).ok_or_else(|| format!("it has no header {name}"));
         let topic = needed("mqtt.topic")?;
         let reason = needed("reject.reason")?;
@@ -43,7 +42,6 @@ impl Letter {
         sample.retain = text("mqtt.retain").as_deref() == Some("true");
         sample.dup = text("mqtt.dup").as_deref() == Some("true");
         sample.received_at = text("reject.arrived-at").and_then(|time| time.parse().ok());
-        let own = last("mqtt.topic").map_or(0, |(place, _)| place);
         sample.properties = properties(&headers[..own]);
         sample.check()?;
         Ok(Self {
@@ -77,6 +75,8 @@ fn properties(headers: &[(String, Option<Vec<u8>>)]) -> Option<Properties> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::message::{ARRIVAL, Batch, Reason, Rejection};
     use crate::reject::{self, Fit};
@@ -115,6 +115,27 @@ mod tests {
             assert_eq!((read.reason.as_str(), read.error.as_str()), ("trap", "as asked"));
             assert_eq!((read.kafka_topic.as_deref(), read.cut), (Some("plant"), Some(9_000)));
         }
+    }
+
+    #[test]
+    fn what_a_publisher_calls_as_the_host_does_is_not_believed() {
+        let names = ["reason", "error", "arrived-at", "plugin", "plugin-sha256", "kafka-topic"];
+        let mut user: Vec<_> = names.map(|name| json!([format!("reject.{name}"), "1"])).into();
+        user.extend(["topic", "qos", "retain"].map(|name| json!([format!("mqtt.{name}"), "2"])));
+        user.push(json!(["reject.payload-size", "9"]));
+        let line =
+            json!({"topic": "a", "payload": "x", "received_at": 5, "properties": {"user": user}});
+        let (batch, mut headers) = letter(&line.to_string());
+        headers.retain(|(name, value)| {
+            let last = value.as_deref() == Some(b"9000") || value.as_deref() == Some(b"plant");
+            !(last && name.starts_with("reject."))
+        });
+        let read = Letter::read(Some(batch.message(0).payload()), &headers).expect("a dead letter");
+        assert_eq!((read.plugin, read.kafka_topic, read.cut), (None, None, None));
+        assert_eq!((read.reason.as_str(), read.error.as_str()), ("trap", "as asked"));
+        assert_eq!(serde_json::to_value(&read.sample).expect("JSON"), line);
+        headers.retain(|(name, value)| name != "reject.reason" || value.as_deref() == Some(b"1"));
+        assert!(Letter::read(None, &headers).is_err(), "that is no word of the host's");
     }
 
     #[test]

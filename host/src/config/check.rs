@@ -57,6 +57,7 @@ pub fn bridge(bridge: Bridge, all: &Arc<Written>, file: Option<&File>) -> Result
             watch: written.watch_plugins,
             self_test: written.self_test.clone(),
             errors_limit: written.swap_errors_limit,
+            changes_limit: written.swap_changes_limit,
         },
         control_socket,
         max_in_flight_bytes: written.max_in_flight_bytes as usize,

@@ -364,17 +364,18 @@ pub struct Options {
     #[command(flatten)]
     pub plugins: PluginOptions,
 
-    /// After how many messages in a row that it fails for a plugin counts as broken, 1 to 1000000.
+    /// After how many messages in a row that a plugin fails for it may be broken, 1 to 1000000.
     ///
-    /// Failing is to trap, to take too much time or memory, or to answer what is not allowed; what a
-    /// plugin itself calls a bad message does not count.
+    /// It is if it fails for messages, too, that it has handled well before. Failing is to trap, to take too
+    /// much time or memory, or to answer what is not allowed; what a plugin itself calls a bad message
+    /// does not count.
     #[arg(long, value_name = "N", default_value = "10", value_parser = value_parser!(u32).range(1..=1_000_000), help_heading = PLUGINS)]
     pub plugin_failures_limit: u32,
 
     /// What to do while a plugin is broken: pause its route, do without it (default), or stop.
     ///
-    /// With pause and default one message tries it again after 1 second, then after 2, and so on up to a
-    /// minute, until it works.
+    /// With pause and default it is tried again after 1 second, then after 2, and so on up to a minute,
+    /// until it works.
     #[arg(long, value_name = "stop|default|pause", default_value = "pause", hide_possible_values = true, help_heading = PLUGINS)]
     pub on_plugin_broken: OnBrokenKind,
 
@@ -398,6 +399,12 @@ pub struct Options {
     /// Errors are messages that the plugin rejects or fails on.
     #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = value_parser!(u32).range(0..=100), help_heading = PLUGINS)]
     pub swap_errors_limit: u32,
+
+    /// Of how many percent of the last messages a changed plugin may make something else; 100 for all.
+    ///
+    /// It is asked about them before it takes over, up to 64 for each thing that it decides.
+    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = value_parser!(u32).range(0..=100), help_heading = PLUGINS)]
+    pub swap_changes_limit: u32,
 
     /// What to do with a message that a plugin or Kafka refuses for good.
     #[arg(long, value_name = "dead-letter|skip|stop", default_value = "dead-letter", hide_possible_values = true, help_heading = REJECTED)]

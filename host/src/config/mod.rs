@@ -293,6 +293,8 @@ pub struct Swap {
     pub self_test: Vec<PathBuf>,
     /// By how many percent points errors may rise, at most 100, which turns it off.
     pub errors_limit: u32,
+    /// Of how many percent of the last messages a changed plugin may make something else.
+    pub changes_limit: u32,
 }
 
 /// Where records go.

@@ -140,7 +140,7 @@ fn what_is_required_is_enough() {
     };
     assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
     assert_eq!(config.plugin_limits, LIMITS);
-    let swap = Swap { watch: false, self_test: Vec::new(), errors_limit: 5 };
+    let swap = Swap { watch: false, self_test: Vec::new(), errors_limit: 5, changes_limit: 100 };
     assert_eq!(config.swap, swap);
     assert_eq!(config.sink.brokers, "127.0.0.1:9092");
     assert!(config.sink.properties.is_empty());
@@ -207,7 +207,7 @@ fn every_other_option_is_taken() {
          --plugin-time-limit 7 --plugin-memory-limit 1GiB --plugin-output-limit 2KiB
          --plugin-records-limit 3 --plugin-log-limit 4 --plugin-failures-limit 5
          --on-plugin-broken stop --watch-plugins --self-test a.jsonl --self-test b.jsonl
-         --swap-errors-limit 100 --plugin-clock --max-in-flight-bytes 64KiB
+         --swap-errors-limit 100 --swap-changes-limit 7 --plugin-clock --max-in-flight-bytes 64KiB
          -X linger.ms=1 --kafka-config sasl.password=x --dead-letter-topic bad --print
          --log-format json --log debug --shutdown-timeout 0
          --control-socket run/host.sock",
@@ -235,7 +235,7 @@ fn every_other_option_is_taken() {
     assert_eq!((config.routes, config.unrouted), (vec![route], on_error));
     assert_eq!(config.plugin_limits, limits);
     let self_test = vec!["a.jsonl".into(), "b.jsonl".into()];
-    assert_eq!(config.swap, Swap { watch: true, self_test, errors_limit: 100 });
+    assert_eq!(config.swap, Swap { watch: true, self_test, errors_limit: 100, changes_limit: 7 });
     assert_eq!(config.max_in_flight_bytes, 64 << 10);
     let properties = [("linger.ms", "1"), ("sasl.password", "x")];
     assert_eq!(

@@ -85,6 +85,7 @@ mod tests {
                 from: old.clone(),
                 to: new.clone(),
                 messages: 64,
+                changed: 51,
                 cases: 3,
             }),
             report(SwapOutcome::Unchanged { version: new.clone() }),
@@ -95,13 +96,13 @@ mod tests {
             told,
             [
                 "plugin key.wasm: version bbbbbbbbbbbb takes over from aaaaaaaaaaaa (self-test: 64 recent \
-                 messages, 3 golden cases)",
+                 messages, 3 golden cases); 51 of 64 recent messages would get another record",
                 "plugin key.wasm: the file has not changed (version bbbbbbbbbbbb)",
                 "plugin key.wasm: version bbbbbbbbbbbb stays: bad",
             ]
         );
         let expected = serde_json::json!({"plugins": [
-            {"file": "key.wasm", "outcome": "takes-over", "from": old, "to": new, "messages": 64, "cases": 3},
+            {"file": "key.wasm", "outcome": "takes-over", "from": old, "to": new, "messages": 64, "changed": 51, "cases": 3},
             {"file": "key.wasm", "outcome": "unchanged", "version": new},
             {"file": "key.wasm", "outcome": "stays", "version": new, "reason": "bad"},
         ]});

@@ -66,6 +66,17 @@ impl Answers {
         self.in_records = 0;
     }
 
+    /// Whether a message becomes the same by other answers, whatever the reason of a skip.
+    pub(super) fn same(&self, other: &Self, index: usize) -> bool {
+        match (self.items.get(index), other.items.get(index)) {
+            (Some(Answer::Bytes(own)), Some(Answer::Bytes(others))) => {
+                self.bytes[own.clone()] == other.bytes[others.clone()]
+            }
+            (Some(Answer::Skip(_)), Some(Answer::Skip(_))) => true,
+            (own, others) => own == others,
+        }
+    }
+
     /// Adds the answer for the next message.
     pub(super) fn push(&mut self, answer: Answer) {
         if let Answer::Records(records) = &answer {

@@ -1,5 +1,11 @@
-//! What a worker does when its plugin is broken: it says so, and lets messages wait, do without the
-//! plugin, or end the program, as the user wants it.
+//! What a worker does when its plugin fails for many messages in a row, or says that it cannot work: it
+//! finds out whose fault that is, and if it is the plugin's, lets messages wait, do without the plugin,
+//! or end the program, as the user wants it.
+//!
+//! A plugin that still handles messages that it has handled well before is not broken, whatever it does
+//! for others: those are bad, and are rejected one by one. Where it has handled none yet, it is believed
+//! to be broken, unless all it did was answer what is not allowed, which follows from the message as a
+//! rule. When a pause is over, several of the messages that wait may show that it works.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +16,14 @@ use super::answers::{Answer, Answers};
 use super::breaker::{Breaker, OnBroken, Open, Pause, is_failure};
 use super::failure::Failure;
 use super::worker::{Work, Worker};
-use crate::message::{Reason, Rejection};
+use crate::message::{Message, Reason, Rejection};
+
+/// Whose fault it is that a message cannot be carried.
+enum Fault {
+    Messages(Rejection),
+    /// The circuit is open now; the message gets this answer.
+    Plugins(Answer),
+}
 
 impl Worker {
     /// If messages have to wait for the plugin, how long and why.
@@ -45,8 +58,9 @@ impl Worker {
         }
     }
 
-    /// Adds answers for all messages of the range, while the circuit is open: they wait, or do without
-    /// the plugin. If it is time to try again, the first of them does that, and the others get none yet.
+    /// Adds answers for messages of the range, while the circuit is open: they wait, or do without the
+    /// plugin. If it is time to try again, the messages that it has handled before do that, and then the
+    /// first of the range; the others get no answer yet.
     pub(super) fn answer_broken(
         &mut self,
         work: Work<'_>,
@@ -54,16 +68,44 @@ impl Worker {
         until: Instant,
         answers: &mut Answers,
     ) {
+        if self.trying {
+            return self.try_each(work, range, answers);
+        }
         if Instant::now() >= until {
-            // What it was when it failed is gone.
-            self.answer_one(work, range.start, answers);
+            if self.handles_samples(work.ability) == Some(true) {
+                self.worked(work.ability);
+            } else {
+                // What it was when it failed is gone.
+                self.answer_one(work, range.start, answers);
+            }
             return;
         }
-        let stand_in = match self.on_broken {
+        let stand_in = self.stand_in();
+        answers.items.resize(answers.items.len() + range.len(), stand_in);
+    }
+
+    /// Adds an answer for each message up to the first that the plugin handles, which closes the circuit.
+    /// The others wait as before.
+    fn try_each(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
+        for index in range {
+            let (items, bytes) = (answers.items.len(), answers.bytes.len());
+            let tried = self.attempt(work, index..index + 1, answers);
+            if tried.is_ok() && answers.items[items..].iter().all(is_handled) {
+                return self.worked(work.ability);
+            }
+            self.forget();
+            answers.items.truncate(items);
+            answers.bytes.truncate(bytes);
+            answers.push(Answer::Wait);
+        }
+    }
+
+    /// The answer for a message that the plugin is not asked about.
+    fn stand_in(&self) -> Answer {
+        match self.on_broken {
             OnBroken::Default => Answer::Default,
             OnBroken::Pause | OnBroken::Stop => Answer::Wait,
-        };
-        answers.items.resize(answers.items.len() + range.len(), stand_in);
+        }
     }
 
     /// Tells the breaker of all answers from `answered` on, the first of which is about the message at
@@ -76,26 +118,91 @@ impl Worker {
         answers: &mut Answers,
     ) {
         for place in answered..answers.items.len() {
-            let rejection = match &answers.items[place] {
-                Answer::Reject(rejection) if is_failure(rejection.reason) => rejection,
-                Answer::Fatal(_) => continue,
-                _ => {
-                    self.worked(work.ability);
-                    continue;
-                }
+            let answer = &answers.items[place];
+            if is_handled(answer) {
+                self.worked(work.ability);
+                continue;
+            }
+            let (Answer::Reject(rejection) | Answer::Fatal(rejection)) = answer.clone() else {
+                continue;
             };
+            // What went well just now is evidence, too.
+            self.samples.offer(work, index - answered, &answers.items[..place]);
             let message = work.batch.message(index + place - answered);
-            let breaker = self.breaker(work.ability);
-            let failed = breaker.fail(message.sequence(), &rejection.error, Instant::now());
-            if let Some(pause) = failed {
-                if let Some(fatal) = self.opened(work.ability, message.topic(), pause) {
-                    answers.items[place] = fatal;
-                }
+            let opened = if rejection.reason == Reason::Fatal {
+                self.cannot_work(work.ability, message.topic(), rejection)
+            } else {
+                self.failed(work.ability, &message, rejection)
+            };
+            let (answer, opened) = match opened {
+                Fault::Messages(rejection) => (Answer::Reject(rejection), false),
+                Fault::Plugins(answer) => (answer, true),
+            };
+            answers.items[place] = answer;
+            if opened {
                 answers.items.truncate(place + 1);
                 self.forget();
                 return;
             }
         }
+    }
+
+    /// The plugin has failed for a message.
+    fn failed(&mut self, ability: Ability, message: &Message<'_>, rejection: Rejection) -> Fault {
+        let breaker = self.breaker(ability);
+        if !breaker.fail(message.sequence()) {
+            return Fault::Messages(rejection);
+        }
+        if breaker.open.is_none() {
+            let proven = self.handles_samples(ability);
+            let nothing_worse = rejection.reason == Reason::BadOutput;
+            if proven.unwrap_or(nothing_worse) {
+                self.acquit(ability, message.topic(), &rejection, proven.is_some());
+                return Fault::Messages(rejection);
+            }
+        }
+        let pause = self.breaker(ability).open_after_failures(&rejection.error, Instant::now());
+        let ends = self.opened(ability, message.topic(), pause);
+        Fault::Plugins(ends.unwrap_or(Answer::Reject(rejection)))
+    }
+
+    /// The plugin has said about a message that it cannot work at all.
+    fn cannot_work(&mut self, ability: Ability, topic: &str, rejection: Rejection) -> Fault {
+        if self.breaker(ability).open.is_none() && self.handles_samples(ability) == Some(true) {
+            return Fault::Messages(rejection);
+        }
+        if self.on_broken == OnBroken::Stop {
+            return Fault::Plugins(Answer::Fatal(rejection));
+        }
+        let why = format!("its {ability} says that it cannot work");
+        let pause = self.breaker(ability).open(why, &rejection.error, Instant::now());
+        self.opened(ability, topic, pause);
+        // No message is to blame for that, and this one is tried again.
+        Fault::Plugins(self.stand_in())
+    }
+
+    /// Whether the plugin still handles most of the messages that it has handled before, in a new
+    /// instance; `None` if there are none.
+    fn handles_samples(&self, ability: Ability) -> Option<bool> {
+        self.samples.prove(ability, &Arc::new(self.plugin.muted()))
+    }
+
+    /// Messages in a row are to blame, and not the plugin.
+    fn acquit(&mut self, ability: Ability, topic: &str, rejection: &Rejection, proven: bool) {
+        let Some(failed) = self.breaker(ability).acquit(Instant::now()) else { return };
+        let since = if proven {
+            "it still handles those that it has handled before"
+        } else {
+            "such answers follow from the messages as a rule"
+        };
+        tracing::warn!(
+            target: "plugin",
+            plugin = self.plugin.name.name,
+            topic,
+            error = rejection.error,
+            "its {ability} failed for {failed} messages in a row, which are to blame: {since}; they \
+             are rejected one by one"
+        );
     }
 
     /// There is no instance, and none starts: so no message is to blame, and this one waits like those
@@ -151,5 +258,14 @@ impl Worker {
             pause.as_secs_f32()
         );
         None
+    }
+}
+
+/// Whether the plugin has done its work for a message, be it by calling it bad.
+pub(super) fn is_handled(answer: &Answer) -> bool {
+    match answer {
+        Answer::Reject(rejection) => !is_failure(rejection.reason),
+        Answer::Fatal(_) | Answer::Wait => false,
+        _ => true,
     }
 }

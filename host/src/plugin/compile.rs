@@ -1,19 +1,24 @@
 //! From the bytes of a file to code that can be instantiated, or what is wrong with it.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use super::bindings::mqtt_source::plugin::{clock, host, types};
+use super::compiler::Compiler;
 use super::error::Problem;
 use super::interfaces::{self, Indices};
 use super::state::State;
-use super::text::{joined, size};
+use super::text::{joined, one_line, size};
 use super::{contract, preview1, weigh, wrap};
 
 /// Largest file that is compiled, in bytes. Interpreters with their libraries have some 20 MiB.
 pub(super) const LARGEST: usize = 64 << 20;
+
+/// As deep as the main thread's.
+const STACK: usize = 8 << 20;
 
 /// The interface that tells the time.
 const CLOCK: &str = "clock";
@@ -32,16 +37,32 @@ pub(super) struct Code {
 }
 
 impl Code {
+    /// As [`Self::compile`], where there is room for deeply nested files, and a panic is an error.
+    pub fn compile_safely(
+        engine: &Engine,
+        compiler: &Compiler,
+        bytes: &[u8],
+    ) -> Result<Self, Problem> {
+        thread::scope(|scope| {
+            thread::Builder::new()
+                .name("plugin-compiler".to_owned())
+                .stack_size(STACK)
+                .spawn_scoped(scope, || Self::compile(engine, compiler, bytes))
+                .map_err(|error| Problem::Engine(error.to_string()))?
+                .join()
+                .unwrap_or_else(|_| Err(Problem::Engine("reading it has failed".to_owned())))
+        })
+    }
+
     /// Compiles a file, and checks all that can be checked without running it.
-    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, Problem> {
+    pub fn compile(engine: &Engine, compiler: &Compiler, bytes: &[u8]) -> Result<Self, Problem> {
         if bytes.len() > LARGEST {
             return Err(Problem::TooMuch(format!("the file has more than {}", size(LARGEST))));
         }
         let wrapped = wrap::component(bytes)?;
         weigh::check(&wrapped)?;
         let began = Instant::now();
-        let component = Component::from_binary(engine, &wrapped)
-            .map_err(|error| Problem::Invalid(joined(&format!("{error:#}"))))?;
+        let component = compiler.compile(engine, &wrapped)?;
         let compile = began.elapsed();
 
         let asks_time = check_imports(engine, &component)?;
@@ -61,7 +82,7 @@ fn check_imports(engine: &Engine, component: &Component) -> Result<bool, Problem
             continue;
         }
         match contract::interface(name) {
-            None => return Err(Problem::NotGranted(name.to_owned())),
+            None => return Err(Problem::NotGranted(one_line(name))),
             Some((interface, version)) => {
                 contract::check_version(version)?;
                 asks_time |= interface == CLOCK;
@@ -89,7 +110,7 @@ fn check_exports(engine: &Engine, component: &Component) -> Result<(), Problem> 
         return Ok(());
     }
     let names: Vec<_> = fitting.iter().map(|(interface, _)| *interface).collect();
-    Err(Problem::NoAbility(names.join(", ")))
+    Err(Problem::NoAbility(one_line(&names.join(", "))))
 }
 
 fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Problem> {
@@ -114,6 +135,7 @@ pub(super) fn wrong_type(
         wrap::component(bytes).ok().and_then(|wrapped| contract::difference(&wrapped, interface));
     match (difference, error) {
         (Some((expected, found)), _) => {
+            let found = one_line(&found);
             Problem::WrongType { interface: interface.to_owned(), expected, found }
         }
         (None, Some(error)) => Problem::Unfit(joined(&format!("{interface}: {error:#}"))),

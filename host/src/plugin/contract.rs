@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Problem;
+use super::text::one_line;
 use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDef, TypeDefKind};
 
 /// What all plugins are written against.
@@ -30,7 +31,7 @@ pub(super) fn check_version(found: &str) -> Result<(), Problem> {
     if found == spoken {
         return Ok(());
     }
-    Err(Problem::OtherVersion { found: found.to_owned(), spoken: spoken.to_owned() })
+    Err(Problem::OtherVersion { found: one_line(found), spoken: spoken.to_owned() })
 }
 
 /// An interface of the contract's package: `key-setter` and `0.1.0`, of

@@ -1,14 +1,14 @@
 //! The WebAssembly engine, and the clock that ends calls which run too long.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{env, io, thread};
 
-use wasmtime::{Cache, CacheConfig, Config, Engine, WasmBacktraceDetails};
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 /// How long the clock goes on after the last call, so that it need not be woken for every one.
 const REST: Duration = Duration::from_secs(1);
@@ -16,9 +16,8 @@ const REST: Duration = Duration::from_secs(1);
 /// Functions of a trap's backtrace that are kept.
 const FRAMES: usize = 16;
 
-/// An engine that keeps what it compiled in `cache`, as far as that directory can be written, and may
-/// count the instructions that it runs.
-pub(super) fn engine(cache: Option<&Path>, counting: bool) -> wasmtime::Result<Engine> {
+/// An engine that may count the instructions that it runs.
+pub(super) fn engine(counting: bool) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         // Makes every call four times as expensive, for what the contract does not use.
@@ -32,18 +31,8 @@ pub(super) fn engine(cache: Option<&Path>, counting: bool) -> wasmtime::Result<E
         // What compilers of plugins do not use needs not be trusted. Several memories in a module are
         // for the engine's own code between the parts of a component.
         .wasm_memory64(false)
-        .wasm_tail_call(false)
-        .cache(cache.and_then(compile_cache));
+        .wasm_tail_call(false);
     Engine::new(&config)
-}
-
-/// A cache is a convenience: where it cannot be had, plugins are compiled at every start.
-fn compile_cache(directory: &Path) -> Option<Cache> {
-    let mut config = CacheConfig::new();
-    config.with_directory(directory);
-    Cache::new(config)
-        .inspect_err(|error| tracing::debug!(%error, "compiled plugins are not kept"))
-        .ok()
 }
 
 /// Where this user's caches are (XDG Base Directory Specification), if anywhere.
@@ -181,13 +170,13 @@ mod tests {
               (instance (instantiate $outer (with "f" (func $i "f")))))"#
         );
         let bytes = wat::parse_str(component).expect("WebAssembly text");
-        let engine = engine(None, false).expect("an engine");
+        let engine = engine(false).expect("an engine");
         assert!(wasmtime::component::Component::from_binary(&engine, &bytes).is_ok());
     }
 
     #[test]
     fn the_clock_rests_when_nothing_is_called_and_goes_on_with_the_next_call() {
-        let engine = engine(None, false).expect("an engine");
+        let engine = engine(false).expect("an engine");
         let ticker = Ticker::start(&engine, Duration::from_millis(10)).expect("a thread");
         eventually("the clock rests", || ticker.calls.parked.load(SeqCst));
         let running = ticker.running();

@@ -12,6 +12,7 @@ use wasmtime::Engine;
 
 use super::answers::Judge;
 use super::compile::Code;
+use super::compiler::Compiler;
 use super::engine::{self, Ticker};
 use super::instance::Instance;
 use super::load::{Plugin, Spec};
@@ -38,12 +39,12 @@ fn limits() -> Limits {
 pub fn load(bytes: &[u8]) {
     static RUNNING: OnceLock<(Engine, Arc<Ticker>)> = OnceLock::new();
     let (engine, clock) = RUNNING.get_or_init(|| {
-        let engine = engine::engine(None, false).expect("an engine");
+        let engine = engine::engine(false).expect("an engine");
         let clock = Ticker::start(&engine, limits().call).expect("a thread");
         (engine, Arc::new(clock))
     });
     let running = clock.running();
-    let Ok(code) = Code::compile(engine, bytes) else { return };
+    let Ok(code) = Code::compile(engine, &Compiler::default(), bytes) else { return };
     let name = plugin_name();
     let plugin = Plugin {
         clock: Clock::Denied,

@@ -13,14 +13,15 @@ use wasmtime::Engine;
 
 use super::clock::Clock;
 use super::compile::{self, Code, wrong_type};
+use super::compiler::Compiler;
 use super::engine::{self, Ticker};
 use super::error::{LoadError, Problem};
 use super::failure::Unstarted;
-use super::guard::Bounds;
 use super::instance::Instance;
 use super::log::PluginLog;
 use super::slot::{Slot, Tally};
-use super::text::joined;
+use super::text::{joined, short};
+use super::versions::Versions;
 use super::{Ability, Calls, Description, Hook, Limits, OnBroken, Setters};
 use crate::message::PluginName;
 
@@ -143,6 +144,8 @@ pub struct Loader {
     /// Where compiled code is kept, if anywhere.
     cache: Option<PathBuf>,
     counting: bool,
+    /// Where it is noted which versions had to give way, if that matters.
+    versions: Option<Versions>,
     /// Made for the first plugin.
     running: Option<(Engine, Arc<Ticker>)>,
     /// Everything loaded so far.
@@ -160,8 +163,20 @@ impl Loader {
     #[must_use]
     pub fn with_cache(limits: Limits, cache: Option<PathBuf>) -> Self {
         let shortest = limits.call;
-        let (running, loaded) = (None, Vec::new());
-        Self { limits, shortest, cache, counting: false, running, loaded }
+        let (versions, running, loaded) = (None, None, Vec::new());
+        Self { limits, shortest, cache, counting: false, versions, running, loaded }
+    }
+
+    /// Takes no version that had to give way before `host` started, but the one before it, and keeps
+    /// what that needs beside the cache.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        let beside = |cache: &PathBuf| {
+            let mut name = cache.file_name().unwrap_or_default().to_owned();
+            name.push("-versions");
+            Versions::new(cache.with_file_name(name))
+        };
+        Self { versions: self.cache.as_ref().map(beside), ..self }
     }
 
     /// Counts the WebAssembly instructions that plugins run, which makes them slower.
@@ -208,7 +223,7 @@ impl Loader {
 
     pub(super) fn running(&mut self) -> Result<(Engine, Arc<Ticker>), Problem> {
         if self.running.is_none() {
-            let engine = engine::engine(self.cache.as_deref(), self.counting)
+            let engine = engine::engine(self.counting)
                 .map_err(|error| Problem::Engine(joined(&format!("{error:#}"))))?;
             let clock = Ticker::start(&engine, self.shortest)
                 .map_err(|error| Problem::Engine(error.to_string()))?;
@@ -224,9 +239,15 @@ impl Loader {
         clock: &Ticker,
     ) -> Result<Arc<Slot>, Problem> {
         let _running = clock.running();
-        let bytes: Arc<[u8]> = read(&spec.file).map_err(Problem::Unreadable)?.into();
-        let name = name(&spec.file, &bytes);
+        let mut bytes: Arc<[u8]> = read(&spec.file).map_err(Problem::Unreadable)?.into();
+        let mut name = name(&spec.file, &bytes);
         refuse_other_file(spec, &name)?;
+        let mut failed = None;
+        if let Some(before) = self.instead(spec, &name) {
+            failed = Some(name.sha256);
+            name = self::name(&spec.file, &before);
+            bytes = before.into();
+        }
         let limits = spec.limits.as_ref().unwrap_or(&self.limits);
         let same = |slot: &&Arc<Slot>| {
             let known = slot.plugin();
@@ -237,9 +258,27 @@ impl Loader {
             return Ok(Arc::clone(known));
         }
         let (plugin, _thrown_away) = self.make(spec, &bytes, engine, clock)?;
-        let slot = Arc::new(Slot::new(spec.clone(), plugin));
+        let versions = self.versions.clone();
+        let slot = Arc::new(Slot::keeping(spec.clone(), plugin, versions, failed));
         self.loaded.push(Arc::clone(&slot));
         Ok(slot)
+    }
+
+    /// The bytes of the version that runs in the place of this one, which had to give way before `host`
+    /// started. Who names it by its hash wants it all the same.
+    fn instead(&self, spec: &Spec, name: &PluginName) -> Option<Vec<u8>> {
+        let versions = self.versions.as_ref().filter(|_| spec.sha256.is_none())?;
+        let (gave_way, note, before) = versions.instead(&spec.file, &name.sha256)?;
+        tracing::error!(
+            "plugin {}: version {} runs, not {} of the file, which had to give way: {}; change the file, \
+             or remove {} to use it all the same",
+            spec.file.display(),
+            short(&gave_way.runs),
+            short(&name.sha256),
+            gave_way.why,
+            note.display()
+        );
+        Some(before)
     }
 
     /// Makes a plugin of the bytes of a file, and an instance, which is not called yet.
@@ -256,8 +295,9 @@ impl Loader {
         let code = if let Some(known) = known.find(|known| known.name.sha256 == name.sha256) {
             known.code.clone()
         } else {
-            let (engine, bytes) = (engine.clone(), Arc::clone(bytes));
-            Bounds::default().keep(move || Code::compile(&engine, &bytes))?
+            let folder = self.cache.as_ref().map(|cache| cache.join("compiled"));
+            let compiler = Compiler { counting: self.counting, folder };
+            Code::compile_safely(engine, &compiler, bytes)?
         };
         if spec.config.is_some() && code.indices.lifecycle.is_none() {
             return Err(Problem::TakesNoConfig);
@@ -324,10 +364,16 @@ fn refuse_second_claim(loaded: &[Arc<Slot>], plugin: &Plugin) -> Result<(), Prob
 
 /// A plugin is named by its file's stem.
 pub(super) fn name(file: &Path, bytes: &[u8]) -> PluginName {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    PluginName { name, sha256: sha256(bytes) }
+}
+
+/// In hexadecimal.
+pub(super) fn sha256(bytes: &[u8]) -> String {
     let mut sha256 = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
         // Writing to a string does not fail.
         let _ = write!(sha256, "{byte:02x}");
     }
-    PluginName { name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), sha256 }
+    sha256
 }

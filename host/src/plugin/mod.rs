@@ -15,6 +15,7 @@ mod breaker;
 mod broken;
 mod clock;
 mod compile;
+mod compiler;
 mod contract;
 mod describe;
 mod draft;
@@ -24,16 +25,17 @@ mod failure;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzzer learns")]
 pub mod fuzzing;
-mod guard;
 mod hooks;
 mod idle;
 mod inspect;
 mod instance;
 mod interfaces;
+mod kept;
 mod load;
 mod log;
 mod packed;
 mod preview1;
+mod recent;
 mod report;
 mod samples;
 mod seat;
@@ -46,6 +48,7 @@ pub(crate) mod tests;
 mod text;
 mod time;
 mod typed;
+mod versions;
 mod weigh;
 mod worker;
 mod wrap;
@@ -56,6 +59,7 @@ use std::time::Duration;
 pub use answers::{Answer, Answers};
 pub use breaker::{OnBroken, Pause};
 pub use clock::Clock;
+pub use compiler::compile_if_started_for_it;
 pub use contract::WIT as CONTRACT;
 pub use describe::{Calls, Description};
 pub use draft::{Content, Draft, DraftHeader};
@@ -67,6 +71,7 @@ pub use load::{Loader, Plugins, Spec};
 pub use report::{Report, SwapOutcome};
 pub use setters::Setters;
 pub use swap::{Replacements, Swapper};
+pub use text::Untrusted;
 
 /// What a plugin may use up. Exceeding it condemns the message that did, not the plugin; a plugin that
 /// does so again and again is broken.

@@ -18,8 +18,9 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum SwapOutcome {
-    /// It is in the place of another one, after so many recent messages and golden cases.
-    TakesOver { from: String, to: String, messages: usize, cases: usize },
+    /// It is in the place of another one, after so many recent messages, of some of which it makes
+    /// something else, and golden cases.
+    TakesOver { from: String, to: String, messages: usize, changed: usize, cases: usize },
     /// It is what runs.
     Unchanged { version: String },
     /// It is no good, for this reason, and leaves the one that runs where it is.
@@ -30,12 +31,18 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "plugin {}: ", self.file)?;
         match &self.outcome {
-            SwapOutcome::TakesOver { from, to, messages, cases } => write!(
-                f,
-                "version {} takes over from {} (self-test: {messages} recent messages, {cases} golden cases)",
-                short(to),
-                short(from)
-            ),
+            SwapOutcome::TakesOver { from, to, messages, changed, cases } => {
+                let (to, from) = (short(to), short(from));
+                write!(f, "version {to} takes over from {from} ")?;
+                write!(f, "(self-test: {messages} recent messages, {cases} golden cases)")?;
+                if *changed > 0 {
+                    write!(
+                        f,
+                        "; {changed} of {messages} recent messages would get another record"
+                    )?;
+                }
+                Ok(())
+            }
             SwapOutcome::Unchanged { version } => {
                 write!(f, "the file has not changed (version {})", short(version))
             }

@@ -1,4 +1,5 @@
-//! The last messages that a plugin was asked about, for trying out another version of it.
+//! The last messages that a plugin has handled well, for trying out another version of it, and for
+//! finding out whether it or a message is to blame for a failure.
 //!
 //! Only a few messages a second are kept, so that keeping them costs next to nothing.
 
@@ -6,8 +7,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::broken::is_handled;
 use super::load::Plugin;
-use super::slot::failure;
+use super::slot::{failure, went_well};
 use super::worker::{Work, Worker};
 use super::{Ability, Answer, Answers, Draft, OnBroken};
 use crate::message::{Batch, Reason, Rejection};
@@ -21,12 +23,14 @@ const LOOK_BYTES: usize = 256 << 10;
 const MOST: usize = 64;
 const MOST_BYTES: usize = 1 << 20;
 
+/// So many of an ability's are evidence enough, from the last to the first; most of them decide.
+const EVIDENCE: usize = 8;
+
 /// See the [module's documentation](self).
 #[derive(Default)]
 pub(super) struct Samples([Kept; Ability::ALL.len()]);
 
 /// What one ability was asked for.
-#[derive(Default)]
 struct Kept {
     /// When the last look was.
     last: AtomicI64,
@@ -38,8 +42,6 @@ struct Look {
     ability: Ability,
     batch: Batch,
     drafts: Vec<Draft>,
-    /// Which of them failed.
-    failed: Vec<bool>,
 }
 
 /// How a version did with messages that another one has handled.
@@ -47,6 +49,9 @@ struct Look {
 pub(super) struct Tried {
     /// All messages that it was tried with.
     pub messages: usize,
+    /// Of how many it makes something else than the other one, and the topic of the first of them.
+    pub changed: usize,
+    pub first_changed: Option<String>,
     /// How many it called bad, and the topic of the first of them with what it said.
     pub called_bad: usize,
     pub first_bad: Option<(String, Rejection)>,
@@ -55,7 +60,7 @@ pub(super) struct Tried {
 }
 
 impl Samples {
-    /// Keeps a few of the messages that were answered, from `first` on, now and then.
+    /// Keeps a few of the messages that were answered well, from `first` on, now and then.
     pub fn offer(&self, work: Work<'_>, first: usize, answers: &[Answer]) {
         let kept = &self.0[work.ability as usize];
         if answers.is_empty() {
@@ -66,8 +71,11 @@ impl Samples {
         if now.abs_diff(kept.last.load(Ordering::Relaxed)) < INTERVAL {
             return;
         }
-        kept.last.store(now, Ordering::Relaxed);
         let look = Look::new(work, first, answers);
+        if look.drafts.is_empty() {
+            return;
+        }
+        kept.last.store(now, Ordering::Relaxed);
         let mut looks = kept.looks.lock().unwrap_or_else(PoisonError::into_inner);
         looks.push_back(Arc::new(look));
         let too_much = |looks: &VecDeque<Arc<Look>>| {
@@ -79,15 +87,31 @@ impl Samples {
         }
     }
 
-    /// Asks a plugin about all messages that are kept, up to the first that it cannot handle.
-    pub fn try_out(&self, plugin: &Arc<Plugin>) -> Tried {
-        let mut worker = Worker::new(Arc::clone(plugin), OnBroken::Stop, None);
+    /// Whether a plugin still handles most of the messages that are kept for an ability, of which a few
+    /// are put to it; `None` if there are none.
+    pub fn prove(&self, ability: Ability, plugin: &Arc<Plugin>) -> Option<bool> {
+        let looks = self.0[ability as usize].looks();
+        let all = looks.iter().flat_map(|look| (0..look.batch.len()).map(|at| (look.work(), at)));
+        most(plugin, all.collect(), is_handled)
+    }
+
+    /// Whether a plugin carries most of these messages, of which a few are put to it; or there are none.
+    pub fn better(plugin: &Plugin, work: Work<'_>, messages: impl Iterator<Item = usize>) -> bool {
+        let messages = messages.map(|index| (work, index)).collect();
+        most(&Arc::new(plugin.muted()), messages, went_well).unwrap_or(true)
+    }
+
+    /// Asks a plugin about all messages that are kept, up to the first that it cannot handle, and the one
+    /// that runs.
+    pub fn try_out(&self, plugin: &Arc<Plugin>, running: &Arc<Plugin>) -> Tried {
+        let worker = |plugin: &Arc<Plugin>| {
+            Worker::new(Arc::clone(plugin), Arc::default(), OnBroken::Stop, None)
+        };
+        let (mut new, mut old) = (worker(plugin), worker(running));
         let mut tried = Tried::default();
         for kept in &self.0 {
-            // The lanes go on meanwhile.
-            let looks = kept.looks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            for look in looks {
-                look.try_out(&mut worker, &mut tried);
+            for look in kept.looks() {
+                look.try_out(&mut new, &mut old, &mut tried);
                 if tried.failed.is_some() {
                     return tried;
                 }
@@ -97,17 +121,49 @@ impl Samples {
     }
 }
 
+/// Whether a new instance of a plugin answers as `well` says for most of a few of these messages.
+fn most(
+    plugin: &Arc<Plugin>,
+    messages: Vec<(Work<'_>, usize)>,
+    well: fn(&Answer) -> bool,
+) -> Option<bool> {
+    let step = messages.len().div_ceil(EVIDENCE).max(1);
+    let few: Vec<_> = messages.into_iter().rev().step_by(step).collect();
+    let half = few.len() / 2;
+    let mut worker = Worker::new(Arc::clone(plugin), Arc::default(), OnBroken::Stop, None);
+    let (mut good, mut bad) = (0, 0);
+    for (work, index) in few {
+        let mut answers = Answers::new();
+        worker.answer(work, index..index + 1, &mut answers);
+        *if answers.items.iter().all(well) { &mut good } else { &mut bad } += 1;
+        if good > half || bad > half {
+            break;
+        }
+    }
+    (good + bad > 0).then_some(good > bad)
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { last: AtomicI64::new(i64::MIN), looks: Mutex::default() }
+    }
+}
+
+impl Kept {
+    /// The lanes go on meanwhile.
+    fn looks(&self) -> VecDeque<Arc<Look>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Look {
-    /// The last messages that were answered, as far as there is room for them.
+    /// The last messages that were answered well, as far as there is room for them.
     fn new(work: Work<'_>, first: usize, answers: &[Answer]) -> Self {
-        let mut look = Self {
-            ability: work.ability,
-            batch: Batch::new(),
-            drafts: Vec::new(),
-            failed: Vec::new(),
-        };
-        let left_out = answers.len().saturating_sub(LOOK);
-        for (place, answer) in answers.iter().enumerate().skip(left_out) {
+        let mut look = Self { ability: work.ability, batch: Batch::new(), drafts: Vec::new() };
+        let well = |(_, answer): &(usize, &Answer)| went_well(answer);
+        let mut last: Vec<_> = answers.iter().enumerate().rev().filter(well).take(LOOK).collect();
+        last.reverse();
+        for (place, _) in last {
             let index = first + place;
             let message = work.batch.message(index);
             let draft = work.drafts.get(index).cloned().unwrap_or_default();
@@ -115,33 +171,37 @@ impl Look {
             if look.size() + more <= LOOK_BYTES {
                 look.batch.push_deserialized(&message, message.json());
                 look.drafts.push(draft);
-                look.failed.push(failure(answer).is_some() || *answer == Answer::Wait);
             }
         }
         look
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work { ability: self.ability, batch: &self.batch, drafts: &self.drafts }
     }
 
     fn size(&self) -> usize {
         self.batch.size() + self.drafts.iter().map(Draft::size).sum::<usize>()
     }
 
-    fn try_out(&self, worker: &mut Worker, tried: &mut Tried) {
-        let mut answers = Answers::new();
-        let work = Work { ability: self.ability, batch: &self.batch, drafts: &self.drafts };
-        worker.answer(work, 0..self.batch.len(), &mut answers);
+    fn try_out(&self, new: &mut Worker, old: &mut Worker, tried: &mut Tried) {
+        let all = 0..self.batch.len();
+        let (mut answers, mut before) = (Answers::new(), Answers::new());
+        new.answer(self.work(), all.clone(), &mut answers);
+        old.answer(self.work(), all, &mut before);
         tried.messages += self.batch.len();
-        for (index, (answer, failed)) in answers.items.iter().zip(&self.failed).enumerate() {
-            // One that cannot work fails, whatever it was asked about.
-            let cannot_work = matches!(answer, Answer::Fatal(_));
-            let Some(rejection) = failure(answer).filter(|_| cannot_work || !failed) else {
-                continue;
-            };
-            let found = || Some((self.batch.message(index).topic().to_owned(), rejection.clone()));
+        for (index, answer) in answers.items.iter().enumerate() {
+            let topic = || self.batch.message(index).topic().to_owned();
+            if !answers.same(&before, index) {
+                tried.changed += 1;
+                tried.first_changed.get_or_insert_with(topic);
+            }
+            let Some(rejection) = failure(answer) else { continue };
             if rejection.reason == Reason::BadMessage {
                 tried.called_bad += 1;
-                tried.first_bad = tried.first_bad.take().or_else(found);
+                tried.first_bad.get_or_insert_with(|| (topic(), rejection.clone()));
             } else {
-                tried.failed = tried.failed.take().or_else(found);
+                tried.failed.get_or_insert_with(|| (topic(), rejection.clone()));
             }
         }
     }
@@ -167,7 +227,11 @@ mod tests {
             batch.push(0, at, &publish);
         }
         let work = Work { ability: Ability::Key, batch: &batch, drafts: &[] };
-        samples.offer(work, 0, &vec![Answer::Default; batch.len()]);
+        let answer = |payload: &&[u8]| match *payload {
+            b"wait" => Answer::Wait,
+            _ => Answer::Default,
+        };
+        samples.offer(work, 0, &payloads.iter().map(answer).collect::<Vec<_>>());
     }
 
     fn kept(samples: &Samples) -> Vec<String> {
@@ -188,6 +252,17 @@ mod tests {
             offer(&samples, at, &[payload]);
         }
         assert_eq!(kept(&samples), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn only_what_went_well_is_kept() {
+        let samples = Samples::default();
+        offer(&samples, 1_000, &[b"wait"]);
+        offer(&samples, 1_001, &[b"a", b"wait", b"b"]);
+        assert_eq!(kept(&samples), ["a", "b"]);
+        let many = [vec![&b"c"[..]], vec![&b"wait"[..]; 100]].concat();
+        offer(&samples, 3_000, &many);
+        assert_eq!(kept(&samples), ["a", "b", "c"]);
     }
 
     #[test]

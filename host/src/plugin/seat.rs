@@ -21,7 +21,8 @@ impl Seat {
     pub fn new(slot: &Arc<Slot>, on_broken: OnBroken) -> Self {
         slot.seat();
         let (version, plugin, instance) = slot.take();
-        let worker = Worker::new(Arc::clone(&plugin), on_broken, instance);
+        let samples = Arc::clone(&slot.samples);
+        let worker = Worker::new(Arc::clone(&plugin), samples, on_broken, instance);
         Self { slot: Arc::clone(slot), version, plugin, on_broken, worker }
     }
 
@@ -35,7 +36,8 @@ impl Seat {
         if self.slot.version() != self.version {
             let (version, plugin, instance) = self.slot.take();
             (self.version, self.plugin) = (version, Arc::clone(&plugin));
-            self.worker = Worker::new(plugin, self.on_broken, instance);
+            let samples = Arc::clone(&self.slot.samples);
+            self.worker = Worker::new(plugin, samples, self.on_broken, instance);
         }
     }
 
@@ -49,7 +51,8 @@ impl Seat {
     /// answers, the one that comes back gives them.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
         self.worker.answer(work, range.clone(), answers);
-        if self.slot.count(&self.plugin, &answers.items, self.worker.broken()) {
+        let about = (work, range.start);
+        if self.slot.count(&self.plugin, about, &answers.items, self.worker.broken()) {
             answers.clear();
             self.renew();
             self.worker.answer(work, range.clone(), answers);

@@ -47,6 +47,12 @@ impl Setters {
         self.workers.iter().filter_map(Seat::pause).max_by_key(|pause| pause.until)
     }
 
+    /// From now on, or no longer, messages only show whether plugins that are broken work again: one that
+    /// is handled ends the pause, and those that are not change nothing.
+    pub fn trying(&mut self, trying: bool) {
+        self.workers.iter_mut().for_each(|seat| seat.worker.trying = trying);
+    }
+
     /// Makes all plugins forget the messages that they have seen, since some will come again.
     pub fn forget(&mut self) {
         self.workers.iter_mut().for_each(|seat| seat.worker.forget());

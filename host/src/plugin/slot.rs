@@ -2,9 +2,11 @@
 //! way again if errors rise.
 //!
 //! Who calls the plugin compares a number between two batches ([`Slot::version`]), and counts what
-//! failed ([`Slot::count`]); everything else here happens only around a change.
+//! failed ([`Slot::count`]); everything else here happens only around a change. A version gives way only
+//! if the one before does better with the messages at hand.
 
 use std::mem;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,8 +14,11 @@ use std::time::{Duration, Instant};
 use super::Answer;
 use super::instance::Instance;
 use super::load::{Plugin, Spec};
+use super::recent::Recent;
 use super::samples::Samples;
 use super::text::short;
+use super::versions::{GaveWay, Versions};
+use super::worker::Work;
 use crate::message::Rejection;
 
 /// How long a version is on trial, and how many answers it has to give; but never longer than
@@ -21,9 +26,6 @@ use crate::message::Rejection;
 const TRIAL: Duration = Duration::from_mins(1);
 const ENOUGH: u64 = 1_000;
 const LONGEST: Duration = Duration::from_hours(1);
-
-/// Failures that say nothing yet, whatever their share.
-const FEW: u64 = 10;
 
 /// Answers after which those so far count half: what was long ago says little of what is usual.
 const MEMORY: u64 = 100_000;
@@ -33,12 +35,14 @@ pub(super) struct Slot {
     spec: Spec,
     /// The SHA-256 that the file must have, if any of those who ask for it says so.
     pin: OnceLock<String>,
-    pub samples: Samples,
+    pub samples: Arc<Samples>,
     /// Changes with what is in the place.
     version: AtomicU64,
     on_trial: AtomicBool,
     /// How many threads call it about messages.
     seats: AtomicUsize,
+    /// Where it is noted what had to give way, if anywhere.
+    versions: Option<Versions>,
     place: Mutex<Place>,
 }
 
@@ -59,18 +63,31 @@ struct Trial {
     /// How much higher the share may be.
     limit: f64,
     since: Instant,
+    /// Of the version on trial.
+    recent: Recent,
 }
 
 impl Slot {
     pub fn new(spec: Spec, plugin: Arc<Plugin>) -> Self {
-        let place = Place { plugin, ready: Vec::new(), trial: None, failed: None };
+        Self::keeping(spec, plugin, None, None)
+    }
+
+    /// With a memory on disk, and the version that had to give way before `host` started.
+    pub fn keeping(
+        spec: Spec,
+        plugin: Arc<Plugin>,
+        versions: Option<Versions>,
+        failed: Option<String>,
+    ) -> Self {
+        let place = Place { plugin, ready: Vec::new(), trial: None, failed };
         let slot = Self {
             spec,
             pin: OnceLock::new(),
-            samples: Samples::default(),
+            samples: Arc::default(),
             version: AtomicU64::new(0),
             on_trial: AtomicBool::new(false),
             seats: AtomicUsize::new(0),
+            versions,
             place: Mutex::new(place),
         };
         slot.pin(slot.spec.sha256.as_ref());
@@ -133,36 +150,76 @@ impl Slot {
         // One that has not stood its own trial is no good to come back.
         let before = place.trial.take();
         place.trial = limit.map(|limit| match before {
-            Some(trial) => Trial { limit, since, ..trial },
-            None => Trial { usual: old.tally.share(), old, limit, since },
+            Some(trial) => Trial { limit, since, recent: Recent::default(), ..trial },
+            None => {
+                Trial { usual: old.tally.share(), old, limit, since, recent: Recent::default() }
+            }
         });
         self.changed(&place);
         drop(place);
+        if let Some(versions) = &self.versions {
+            versions.forget(&self.spec.file);
+        }
         // Takes a while, for which nobody should wait.
         drop(unused);
     }
 
-    /// Takes note of the answers of a version, and of what went wrong last if it is left alone now, since
-    /// it is broken. Whether it has lost its place over that.
-    pub fn count(&self, plugin: &Arc<Plugin>, answers: &[Answer], broken: Option<&str>) -> bool {
-        let failures = answers.iter().filter_map(failure);
-        let failures = plugin.tally.add(answers.len(), failures.count());
-        (failures || broken.is_some())
-            && self.on_trial.load(Ordering::Relaxed)
-            && self.judge(plugin, answers, broken)
+    /// Takes note of the answers of a version about messages from `first` on, and of what went wrong last
+    /// if it is left alone now, since it is broken. Whether it has lost its place over that.
+    pub fn count(
+        &self,
+        plugin: &Arc<Plugin>,
+        (work, first): (Work<'_>, usize),
+        answers: &[Answer],
+        broken: Option<&str>,
+    ) -> bool {
+        let failures = answers.iter().filter_map(failure).count();
+        plugin.tally.add(answers.len(), failures);
+        if !self.on_trial.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Some(old) = self.risen(plugin, (answers.len(), failures), broken.is_some()) else {
+            return false;
+        };
+        let failed = answers.iter().enumerate().filter(|(_, answer)| !went_well(answer));
+        if !Samples::better(&old, work, failed.map(|(place, _)| first + place)) {
+            self.forgive(plugin);
+            return false;
+        }
+        let last = answers.iter().rev().find_map(failure).map(|rejection| rejection.error.as_str());
+        self.give_way(plugin, last.or(broken).unwrap_or_default())
     }
 
-    /// Lets the version before come back if errors have risen.
-    fn judge(&self, plugin: &Arc<Plugin>, answers: &[Answer], broken: Option<&str>) -> bool {
+    /// The version that would come back, if errors have risen with the one on trial.
+    fn risen(
+        &self,
+        plugin: &Arc<Plugin>,
+        (answers, failures): (usize, usize),
+        broken: bool,
+    ) -> Option<Arc<Plugin>> {
         let mut lock = self.lock();
         let place = &mut *lock;
-        let Some(trial) = place.trial.take_if(|trial| {
-            let risen = plugin.tally.share() > trial.usual + trial.limit;
-            let many = plugin.tally.failures.load(Ordering::Relaxed) >= FEW;
-            let cannot_work =
-                broken.is_some() || answers.iter().any(|answer| matches!(answer, Answer::Fatal(_)));
-            Arc::ptr_eq(&place.plugin, plugin) && (cannot_work || many && risen)
-        }) else {
+        let trial = place.trial.as_mut().filter(|_| Arc::ptr_eq(&place.plugin, plugin))?;
+        trial.recent.add(answers, failures);
+        let risen = broken || trial.recent.exceeds(trial.usual + trial.limit);
+        risen.then(|| Arc::clone(&trial.old))
+    }
+
+    /// The version before does no better: the messages are to blame.
+    fn forgive(&self, plugin: &Arc<Plugin>) {
+        let mut lock = self.lock();
+        let place = &mut *lock;
+        let trial = place.trial.as_mut().filter(|_| Arc::ptr_eq(&place.plugin, plugin));
+        if let Some(trial) = trial {
+            trial.recent = Recent::default();
+        }
+    }
+
+    /// Lets the version before come back. Whether it has.
+    fn give_way(&self, plugin: &Arc<Plugin>, error: &str) -> bool {
+        let mut lock = self.lock();
+        let place = &mut *lock;
+        let Some(trial) = place.trial.take_if(|_| Arc::ptr_eq(&place.plugin, plugin)) else {
             return false;
         };
         let new = mem::replace(&mut place.plugin, Arc::clone(&trial.old));
@@ -171,20 +228,55 @@ impl Slot {
         self.changed(place);
         drop(lock);
         drop(unused);
-        let last = answers.iter().rev().find_map(failure).map(|rejection| rejection.error.as_str());
+        let Recent { failures, answers, .. } = trial.recent;
+        let why = format!(
+            "{failures} of the last {answers} answers were errors, {:.1} % before; the last one: {error}",
+            trial.usual * 100.0,
+        );
+        let kept = self.note(&new, &trial.old, &why);
         tracing::error!(
-            "plugin {}: version {} comes back, since errors have risen with version {}: {} of {} \
-             answers were errors, {:.1} % before; the last one: {}; the file is not taken again until \
-             it changes",
+            "plugin {}: version {} comes back, since errors have risen with version {}: {why}; the \
+             file is not taken again until it changes{kept}",
             self.spec.file.display(),
             short(&trial.old.name.sha256),
             short(&new.name.sha256),
-            new.tally.failures.load(Ordering::Relaxed),
-            new.tally.answers.load(Ordering::Relaxed),
-            trial.usual * 100.0,
-            last.or(broken).unwrap_or_default(),
         );
         true
+    }
+
+    /// Notes on disk what has given way to what, and says what a restart does.
+    fn note(&self, new: &Plugin, old: &Plugin, why: &str) -> String {
+        let Some(versions) = &self.versions else { return String::new() };
+        let noted = versions.note(&GaveWay {
+            file: self.spec.file.clone(),
+            sha256: new.name.sha256.clone(),
+            runs: old.name.sha256.clone(),
+            why: why.to_owned(),
+        });
+        match noted {
+            Ok(_) => ", nor after a restart".to_owned(),
+            Err(error) => format!(", but after a restart, since nothing can be noted: {error}"),
+        }
+    }
+
+    /// Keeps a copy of what is here, if it is not on trial, for a restart after something else had to give
+    /// way.
+    pub fn keep(&self) {
+        let place = self.lock();
+        let version = place.trial.is_none().then(|| place.plugin.name.sha256.clone());
+        drop(place);
+        if let (Some(versions), Some(version)) = (&self.versions, version)
+            && let Err(error) = versions.keep(&self.spec.file, &version)
+        {
+            let (file, version) = (self.spec.file.display(), short(&version));
+            tracing::debug!("plugin {file}: there is no copy of version {version}: {error}");
+        }
+    }
+
+    /// Where it is noted that a version had to give way, if it is.
+    pub fn noted(&self) -> Option<PathBuf> {
+        let note = self.versions.as_ref().map(|versions| versions.place(&self.spec.file));
+        note.filter(|note| note.exists())
     }
 
     /// Ends the trial if it has lasted long enough. Whether there still is one.
@@ -203,7 +295,9 @@ impl Slot {
             tracing::debug!("plugin {file}: version {version} has stood its trial");
         }
         drop(place);
-        drop(stood);
+        if stood.is_some() {
+            self.keep();
+        }
         goes_on
     }
 
@@ -232,6 +326,11 @@ pub(super) fn failure(answer: &Answer) -> Option<&Rejection> {
     }
 }
 
+/// Whether an answer is about its message, and no failure.
+pub(super) fn went_well(answer: &Answer) -> bool {
+    failure(answer).is_none() && *answer != Answer::Wait
+}
+
 /// How many of a version's answers were failures, roughly: lanes do not wait for each other.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -240,8 +339,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Adds to both. Whether there was a failure.
-    fn add(&self, answers: usize, failures: usize) -> bool {
+    fn add(&self, answers: usize, failures: usize) {
         let before = self.answers.fetch_add(answers as u64, Ordering::Relaxed);
         if failures > 0 {
             self.failures.fetch_add(failures as u64, Ordering::Relaxed);
@@ -251,7 +349,6 @@ impl Tally {
                 count.store(count.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
             }
         }
-        failures > 0
     }
 
     fn share(&self) -> f64 {
@@ -269,7 +366,8 @@ mod tests {
     fn the_share_of_failures_follows_what_happens_now() {
         let tally = Tally::default();
         assert!(tally.share() < f64::EPSILON, "{}", tally.share());
-        assert!(!tally.add(300, 0) && tally.add(100, 100));
+        tally.add(300, 0);
+        tally.add(100, 100);
         assert!((tally.share() - 0.25).abs() < f64::EPSILON, "{}", tally.share());
         for _ in 0..1_000 {
             tally.add(1_000, 0);

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::Limits;
 use super::error::Problem;
 use super::instance::Instance;
 use super::load::{Loader, Plugin, Plugins, name, read};
@@ -15,6 +14,7 @@ use super::log::PluginLog;
 use super::report::{Report, SwapOutcome};
 use super::samples::Tried;
 use super::slot::Slot;
+use super::{Limits, OnBroken};
 use crate::message::{PluginName, Rejection};
 
 /// Tries a set of new versions with golden cases: how many there were, or which failed.
@@ -25,6 +25,8 @@ pub struct Swapper {
     loader: Loader,
     /// How much higher than before the share of errors may be, from 0 to 1; `None` is any.
     limit: Option<f64>,
+    /// Of what share of the last messages a new version may make something else, from 0 to 1.
+    changes: f64,
     files: Vec<File>,
 }
 
@@ -62,7 +64,14 @@ pub(super) enum Swapped {
     /// It is what runs.
     Same,
     /// It takes over from this version, after so many recent messages and golden cases.
-    TakesOver { from: Arc<PluginName>, to: Arc<PluginName>, messages: usize, cases: usize },
+    /// It makes something else of some of these messages.
+    TakesOver {
+        from: Arc<PluginName>,
+        to: Arc<PluginName>,
+        messages: usize,
+        changed: usize,
+        cases: usize,
+    },
 }
 
 /// Why a file does not take over. What is said follows on "the changed file".
@@ -85,10 +94,18 @@ pub(super) enum Refusal {
          {topic:?}: {}; correct it, or raise --swap-errors-limit", rejection.error
     )]
     Rejects { called_bad: usize, messages: usize, topic: String, rejection: Rejection },
+    #[error(
+        "makes something else of {changed} of {messages} recent messages, such as one on {topic:?}; \
+         correct it, or raise --swap-changes-limit"
+    )]
+    Changes { changed: usize, messages: usize, topic: String },
     #[error("fails a golden case: {0}; correct one of the two")]
     Golden(String),
-    #[error("is the one that gave way when errors rose; change it, or restart host to use it")]
-    GaveWay,
+    #[error(
+        "is the one that gave way when errors rose; change it, or {}restart host to use it all the same",
+        note.as_ref().map_or_else(String::new, |note| format!("remove {} and ", note.display()))
+    )]
+    GaveWay { note: Option<PathBuf> },
 }
 
 impl Swapper {
@@ -111,7 +128,14 @@ impl Swapper {
                 }
             }
         }
-        Self { loader, limit: (limit < 100).then(|| f64::from(limit) / 100.0), files }
+        let limit = (limit < 100).then(|| f64::from(limit) / 100.0);
+        Self { loader, limit, changes: 1.0, files }
+    }
+
+    /// With versions that may make something else of so many percent of the last messages.
+    #[must_use]
+    pub fn changing(self, percent: u32) -> Self {
+        Self { changes: f64::from(percent) / 100.0, ..self }
     }
 
     /// Takes every file, changed or not, and says what became of each.
@@ -143,6 +167,11 @@ impl Swapper {
         }
     }
 
+    /// Keeps copies of all that runs, in case that something else has to give way to it.
+    pub fn keep(&self) {
+        self.files.iter().flat_map(|file| &file.slots).for_each(|slot| slot.keep());
+    }
+
     /// Lets versions that have stood their trial stay for good. Whether one is still on trial.
     pub fn settle(&self, now: Instant) -> bool {
         let slots = self.files.iter().flat_map(|file| &file.slots);
@@ -158,12 +187,10 @@ impl Swapper {
             first.map_or_else(|| "?".to_owned(), |slot| slot.plugin().name.sha256.clone())
         };
         let outcome = match swapped {
-            Ok(Swapped::TakesOver { from, to, messages, cases }) => SwapOutcome::TakesOver {
-                from: from.sha256.clone(),
-                to: to.sha256.clone(),
-                messages,
-                cases,
-            },
+            Ok(Swapped::TakesOver { from, to, messages, changed, cases }) => {
+                let (from, to) = (from.sha256.clone(), to.sha256.clone());
+                SwapOutcome::TakesOver { from, to, messages, changed, cases }
+            }
             Ok(Swapped::Same) => SwapOutcome::Unchanged { version: running() },
             Err(refusal) => SwapOutcome::Stays {
                 version: running(),
@@ -183,14 +210,14 @@ impl Swapper {
 
     /// Puts a file in all its places, or in none.
     pub(super) fn swap(&mut self, number: usize, proof: Proof<'_>) -> Result<Swapped, Refusal> {
-        let Self { loader, limit, files } = self;
+        let Self { loader, limit, changes, files } = self;
         let file = &files[number];
         let bytes: Arc<[u8]> = read(&file.path).map_err(Problem::Unreadable)?.into();
         let to = name(&file.path, &bytes);
         let (engine, clock) = loader.running()?;
         let _running = clock.running();
         let (mut new, mut ready): (_, Vec<Vec<Instance>>) = (Replacements::default(), Vec::new());
-        let mut messages = 0;
+        let (mut messages, mut changed) = (0, 0);
         for slot in &file.slots {
             let failed = slot.has_failed(&to.sha256);
             let running = slot.plugin();
@@ -198,11 +225,13 @@ impl Swapper {
                 continue;
             }
             if failed {
-                return Err(Refusal::GaveWay);
+                return Err(Refusal::GaveWay { note: slot.noted() });
             }
             let (plugin, first) = loader.make(&slot.spec(), &bytes, &engine, &clock)?;
             refuse_other_offer(&plugin, &running)?;
-            messages += try_out(slot, &plugin, *limit)?;
+            let tried = try_out(slot, &plugin, &running, (*limit, *changes))?;
+            messages += tried.messages;
+            changed += tried.changed;
             ready.push(instances(&plugin, first, slot.seats())?);
             new.0.push((Arc::clone(slot), plugin));
         }
@@ -214,7 +243,7 @@ impl Swapper {
         for ((slot, plugin), ready) in new.0.into_iter().zip(ready) {
             slot.put(plugin, ready, *limit);
         }
-        Ok(Swapped::TakesOver { from, to, messages, cases })
+        Ok(Swapped::TakesOver { from, to, messages, changed, cases })
     }
 }
 
@@ -228,16 +257,22 @@ impl Plugins {
             let plugin = replaced.map_or_else(|| slot.plugin(), |(_, plugin)| Arc::clone(plugin));
             Arc::new(Slot::new(slot.spec(), Arc::new(plugin.apart())))
         };
-        Self { loaded: self.loaded.iter().map(apart).collect(), ..self.clone() }
+        let loaded = self.loaded.iter().map(apart).collect();
+        Self { loaded, on_broken: OnBroken::Stop, ..self.clone() }
     }
 }
 
 impl Plugin {
-    /// To be tried: no failure keeps it from the next message.
+    /// To be tried, while the clock stands.
     fn apart(&self) -> Self {
+        Self { clock: self.clock.standing(), ..self.muted() }
+    }
+
+    /// To be tried: nobody is told of it, and no failure keeps it from the next message.
+    pub fn muted(&self) -> Self {
         let log = Arc::new(PluginLog::muted(Arc::clone(&self.name)));
         let limits = Limits { failures: u32::MAX, ..self.limits.clone() };
-        Self { log, limits, tally: Arc::default(), clock: self.clock.standing(), ..self.clone() }
+        Self { log, limits, tally: Arc::default(), ..self.clone() }
     }
 }
 
@@ -250,19 +285,29 @@ fn refuse_other_offer(plugin: &Plugin, running: &Plugin) -> Result<(), Refusal> 
     if found == running { Ok(()) } else { Err(Refusal::Offers { found, running }) }
 }
 
-/// Asks a new version about the last messages; how many there were.
-fn try_out(slot: &Slot, plugin: &Plugin, limit: Option<f64>) -> Result<usize, Refusal> {
-    let Tried { messages, called_bad, first_bad, failed } =
-        slot.samples.try_out(&Arc::new(plugin.apart()));
-    if let Some((topic, rejection)) = failed {
+/// Asks a new version about the last messages, and the one that runs, too.
+fn try_out(
+    slot: &Slot,
+    plugin: &Plugin,
+    running: &Plugin,
+    (errors, changes): (Option<f64>, f64),
+) -> Result<Tried, Refusal> {
+    let mut tried = slot.samples.try_out(&Arc::new(plugin.apart()), &Arc::new(running.apart()));
+    let messages = tried.messages;
+    if let Some((topic, rejection)) = tried.failed.take() {
         return Err(Refusal::Fails { topic, rejection });
     }
-    let most = limit.unwrap_or(1.0) * messages as f64;
-    match first_bad {
-        Some((topic, rejection)) if called_bad as f64 > most => {
-            Err(Refusal::Rejects { called_bad, messages, topic, rejection })
+    let most = |share: f64| share * messages as f64;
+    if let Some((topic, rejection)) = tried.first_bad.take()
+        && tried.called_bad as f64 > most(errors.unwrap_or(1.0))
+    {
+        return Err(Refusal::Rejects { called_bad: tried.called_bad, messages, topic, rejection });
+    }
+    match tried.first_changed.take() {
+        Some(topic) if tried.changed as f64 > most(changes) => {
+            Err(Refusal::Changes { changed: tried.changed, messages, topic })
         }
-        _ => Ok(messages),
+        _ => Ok(tried),
     }
 }
 

@@ -1,25 +1,53 @@
-//! Text that came from a plugin or from the WebAssembly engine, made fit for one line of a log.
+//! Text that came from a plugin, a publisher or the WebAssembly engine, made fit for one line of a log or a
+//! terminal.
+
+use std::fmt::{self, Write as _};
 
 /// Longest text that is kept, in bytes.
 pub(super) const LONGEST: usize = 2048;
 
-/// The text with control characters escaped, cut to at most [`LONGEST`] bytes.
-pub(super) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(LONGEST));
-    for character in text.trim_end().chars() {
-        let from = line.len();
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-        if line.len() > LONGEST {
-            line.truncate(from);
-            line.push('…');
-            break;
-        }
+/// Text that the user has not written: control characters are escaped, and so is what changes the
+/// direction of text. It is cut where it is too long.
+#[derive(Debug, Clone, Copy)]
+pub struct Untrusted<'a> {
+    text: &'a str,
+    most: usize,
+}
+
+impl<'a> Untrusted<'a> {
+    /// At most some 2 KiB of it.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self { text, most: LONGEST }
     }
-    line
+
+    /// At most so many bytes of it, escaped.
+    #[must_use]
+    pub fn most(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+}
+
+impl fmt::Display for Untrusted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut written = 0;
+        for character in self.text.chars() {
+            let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let escapes = character.is_control() || turns || character == '\u{2028}';
+            let escaped = character.escape_default();
+            written += if escapes { escaped.len() } else { character.len_utf8() };
+            if written > self.most {
+                return f.write_char('…');
+            }
+            if escapes { write!(f, "{escaped}")? } else { f.write_char(character)? }
+        }
+        Ok(())
+    }
+}
+
+/// As [`Untrusted`], without blanks at the end.
+pub(super) fn one_line(text: &str) -> String {
+    Untrusted::new(text.trim_end()).to_string()
 }
 
 /// As [`one_line`], for text whose line breaks are layout: each becomes a space.
@@ -59,6 +87,15 @@ mod tests {
     #[test]
     fn control_characters_cannot_forge_a_line() {
         assert_eq!(one_line("a\nERROR b\u{1b}[2Jü\n"), "a\\nERROR b\\u{1b}[2Jü");
+    }
+
+    #[test]
+    fn text_cannot_be_turned_round_either() {
+        assert_eq!(
+            Untrusted::new("a\u{202e}b\u{2067}\u{2028}").to_string(),
+            "a\\u{202e}b\\u{2067}\\u{2028}"
+        );
+        assert_eq!(Untrusted::new("ab\u{1b}c").most(3).to_string(), "ab…");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! A message is guilty only when it fails alone in a fresh instance. So a run that failed is run
 //! again message by message, and a message that fails in an instance with a past once more in a
-//! new one. When many messages in a row are guilty, it is the plugin: see [`broken`](super::broken).
+//! new one. When many messages in a row are guilty, it may be the plugin: see [`broken`](super::broken).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,6 +14,7 @@ use super::breaker::{Breaker, OnBroken};
 use super::failure::{Failure, Unstarted};
 use super::instance::Instance;
 use super::load::Plugin;
+use super::samples::Samples;
 use super::{Ability, Calls, Content, Draft, packed, typed};
 use crate::message::{Batch, PluginName, Reason};
 
@@ -70,13 +71,23 @@ pub(super) struct Worker {
     /// One for each ability, since what fails in one may go well in another.
     pub(super) breakers: [Breaker; Ability::ALL.len()],
     pub(super) on_broken: OnBroken,
+    /// Messages that the plugin has handled before, as evidence.
+    pub(super) samples: Arc<Samples>,
+    /// What it is asked about is only to show whether it works again.
+    pub trying: bool,
 }
 
 impl Worker {
     /// With an instance, if one is ready.
-    pub fn new(plugin: Arc<Plugin>, on_broken: OnBroken, instance: Option<Instance>) -> Self {
+    pub fn new(
+        plugin: Arc<Plugin>,
+        samples: Arc<Samples>,
+        on_broken: OnBroken,
+        instance: Option<Instance>,
+    ) -> Self {
         let breakers = Ability::ALL.map(|ability| Breaker::new(ability, plugin.limits.failures));
-        Self { plugin, instance, pace: Pace::default(), breakers, on_broken }
+        let (pace, trying) = (Pace::default(), false);
+        Self { plugin, instance, pace, breakers, on_broken, samples, trying }
     }
 
     /// Makes the plugin forget what it has seen.
@@ -199,7 +210,7 @@ impl Worker {
     }
 
     /// One call. Adds all answers of the run, or none. An instance that failed is dropped.
-    fn attempt(
+    pub(super) fn attempt(
         &mut self,
         work: Work<'_>,
         run: Range<usize>,

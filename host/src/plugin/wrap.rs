@@ -14,7 +14,7 @@ use super::contract::{self, PACKAGE, WIT};
 use super::error::Problem;
 use super::interfaces;
 use super::preview1;
-use super::text::joined;
+use super::text::{joined, one_line};
 
 /// The bytes of a file as a component.
 pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
@@ -31,7 +31,7 @@ pub(super) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
     }
     let granted = |from: &str| from.contains(PACKAGE) || from == preview1::IMPORTED;
     if let Some((from, name)) = module.imports.iter().find(|(from, _)| !granted(from)) {
-        return Err(Problem::NotGranted(format!("{from}.{name}")));
+        return Err(Problem::NotGranted(one_line(&format!("{from}.{name}"))));
     }
     let needs_system = module.imports.iter().any(|(from, _)| *from == preview1::IMPORTED);
     let described =
@@ -118,7 +118,7 @@ impl<'a> Surface<'a> {
         let exports: Vec<_> = known.map(|name| format!("export {name};")).collect();
         if exports.is_empty() {
             let names: Vec<_> = found.iter().map(|(name, _)| *name).collect();
-            return Err(Problem::NoAbility(names.join(", ")));
+            return Err(Problem::NoAbility(one_line(&names.join(", "))));
         }
         let wit = format!("{WIT}\nworld found {{ include sdk-imports; {} }}", exports.join(" "))
             .replacen(&format!("@{}", contract::version()), &format!("@{version}"), 1);

@@ -100,8 +100,8 @@ impl Chain {
                         let chosen = draft.topic.as_ref().and(plugin);
                         let topic_by = chosen.or(piece.topic_by.as_ref()).cloned();
                         let draft = draft.over(&piece.draft);
-                        if let Err(verdict) = self.add(Piece { index, draft, topic_by }) {
-                            self.settle_last(index, verdict);
+                        if let Err(what) = self.add(Piece { index, draft, topic_by }) {
+                            self.settle_last(index, too_much(&what, plugin));
                             break;
                         }
                     }
@@ -111,8 +111,8 @@ impl Chain {
                     Some(Verdict::Skip(_)) => {}
                     Some(verdict) => self.settle_last(index, owned(&verdict)),
                     None => {
-                        if let Err(verdict) = self.add(piece) {
-                            self.settle_last(index, verdict);
+                        if let Err(what) = self.add(piece) {
+                            self.settle_last(index, too_much(&what, plugin));
                         }
                     }
                 },
@@ -120,19 +120,18 @@ impl Chain {
         }
     }
 
-    /// Adds a record behind the others, unless its message has too much.
-    fn add(&mut self, piece: Piece) -> Result<(), Verdict<'static>> {
+    /// Adds a record behind the others, unless its message has too much: what of it is said then.
+    fn add(&mut self, piece: Piece) -> Result<(), String> {
         let so_far = self.pieces.last().filter(|last| last.index == piece.index);
         self.last = so_far.map_or_else(Size::default, |_| self.last);
         self.last.records += 1;
         self.last.bytes += piece.draft.size();
         if self.last.records > MOST {
-            return Err(too_much(&format!("more than {MOST} records")));
+            return Err(format!("more than {MOST} records"));
         }
         if self.last.bytes > self.limit {
             let limit = self.limit;
-            let what = format!("more than {limit} bytes of records (--plugin-output-limit)");
-            return Err(too_much(&what));
+            return Err(format!("more than {limit} bytes of records (--plugin-output-limit)"));
         }
         self.pieces.push(piece);
         Ok(())
@@ -233,9 +232,10 @@ fn record<'a>(piece: &'a Piece, decision: &Decision<'a>, message: &Message<'a>) 
     }
 }
 
-fn too_much(what: &str) -> Verdict<'static> {
+/// A transformer has made too much of a message; it need not have made most of it.
+fn too_much(what: &str, plugin: Option<&Arc<PluginName>>) -> Verdict<'static> {
     let error = format!("the transformers made {what} of it");
-    Verdict::Reject(Rejection { reason: Reason::BadOutput, error, plugin: None })
+    Verdict::Reject(Rejection { reason: Reason::BadOutput, error, plugin: plugin.cloned() })
 }
 
 fn owned(verdict: &Verdict<'_>) -> Verdict<'static> {

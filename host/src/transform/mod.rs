@@ -74,7 +74,7 @@ impl Transform {
     }
 
     /// If messages have to wait for plugins that are broken, how long and why. When that time is
-    /// over, one message is to be tried before the others.
+    /// over, and nothing [works](Self::works_for), one message is to be tried before the others.
     pub fn pause(&self) -> Option<Pause> {
         self.plugins.pause()
     }
@@ -83,6 +83,19 @@ impl Transform {
     /// plugin that leaves out what it has seen before would take them for repetitions.
     pub fn hold_back(&mut self) {
         self.plugins.forget();
+    }
+
+    /// Whether plugins that were broken work again, now that their pause is over: whether one of these
+    /// messages is handled, which are those that wait, and wait on.
+    pub fn works_for(&mut self, waiting: &Batch) -> bool {
+        let unusable_timestamps = self.unusable_timestamps;
+        self.plugins.trying(true);
+        self.each(waiting, |_, _| {});
+        self.plugins.trying(false);
+        // They come again, and are counted then.
+        self.unusable_timestamps = unusable_timestamps;
+        self.hold_back();
+        self.pause().is_none()
     }
 
     /// Decides what becomes of each message of a batch. Records come in the order of the messages.

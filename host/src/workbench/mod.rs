@@ -23,7 +23,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::config::{Plugin, PluginLimits, Task, Workbench};
-use crate::plugin::{Loader, Plugins, Spec};
+use crate::plugin::{Loader, OnBroken, Plugins, Spec};
 use crate::setup;
 use crate::transform::Transform;
 use crate::transform::builtin::Builtin;
@@ -101,6 +101,8 @@ impl Desk<'_> {
 
 /// Setters of which every plugin has a new instance.
 fn transform(plugins: &Plugins) -> Transform {
+    // Nothing waits here: that a plugin cannot work is to be seen.
+    let plugins = plugins.clone().when_broken(OnBroken::Stop);
     let mut transform = Transform::new(Builtin::new(true), plugins.instantiate());
     transform.plugins().start();
     transform

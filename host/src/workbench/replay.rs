@@ -13,6 +13,7 @@ use crate::bridge::{Route, Router};
 use crate::case::{Letter, Outcome, insert_bytes};
 use crate::config::{self, Messages, PluginLimits, Replayed};
 use crate::message::{Batch, Message, now_ms};
+use crate::plugin::Untrusted;
 use crate::setup::{self, Prepared};
 use crate::sink::{Next, Reader, Stored};
 use crate::transform::Transform;
@@ -185,8 +186,9 @@ impl Replay<'_> {
                     writeln!(out, "  {only} {size} bytes")?;
                 }
                 let Letter { plugin, reason, error, .. } = letter;
-                let plugin =
-                    plugin.as_deref().map_or(String::new(), |plugin| format!(" by {plugin}"));
+                let by = |plugin| format!(" by {}", Untrusted::new(plugin));
+                let plugin = plugin.as_deref().map_or_else(String::new, by);
+                let [reason, error] = [reason, error].map(|text| Untrusted::new(text));
                 writeln!(out, "  then: rejected{plugin} ({reason}): {error}")?;
             }
             Then::Tried(then) => show(out, "then", kafka_topic, then)?,

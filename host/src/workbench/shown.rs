@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use super::logs::Line;
 use crate::case::Outcome;
 use crate::message::Message;
+use crate::plugin::Untrusted;
 
-/// Characters of a value that are shown.
+/// Bytes of a value that are shown.
 const SHOWN: usize = 200;
 
 /// A message in one line.
@@ -17,7 +18,7 @@ pub fn message(out: &mut dyn Write, message: &Message<'_>, place: Option<&str>) 
     if let Some(place) = place {
         write!(out, "{place}: ")?;
     }
-    writeln!(out, "{}  {}", message.topic(), payload(message.payload()))
+    writeln!(out, "{}  {}", Untrusted::new(message.topic()), payload(message.payload()))
 }
 
 pub fn log(out: &mut dyn Write, lines: &[Line]) -> io::Result<()> {
@@ -141,19 +142,7 @@ fn short(value: &Value) -> String {
 }
 
 fn cut(text: &str) -> String {
-    let mut shown = String::new();
-    for (number, character) in text.chars().enumerate() {
-        if number == SHOWN {
-            shown.push('…');
-            break;
-        }
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
+    Untrusted::new(text).most(SHOWN).to_string()
 }
 
 #[cfg(test)]
@@ -171,7 +160,7 @@ mod tests {
     #[test]
     fn text_is_cut_and_cannot_control_the_terminal() {
         assert_eq!(payload("a\u{1b}[2J\n".as_bytes()), "a\\u{1b}[2J\\n");
-        assert_eq!(payload("ü".repeat(300).as_bytes()).chars().count(), SHOWN + 1);
+        assert_eq!(payload("ü".repeat(300).as_bytes()), "ü".repeat(SHOWN / 2) + "…");
         assert_eq!(payload(&[0xff]), "(1 bytes that are no text)");
     }
 }

@@ -8,8 +8,9 @@ var Null = errors.New("null")
 // Skip, as an error, means no record of this message, for this reason.
 func Skip(reason string) error { return &Skipped{reason} }
 
-// Fatal, as an error, means that the plugin cannot work at all. The host stops. Every other error, and a panic,
-// means that this message is bad, and goes to the dead-letter topic.
+// Fatal, as an error, means that the plugin cannot work at all, so messages wait for another one. Every
+// other error means that this message is bad, and goes to the dead-letter topic. A panic is a failure of
+// the plugin.
 func Fatal(reason string) error { return &Failed{reason} }
 
 // Stop, as the error of a hook, ends the host for this reason, after what it has taken is in Kafka. Every

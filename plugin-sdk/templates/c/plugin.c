@@ -57,8 +57,9 @@ PLUGIN_TIMESTAMP(timestamp)
 static plugin_answer lines(const plugin_message *message, const plugin_record *so_far) {
     (void)so_far;
     const char *at = message->payload.at, *end = at + message->payload.size;
-    plugin_record *records = plugin_new_records(message->payload.size);
-    size_t count = 0;
+    size_t most = 1, count = 0;
+    for (const char *in = at; in < end; in++) most += *in == '\n';
+    plugin_record *records = plugin_new_records(most);
     while (at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *stop = newline ? newline : end;

@@ -2,13 +2,16 @@
 //! when the position was fixed (`tst`, in seconds). Everything else that OwnTracks publishes, such
 //! as last wills and waypoints, keeps the defaults.
 
+use std::borrow::Cow;
+
 use plugin_sdk::prelude::*;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Report<'a> {
-    #[serde(rename = "_type")]
-    kind: &'a str,
+    // Text with an escape in it cannot be borrowed.
+    #[serde(rename = "_type", borrow)]
+    kind: Cow<'a, str>,
     tst: Option<i64>,
 }
 
@@ -51,6 +54,8 @@ mod tests {
         let message = Message::new(TOPIC, LOCATION);
         assert_eq!(key(&message), Some("jane/phone"));
         assert_eq!(timestamp(&message), Ok(Some(1_700_000_000_000)));
+        let escaped = LOCATION.replace("location", r"l\u006fcation");
+        assert_eq!(key(&Message::new(TOPIC, &escaped)), Some("jane/phone"));
     }
 
     #[test]

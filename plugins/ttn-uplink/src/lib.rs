@@ -4,6 +4,8 @@
 
 mod rfc3339;
 
+use std::borrow::Cow;
+
 use plugin_sdk::prelude::*;
 use serde::Deserialize;
 
@@ -11,24 +13,27 @@ use serde::Deserialize;
 struct Uplink<'a> {
     #[serde(borrow)]
     end_device_ids: DeviceIds<'a>,
-    received_at: &'a str,
+    // Text with an escape in it cannot be borrowed.
+    #[serde(borrow)]
+    received_at: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
 struct DeviceIds<'a> {
-    device_id: &'a str,
+    #[serde(borrow)]
+    device_id: Cow<'a, str>,
 }
 
 #[key_setter]
-fn key(message: &Message) -> Result<&str, Error> {
+fn key(message: &Message) -> Result<String, Error> {
     let uplink: Uplink<'_> = message.json()?;
-    Ok(uplink.end_device_ids.device_id)
+    Ok(uplink.end_device_ids.device_id.into_owned())
 }
 
 #[timestamp_setter]
 fn timestamp(message: &Message) -> Result<i64, Error> {
     let uplink: Uplink<'_> = message.json()?;
-    rfc3339::milliseconds(uplink.received_at).ok_or_else(|| {
+    rfc3339::milliseconds(&uplink.received_at).ok_or_else(|| {
         Error::bad_message(format!("received_at is no RFC 3339 time: {}", uplink.received_at))
     })
 }
@@ -46,7 +51,9 @@ mod tests {
     #[test]
     fn an_uplink_is_keyed_by_its_device_and_dated_by_the_network() {
         let message = Message::new("v3/farm@ttn/devices/soil-7/up", UPLINK);
-        assert_eq!(key(&message), Ok("soil-7"));
+        assert_eq!(key(&message).as_deref(), Ok("soil-7"));
+        let escaped = UPLINK.replace("soil-7", r"ger\u00e4t");
+        assert_eq!(key(&Message::new("t", &escaped)).as_deref(), Ok("gerät"));
         assert_eq!(timestamp(&message), Ok(1_581_520_545_787));
     }
 

@@ -13,13 +13,15 @@ const told = (message, answer) => {
     case "skip":
       return sdk.skip("told to skip");
     case "bad":
-      throw new Error("told to be bad: ü");
+      throw sdk.badMessage("told to be bad: ü");
     case "fatal":
       throw sdk.fatal("told to end");
     case "time":
       return sdk.nowMs();
     case "crash":
       throw "crashed: ü";
+    case "bug":
+      return message.missing.more;
   }
 };
 

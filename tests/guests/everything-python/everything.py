@@ -24,6 +24,8 @@ def told(message, answer):
             return str(sdk.now_ms())
         case "crash":
             raise SystemExit("crashed: ü")
+        case "bug":
+            return {}["missing"]
 
 
 @sdk.key_setter

@@ -1,4 +1,7 @@
-//! A plugin that keeps failing: its messages wait, do without it or end the program, and none is lost.
+//! A plugin that keeps failing: if the messages are to blame they become dead letters and nothing waits;
+//! if it is, its messages wait, do without it or end the program, and none is lost.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tests::host::{Builder, Host};
 use tests::kafka::{Kafka, Record, dead_letters};
@@ -54,11 +57,10 @@ fn messages_wait_for_a_plugin_that_keeps_failing_and_go_on_in_order_when_it_reco
     let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
     publisher.publish(&[bad.as_slice(), &well].concat());
 
+    // It has handled nothing yet, so who knows.
     let warning = wait_until_it_failed(&host, 3);
     assert!(warning.contains("misbehave") && warning.contains("wait"), "{warning}");
-    // Three before it is broken, and one at the end of each of two pauses.
-    wait_until_it_failed(&host, 5);
-    assert_eq!(kafka.count(&topic), 0, "what is behind it waits");
+    // What is good among those that wait shows that it works, and the others are to blame.
     host.wait_for_line("that it works again", |line| line.contains("works again, after"));
     publisher.publish(&[Publish::new("a", "last")]);
 
@@ -148,10 +150,8 @@ fn a_broken_plugin_can_end_the_program_and_nothing_is_acknowledged_that_is_not_i
     let command = fragile(server.port(), kafka, &topic, 2);
     let host = command.clone().flag("on-plugin-broken", "stop").launch();
     let mut connection = server.accept_and_subscribe(false);
-    connection.publish(1, &Publish::new("a", "good"));
-    assert_eq!(connection.acknowledged(1), [1]);
-    let rest = ["panic one", "panic two", "behind"].map(|payload| Publish::new("a", payload));
-    for (id, message) in (2..).zip(&rest) {
+    let messages = ["panic one", "panic two", "behind"].map(|payload| Publish::new("a", payload));
+    for (id, message) in (1..).zip(&messages) {
         connection.publish(id, message);
     }
     host.wait(SOON).assert_failed(
@@ -161,17 +161,17 @@ fn a_broken_plugin_can_end_the_program_and_nothing_is_acknowledged_that_is_not_i
     let before = kafka.read_dead_letters(&topic).len();
     let acknowledged = connection.wait_for_end();
     assert_eq!(acknowledged.len(), before, "{acknowledged:?}");
-    assert!(acknowledged.iter().all(|packet| matches!(packet, Packet::PubAck(2))));
-    assert_eq!(values(&kafka.read(&topic)), ["good"]);
+    assert!(acknowledged.iter().all(|packet| matches!(packet, Packet::PubAck(1))));
+    assert_eq!(kafka.read(&topic), []);
 
     // They come again, and the plugin is trusted for longer.
     let host = command.without("plugin-failures-limit").launch();
     let mut connection = server.accept_and_subscribe(true);
-    for (id, message) in (2..).zip(&rest) {
+    for (id, message) in (1..).zip(&messages) {
         connection.publish(id, &message.clone().again());
     }
-    assert_eq!(connection.acknowledged(3), [2, 3, 4]);
-    assert_eq!(values(&kafka.read(&topic)), ["good", "behind"]);
+    assert_eq!(connection.acknowledged(3), [1, 2, 3]);
+    assert_eq!(values(&kafka.read(&topic)), ["behind"]);
     host.terminate();
     connection.wait_for_end();
     host.wait(SOON).assert_clean();
@@ -241,7 +241,8 @@ fn a_plugin_that_stays_broken_is_named_as_what_keeps_messages_out_of_kafka() {
     let topic = topic(kafka, "broken-stuck");
     let command = fragile(mosquitto.port(), kafka, &topic, 1).flag("shutdown-timeout", 1);
     let host = command.start();
-    Publisher::connect(mosquitto.port(), "publisher").publish(&[panics(5), good(2)].concat());
+    let messages = panics(7);
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
     for failed in 1..=5 {
         wait_until_it_failed(&host, failed);
     }
@@ -256,8 +257,9 @@ fn a_plugin_that_stays_broken_is_named_as_what_keeps_messages_out_of_kafka() {
     assert_eq!((ledger.dead_lettered, ledger.in_flight), (5, 2));
 
     // They were not acknowledged.
-    let host = command.start();
-    assert_eq!(values(&kafka.wait_for(&topic, 2, SOON)), payloads(&good(2)));
+    let host = command.without("plugin-failures-limit").start();
+    let letters = kafka.wait_for(&dead_letters(&topic), 7, SOON);
+    assert_eq!(values(&letters), payloads(&messages));
     host.stop().assert_clean();
 }
 
@@ -266,7 +268,7 @@ fn a_second_signal_ends_at_once_while_a_plugin_is_broken() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = topic(kafka, "broken-second");
     let host = fragile(mosquitto.port(), kafka, &topic, 1).start();
-    Publisher::connect(mosquitto.port(), "publisher").publish(&[panics(4), good(1)].concat());
+    Publisher::connect(mosquitto.port(), "publisher").publish(&panics(5));
     wait_until_it_failed(&host, 4);
     host.terminate();
     host.wait_for_line("that it stops", |line| line.contains("stopping:"));
@@ -274,4 +276,100 @@ fn a_second_signal_ends_at_once_while_a_plugin_is_broken() {
     let ended = host.wait(SOON);
     ended.assert_failed(1, &["asked to stop a second time", "1 messages were not in Kafka"]);
     assert!(!ended.errors.contains("works again"), "it did not wait for the end of the pause");
+}
+
+#[test]
+fn one_device_that_publishes_poison_holds_up_nobody() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "poison");
+    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin("rewrite").start();
+    let bad = |kind: &str, round: usize, count: usize| -> Vec<Publish> {
+        let payload = |number: usize| format!("{kind} {round}-{number}");
+        (0..count).map(|number| Publish::new("poison", payload(number))).collect()
+    };
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    // A timestamp out of range is never more than its message's fault.
+    publisher.publish(&(0..30).map(|_| Publish::new("poison", "time -1")).collect::<Vec<_>>());
+    let (mut poison, mut fine) = (vec!["time -1".to_owned(); 30], Vec::new());
+    for round in 0..20 {
+        let mut messages = vec![Publish::new("fine", format!("good-{round}"))];
+        messages.extend(bad("panic", round, 15));
+        messages.extend((0..15).map(|_| Publish::new("poison", "time -1")));
+        messages.extend(bad("fatal", round, 2));
+        publisher.publish(&messages);
+        let mut texts = payloads(&messages).into_iter().map(str::to_owned);
+        fine.extend(texts.next());
+        poison.extend(texts);
+    }
+    let records = kafka.wait_for(&topic, fine.len(), SOON);
+    let letters = kafka.wait_for(&dead_letters(&topic), poison.len(), SOON);
+    assert_eq!(
+        (values(&records), values(&letters)),
+        (fine.iter().map(String::as_str).collect(), poison.iter().map(String::as_str).collect())
+    );
+    for letter in &letters {
+        let reason = match letter.value_text().and_then(|text| text.split(' ').next()) {
+            Some("time") => "bad-output",
+            Some("fatal") => "fatal",
+            _ => "trap",
+        };
+        assert_eq!(letter.header("reject.reason"), Some(reason));
+        assert_eq!(letter.header("reject.plugin"), Some("rewrite"));
+    }
+    let ended = host.stop();
+    let ledger = ended.assert_clean();
+    assert_eq!((ledger.delivered, ledger.dead_lettered), (fine.len() as u64, poison.len() as u64));
+    assert!(!ended.errors.contains("is broken"), "{}", ended.errors);
+    let by = r#"a message on "poison" is rejected by plugin rewrite (bad-output): "#;
+    assert!(ended.errors.contains(by), "{}", ended.errors);
+}
+
+#[test]
+fn a_plugin_that_fails_for_what_it_has_handled_before_is_broken_until_it_works_again() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = topic(kafka, "breaks");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (from, to) = (now + Duration::from_secs(5), now + Duration::from_secs(10));
+    let config = format!(
+        r#"{{"scripted": {{"broken_from": {}, "broken_to": {}}}}}"#,
+        from.as_millis(),
+        to.as_millis()
+    );
+    let host = Host::between(&mosquitto, "#", kafka, &topic)
+        .plugin("scripted")
+        .flag("plugin-config", config)
+        .argument("--plugin-clock")
+        .start();
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    let mut published = 0;
+    let mut publish = |count: usize| {
+        let messages: Vec<_> = (published..published + count)
+            .map(|number| Publish::new("a", number.to_string()))
+            .collect();
+        published += count;
+        publisher.publish(&messages);
+    };
+    publish(5);
+    kafka.wait_for(&topic, 5, SOON);
+    eventually("it is broken", SOON, || {
+        publish(3);
+        host.errors().contains("is broken: its payload deserializer failed for 10").then_some(())
+    });
+    publish(100);
+    host.wait_for_line("that it works again", |line| line.contains("works again, after"));
+    let ended = host.stop();
+    let ledger = ended.assert_clean();
+    assert_eq!(ledger.delivered + ledger.dead_lettered, published as u64);
+    // Ten in a row, and one at the end of each pause of a second or more.
+    assert!((10..=15).contains(&ledger.dead_lettered), "{}", ledger.dead_lettered);
+    let records = kafka.wait_for(&topic, ledger.delivered as usize, SOON);
+    let letters = kafka.wait_for(&dead_letters(&topic), ledger.dead_lettered as usize, SOON);
+    let numbers = |records: &[Record]| -> Vec<usize> {
+        values(records).into_iter().map(|value| value.parse().unwrap()).collect()
+    };
+    let (carried, rejected) = (numbers(&records), numbers(&letters));
+    assert!(carried.is_sorted() && rejected.is_sorted(), "{carried:?} {rejected:?}");
+    let mut all = [carried, rejected].concat();
+    all.sort_unstable();
+    assert_eq!(all, (0..published).collect::<Vec<_>>(), "each once");
 }

@@ -1,8 +1,12 @@
 //! A plugin that does harm in every way it can, in a `host` that goes on carrying the innocent messages
 //! in between, in order.
 
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
 use tests::A_WHILE;
-use tests::host::Host;
+use tests::host::{self, Host};
 use tests::kafka::{Kafka, Record, dead_letters};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
@@ -193,4 +197,64 @@ fn no_file_that_takes_the_place_of_a_plugin_reaches_the_messages_around_it() {
     assert_eq!(values(&records), payloads);
     assert!(records.iter().all(|record| record.key_text() == Some("dev")), "{records:?}");
     assert_eq!(host.stop().assert_clean().delivered, payloads.len() as u64);
+}
+
+/// A number as WebAssembly writes it.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+fn sized(bytes: &[u8]) -> Vec<u8> {
+    [&leb128(bytes.len()), bytes].concat()
+}
+
+/// A component of a few MB that takes the compiler many seconds.
+fn heavy_component() -> Vec<u8> {
+    const FUNCTIONS: usize = 100;
+    let multiply = [0x20, 0, 0x20, 0, 0x6c, 0x41, 7, 0x6a, 0x21, 0].repeat(10_000);
+    let body = sized(&[&[0][..], &multiply, &[0x20, 0, 0x0b]].concat());
+    let count = leb128(FUNCTIONS);
+    let section = |id: u8, content: &[u8]| [&[id], &sized(content)[..]].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 1, 0x7f, 1, 0x7f]),
+        section(3, &[&count[..], &[0; FUNCTIONS]].concat()),
+        section(10, &[&count[..], &body.repeat(FUNCTIONS)].concat()),
+    ];
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
+
+#[test]
+fn the_compiler_is_a_process_that_ends_at_its_limits() {
+    let compile = |component: &[u8], seconds: u64, memory: u64| {
+        let mut compiler = Command::new(host::binary())
+            .arg0("host-plugin-compiler")
+            .args(["0".to_owned(), seconds.to_string(), memory.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = compiler.stdin.take().unwrap();
+        // It may be gone before it has read everything.
+        let _ = input.write_all(component);
+        drop(input);
+        compiler.wait_with_output().unwrap()
+    };
+    let light = wat::parse_str("(component (core module (func)))").unwrap();
+    let (enough, heavy) = (4 << 30, heavy_component());
+    let compiled = compile(&light, 60, enough);
+    assert!(compiled.status.success() && compiled.stdout.len() > 100, "{compiled:?}");
+    for (component, seconds, memory) in [(&heavy, 1, enough), (&heavy, 600, 96 << 20)] {
+        let ended = compile(component, seconds, memory);
+        assert!(ended.status.code() != Some(0) && ended.stdout.is_empty(), "{:?}", ended.status);
+    }
+    let refused = compile(b"nonsense", 60, enough);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
 }

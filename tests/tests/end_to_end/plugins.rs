@@ -4,7 +4,7 @@ use tests::kafka::{Kafka, Record};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::wire::Publish;
-use tests::{SOON, host::Host};
+use tests::{SOON, eventually, host::Host};
 
 /// Carries messages through one plugin; the answer is the records, all in one partition.
 fn carry(plugin: &str, messages: &[Publish]) -> Vec<Record> {
@@ -206,11 +206,29 @@ fn a_rejected_message_can_stop_the_host_and_stays_with_the_mqtt_server() {
 }
 
 #[test]
-fn a_plugin_that_cannot_work_at_all_stops_the_host() {
+fn a_plugin_that_cannot_work_at_all_stops_the_host_if_asked_to_and_makes_messages_wait_otherwise() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let topic = kafka.topic("fatal");
-    let host = Host::between(&mosquitto, "#", kafka, &topic).plugin("misbehave").start();
+    let command = Host::between(&mosquitto, "#", kafka, &topic).plugin("misbehave");
+    let host = command.clone().flag("on-plugin-broken", "stop").start();
     let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
     publisher.publish(&[Publish::new("a", "fatal flaw")]);
-    host.wait(SOON).assert_failed(1, &["misbehave", "fatal flaw"]);
+    host.wait(SOON).assert_failed(1, &["misbehave", "fatal flaw", "--on-plugin-broken stop"]);
+
+    // It comes again, and is tried again after a pause, and again.
+    let host = command.start();
+    let says = "is broken: its key setter says that it cannot work; the messages of its route wait";
+    eventually("it was tried twice", SOON, || {
+        (host.errors().matches(says).count() == 2).then_some(())
+    });
+    assert_eq!(kafka.read_dead_letters(&topic), []);
+    // Another message shows that it can.
+    publisher.publish(&[Publish::new("b", "fine")]);
+    let records = kafka.wait_for(&topic, 1, SOON);
+    assert_eq!(records[0].value_text(), Some("fine"));
+    let letters = kafka.wait_for(&tests::kafka::dead_letters(&topic), 1, SOON);
+    assert_eq!(letters[0].value_text(), Some("fatal flaw"));
+    assert_eq!(letters[0].header("reject.reason"), Some("fatal"));
+    let ledger = host.stop().assert_clean();
+    assert_eq!((ledger.delivered, ledger.dead_lettered), (1, 1));
 }

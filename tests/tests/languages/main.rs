@@ -60,6 +60,11 @@ macro_rules! languages {
             }
 
             #[test]
+            fn a_plugin_is_broken_by_a_bug_that_shows_for_every_message() {
+                super::contract::is_broken_by_its_bugs(LANGUAGE);
+            }
+
+            #[test]
             fn a_plugin_is_told_of_connections_and_may_end_the_program() {
                 super::contract::hears_of_connections(LANGUAGE);
             }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use super::check::{Wrong, plugin_limits};
 use super::cli::Bridge;
-use super::{Config, Log, Plugin, PluginLimits, Route, Source, Wording, check, mqtt, plugin};
+use super::{
+    Config, Log, OnPluginBroken, Plugin, PluginLimits, Route, Source, Wording, check, mqtt, plugin,
+};
 use crate::message::Qos;
 pub use sub::{Files, Language, MessageOptions, PluginSub, Setter};
 
@@ -137,8 +139,11 @@ impl Replay {
         redeliver: bool,
         what: Replayed,
     ) -> Result<Self, String> {
-        for plugin in config.routes.iter_mut().flat_map(|route| &mut route.plugins) {
-            plugin.limits = unbroken(plugin.limits);
+        for route in &mut config.routes {
+            route.on_plugin_broken = OnPluginBroken::Stop;
+            for plugin in &mut route.plugins {
+                plugin.limits = unbroken(plugin.limits);
+            }
         }
         let candidates =
             with.iter().try_fold(config.routes.clone(), |routes, file| replaced(routes, file))?;

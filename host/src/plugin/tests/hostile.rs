@@ -7,6 +7,7 @@ use super::guests::{File, module, obedient, typed_transformer, wat};
 use super::*;
 use crate::message::Reason;
 use crate::plugin::compile::Code;
+use crate::plugin::compiler::Compiler;
 use crate::plugin::{Problem, engine};
 
 /// A key setter that does this when a payload begins with `X`; any other payload is its own key.
@@ -234,19 +235,20 @@ fn what_plugins_have_no_use_for_is_not_valid() {
 
 #[test]
 fn a_file_that_is_cut_short_anywhere_or_damaged_anywhere_is_refused_or_works() {
-    let engine = engine::engine(None, false).expect("an engine");
+    let engine = engine::engine(false).expect("an engine");
     let module = ::wat::parse_str(obedient()).expect("WebAssembly text");
     let component = crate::plugin::wrap::component(&module).expect("a component").into_owned();
-    assert!(Code::compile(&engine, &module).is_ok());
+    assert!(Code::compile(&engine, &Compiler::default(), &module).is_ok());
     for whole in [&module, &component] {
         // What stands at the end are names of functions, which nobody needs.
-        let cut = |size: &usize| Code::compile(&engine, &whole[..*size]).is_ok();
+        let cut =
+            |size: &usize| Code::compile(&engine, &Compiler::default(), &whole[..*size]).is_ok();
         let good: Vec<_> = (0..whole.len()).filter(cut).collect();
         assert!(good.len() <= 2, "{good:?} of {}", whole.len());
         let mut damaged = whole.clone();
         for at in (0..whole.len()).step_by(5) {
             damaged[at] = !damaged[at];
-            drop(Code::compile(&engine, &damaged));
+            drop(Code::compile(&engine, &Compiler::default(), &damaged));
             damaged[at] = whole[at];
         }
     }
@@ -254,7 +256,7 @@ fn a_file_that_is_cut_short_anywhere_or_damaged_anywhere_is_refused_or_works() {
 
 #[test]
 fn random_bytes_are_refused() {
-    let engine = engine::engine(None, false).expect("an engine");
+    let engine = engine::engine(false).expect("an engine");
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = || {
         state ^= state << 13;
@@ -267,7 +269,10 @@ fn random_bytes_are_refused() {
             let size = usize::from(random());
             let bytes: Vec<u8> =
                 header.iter().copied().chain((0..size).map(|_| random())).collect();
-            assert!(size == 0 || Code::compile(&engine, &bytes).is_err(), "{bytes:?}");
+            assert!(
+                size == 0 || Code::compile(&engine, &Compiler::default(), &bytes).is_err(),
+                "{bytes:?}"
+            );
         }
     }
 }

@@ -48,6 +48,29 @@ const TEXT_TO_TEXT: &str = r#"(func $run (param "topic" string) (result string)
     (canon lift (core func $code "run") (memory (core memory $code "memory")) (realloc (core func $code "cabi_realloc"))))"#;
 
 #[test]
+fn names_in_a_file_cannot_write_to_a_terminal_or_forge_a_line() {
+    let evil = r"\n\1b[2J\e2\80\ae";
+    let long = "x".repeat(90_000);
+    let setter = "mqtt-source:plugin/key-setter@0.1.0#key";
+    let function =
+        |name: &str| format!(r#"(module (func (export "{name}") (result i32) (i32.const 0)))"#);
+    for (guest, told) in [
+        (
+            format!(
+                r#"(module (import "{evil}" "{evil}{long}" (func)) (func (export "{setter}")))"#
+            ),
+            "imports",
+        ),
+        (function(&format!("mqtt-source:plugin/{evil}{long}@0.1.0#key")), "has nothing to do"),
+        (function(&format!("mqtt-source:plugin/key-setter@7{evil}{long}#key")), "was built for"),
+    ] {
+        let (_, line) = refused(&wat("key.wasm", &guest));
+        assert!(line.contains(told), "{line}");
+        assert!(line.len() < 4096 && !line.contains(['\u{1b}', '\u{202e}']), "{line}");
+    }
+}
+
+#[test]
 fn a_missing_file() {
     let (problem, line) = refused_with(&["/nowhere/key.wasm".into()], &limits());
     assert!(matches!(problem, Problem::Unreadable(_)));

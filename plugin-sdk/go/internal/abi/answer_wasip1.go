@@ -3,6 +3,7 @@ package abi
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"mqtt-source/plugin-sdk/plugin"
 )
@@ -28,16 +29,31 @@ func said(failed uint8, kind uint8, value list) uint32 {
 	return address(&last)
 }
 
-// Call runs what a plugin decides, and makes a panic an error.
-func Call[T any](decide func() (T, error)) (result T, err error) {
+// Call runs what a plugin decides. A panic is a failure of the plugin, and a trap.
+func Call[T any](decide func() (T, error)) (T, error) {
+	begin()
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			hostLog(int32(plugin.Error), "panic", fmt.Sprintf("panic: %v", panicked))
+			os.Exit(2)
+		}
+	}()
+	return decide()
+}
+
+// Try runs what may fail without harm, and makes a panic an error.
+func Try(what func() error) (err error) {
 	begin()
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			err = fmt.Errorf("panic: %v", panicked)
 		}
 	}()
-	return decide()
+	return what()
 }
+
+//go:wasmimport mqtt-source:plugin/host@0.1.0 log
+func hostLog(level int32, target, line string)
 
 // failed is the answer for an error that is no skip.
 func failed(err error) (uint8, list) {

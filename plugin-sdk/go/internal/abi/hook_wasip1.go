@@ -29,7 +29,7 @@ func Failure(reason, reasonSize, permanent, lost uint32) *plugin.Failure {
 
 // Hook runs a hook. One that fails means going on: nobody waits for it, and the instance stays.
 func Hook(name string, hook func() error) uint32 {
-	_, err := Call(func() (struct{}, error) { return struct{}{}, hook() })
+	err := Try(hook)
 	var stop *plugin.Stopped
 	if err != nil && !errors.As(err, &stop) {
 		plugin.Log(plugin.Error, "the "+name+" failed; going on without it: "+err.Error())

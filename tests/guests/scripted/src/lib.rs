@@ -16,6 +16,9 @@ struct Config {
     failed: String,
     /// What a payload of one word becomes, with that word behind it.
     prefix: String,
+    /// In between it panics whatever it is asked, in milliseconds since the Unix epoch.
+    broken_from: i64,
+    broken_to: i64,
 }
 
 static CONFIG: Mutex<Option<Config>> = Mutex::new(None);
@@ -39,6 +42,11 @@ fn init(config: Config) -> Result<(), Error> {
 /// What stands behind `json` is answered as it is, whatever it is; objects stay as they are.
 #[payload_deserializer]
 fn deserialize(message: &Message) -> Result<Option<Json>, Error> {
+    let Config { broken_from, broken_to, .. } = config();
+    assert!(
+        broken_from == broken_to || !(broken_from..broken_to).contains(&plugin_sdk::now_ms()),
+        "it is broken"
+    );
     let (word, rest) = script(message.text()?);
     Ok(Some(match word {
         "json" => Json::Text(rest.to_owned()),
