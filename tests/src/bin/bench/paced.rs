@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use tests::SOON;
-use tests::wire::{self, Version};
+use ::tests::SOON;
+use ::tests::wire::{self, Version};
 
 use crate::messages::{CYCLE, Messages, Packets};
 
