@@ -1,6 +1,7 @@
 //! A mosquitto of one's own: a real MQTT broker, with its own folder, port and settings.
 
 use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -229,8 +230,33 @@ impl Mosquitto {
 
     /// Deletes what it has kept on disk.
     pub fn forget(&mut self) {
-        let file = self.folder.path().join("mosquitto.db");
+        let file = self.kept();
         std::fs::remove_file(file).expect("a stopped mosquitto has written its sessions");
+    }
+
+    /// Has a running mosquitto write its sessions and their messages to disk (SIGUSR1), and gives
+    /// what it has written.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let written = || std::fs::metadata(self.kept()).ok().map(|file| file.ino());
+        let before = written();
+        self.process.user_signal();
+        // It writes a new file, which takes the place of the old one when it is whole.
+        eventually("mosquitto writes its sessions", SOON, || {
+            written().filter(|now| Some(*now) != before)
+        });
+        std::fs::read(self.kept()).expect("what mosquitto has written is readable")
+    }
+
+    /// Puts an earlier [`snapshot`](Self::snapshot) in the place of what it has kept.
+    pub fn restore(&mut self, snapshot: &[u8]) {
+        self.folder.replace("mosquitto.db", snapshot);
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.folder.path().join("mosquitto.db")
     }
 
     /// Starts it again after a stop: same port, same settings, same folder.

@@ -3,6 +3,7 @@
 //! Starting one takes seconds and a quarter of a gigabyte, so that the tests of a run share two:
 //! one that nobody disturbs, and one that a test has to itself for pausing and killing it.
 
+mod cluster;
 mod jars;
 mod records;
 mod secured;
@@ -14,15 +15,20 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 
 use crate::process::Process;
+use crate::relay::Relay;
 use crate::scratch::{Folder, free_port, unique};
 use crate::{SOON, eventually, target};
 
+pub use cluster::Cluster;
 pub use jars::VERSION;
-pub use records::{Record, read};
+pub use records::{Reader, Record, read};
 pub use secured::{Door, PASSWORD, Secured, USER, password};
 
 /// How long a broker may take to start on a busy machine.
@@ -31,8 +37,21 @@ const START: Duration = Duration::from_secs(90);
 /// Partitions of a topic that [`Kafka::topic`] makes.
 const PARTITIONS: i32 = 3;
 
-/// Name, security protocol and port.
-type Listener = (&'static str, &'static str, u16);
+/// A way into the broker.
+#[derive(Debug, Clone, Copy)]
+struct Listener {
+    name: &'static str,
+    protocol: &'static str,
+    port: u16,
+    /// The port that clients are told to use.
+    advertised: u16,
+}
+
+impl Listener {
+    fn new(name: &'static str, protocol: &'static str, port: u16) -> Self {
+        Self { name, protocol, port, advertised: port }
+    }
+}
 
 /// The file with a broker's settings, in its folder.
 const SETTINGS: &str = "server.properties";
@@ -82,34 +101,63 @@ impl Kafka {
         Self::start_listening(free_port(), &[], settings, &[])
     }
 
+    /// The same, with a relay that it can be reached through as well, and no otherwise than through
+    /// it.
+    ///
+    /// # Panics
+    /// If Java or Maven is missing, or the broker does not start.
+    pub fn start_behind_relay(settings: &str) -> (Self, Relay) {
+        let port = free_port();
+        let relay = Relay::to(port);
+        let listener =
+            Listener { advertised: relay.port(), ..Listener::new("RELAYED", "PLAINTEXT", port) };
+        (Self::start_listening(free_port(), &[listener], settings, &[]), relay)
+    }
+
     /// With more listeners beside the one for plain text, and more arguments for the tool that
     /// prepares its data folder.
     fn start_listening(port: u16, more: &[Listener], settings: &str, format: &[&str]) -> Self {
+        let settings = format!("offsets.topic.replication.factor=1\n{settings}");
+        let kafka = Self::start_node(1, &[free_port()], port, more, &settings, format);
+        kafka.wait_until_it_answers();
+        kafka
+    }
+
+    /// Number `id`, counted from 1, of the nodes whose controllers have these ports; not yet ready.
+    fn start_node(
+        id: usize,
+        controllers: &[u16],
+        port: u16,
+        more: &[Listener],
+        settings: &str,
+        format: &[&str],
+    ) -> Self {
         let folder = Folder::new("kafka");
-        let controller = free_port();
-        let listeners: Vec<_> = [("PLAINTEXT", "PLAINTEXT", port)]
-            .into_iter()
-            .chain(more.iter().copied())
-            .chain([("CONTROLLER", "PLAINTEXT", controller)])
-            .collect();
-        let addresses: Vec<_> =
-            listeners.iter().map(|(name, _, port)| format!("{name}://127.0.0.1:{port}")).collect();
-        let protocols: Vec<_> =
-            listeners.iter().map(|(name, protocol, _)| format!("{name}:{protocol}")).collect();
+        let controller = Listener::new("CONTROLLER", "PLAINTEXT", controllers[id - 1]);
+        let plain = Listener::new("PLAINTEXT", "PLAINTEXT", port);
+        let brokers = || [plain].into_iter().chain(more.iter().copied());
+        let all = || brokers().chain([controller]);
+        let join = |parts: Vec<String>| parts.join(",");
+        let voters = (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
         let file = folder.write(
             SETTINGS,
             format!(
-                "process.roles=broker,controller\nnode.id=1\n\
-                 controller.quorum.voters=1@127.0.0.1:{controller}\n\
+                "process.roles=broker,controller\nnode.id={id}\n\
+                 controller.quorum.voters={}\n\
                  listeners={}\nadvertised.listeners={}\nlistener.security.protocol.map={}\n\
                  controller.listener.names=CONTROLLER\nlog.dirs={}/data\n\
-                 offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
+                 offsets.topic.num.partitions=1\n\
                  group.initial.rebalance.delay.ms=0\nlog.retention.ms=-1\n\
                  num.network.threads=2\nnum.io.threads=2\nlog.cleaner.enable=false\n\
                  broker.heartbeat.interval.ms=500\nbroker.session.timeout.ms=3000\n{settings}",
-                addresses.join(","),
-                addresses[..addresses.len() - 1].join(","),
-                protocols.join(","),
+                join(voters.collect()),
+                join(all().map(|it| format!("{}://127.0.0.1:{}", it.name, it.port)).collect()),
+                join(
+                    brokers()
+                        .map(|it| format!("{}://127.0.0.1:{}", it.name, it.advertised))
+                        .collect()
+                ),
+                join(all().map(|it| format!("{}:{}", it.name, it.protocol)).collect()),
                 folder.path().display()
             ),
         );
@@ -118,9 +166,7 @@ impl Kafka {
         run(&mut tool, "Kafka's data folder cannot be made");
 
         let process = Mutex::new(launch(&file));
-        let kafka = Self { address: format!("127.0.0.1:{port}"), folder, process };
-        kafka.wait_until_it_answers();
-        kafka
+        Self { address: format!("127.0.0.1:{port}"), folder, process }
     }
 
     /// What goes into `--broker-address`.
@@ -144,7 +190,17 @@ impl Kafka {
     /// # Panics
     /// If Kafka refuses.
     pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        self.create_replicated(name, partitions, 1, settings);
+    }
+
+    fn create_replicated(
+        &self,
+        name: &str,
+        partitions: i32,
+        replicas: i32,
+        settings: &[(&str, &str)],
+    ) {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
         for (name, value) in settings {
             topic = topic.set(name, value);
         }
@@ -165,6 +221,31 @@ impl Kafka {
         let deleted = pollster::block_on(self.admin().delete_topics(&[name], &options()));
         let deleted = deleted.unwrap_or_else(|error| panic!("cannot delete {name}: {error}"));
         assert!(deleted[0].is_ok(), "cannot delete {name}: {deleted:?}");
+    }
+
+    /// Gives a topic these settings, and no others.
+    ///
+    /// # Panics
+    /// If Kafka refuses.
+    pub fn configure_topic(&self, name: &str, settings: &[(&str, &str)]) {
+        let mut change = AlterConfig::new(ResourceSpecifier::Topic(name));
+        for (name, value) in settings {
+            change = change.set(name, value);
+        }
+        let changed = pollster::block_on(self.admin().alter_configs([&change], &options()));
+        let changed = changed.unwrap_or_else(|error| panic!("cannot configure {name}: {error}"));
+        assert!(changed[0].is_ok(), "cannot configure {name}: {changed:?}");
+    }
+
+    /// Gives a topic more partitions: `partitions` in all.
+    ///
+    /// # Panics
+    /// If Kafka refuses.
+    pub fn add_partitions(&self, name: &str, partitions: usize) {
+        let more = NewPartitions::new(name, partitions);
+        let added = pollster::block_on(self.admin().create_partitions([&more], &options()));
+        let added = added.unwrap_or_else(|error| panic!("cannot add to {name}: {error}"));
+        assert!(added[0].is_ok(), "cannot add to {name}: {added:?}");
     }
 
     /// Every record that is there now, partition by partition.
@@ -228,6 +309,33 @@ impl Kafka {
     pub fn start_again(&self) {
         *self.process() = launch(&self.folder.path().join(SETTINGS));
         self.wait_until_it_answers();
+    }
+
+    /// No file of the broker may grow beyond this many bytes, as if its disk were full; `None` is no
+    /// limit.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        self.process().limit("fsize", bytes);
+    }
+
+    /// The largest log of a topic's partitions, in bytes.
+    ///
+    /// # Panics
+    /// If its folder cannot be read.
+    pub fn largest_log(&self, topic: &str) -> u64 {
+        let data = self.folder.path().join("data");
+        let partitions = std::fs::read_dir(data).expect("Kafka has a data folder").flatten();
+        let of_topic = partitions.filter(|entry| {
+            entry.file_name().to_string_lossy().rsplit_once('-').is_some_and(|(of, _)| of == topic)
+        });
+        let logs = of_topic.filter_map(|entry| {
+            let log = entry.path().join("00000000000000000000.log");
+            std::fs::metadata(log).ok().map(|log| log.len())
+        });
+        logs.max().unwrap_or_default()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.process().is_running()
     }
 
     /// The broker's log, for messages.
