@@ -187,16 +187,21 @@ struct Pump {
 }
 
 impl Pump {
-    /// Carries until one end hangs up, then ends both.
+    /// Carries until one end says that no more comes, and says so to the other end. That one may still
+    /// have something to say.
     fn run(&self, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; CHUNK];
-        while let Ok(size @ 1..) = from.read(&mut buffer) {
-            if self.carry(&buffer[..size], &mut to).is_err() {
-                break;
+        let broken = loop {
+            match from.read(&mut buffer) {
+                Ok(0) => break false,
+                Ok(size) if self.carry(&buffer[..size], &mut to).is_ok() => {}
+                Ok(_) | Err(_) => break true,
             }
-        }
-        for stream in [from, to] {
-            let _: io::Result<()> = stream.shutdown(Shutdown::Both);
+        };
+        // Either may have ended in the meantime.
+        let _: io::Result<()> = to.shutdown(if broken { Shutdown::Both } else { Shutdown::Write });
+        if broken {
+            let _: io::Result<()> = from.shutdown(Shutdown::Both);
         }
     }
 

@@ -13,6 +13,7 @@ pub mod random;
 pub mod report;
 pub mod round;
 pub mod scene;
+pub mod servers;
 pub mod stage;
 pub mod tap;
 pub mod traffic;

@@ -46,6 +46,8 @@ pub struct Scene {
     pub topic_settings: Vec<(&'static str, String)>,
     /// Lines of mosquitto.conf(5).
     pub mosquitto: Vec<(&'static str, &'static str)>,
+    /// Messages that may be unacknowledged at a time, towards mosquitto and from it.
+    pub window: usize,
     /// MQTT topics.
     pub topics: u16,
     pub per_second: u32,
@@ -64,6 +66,8 @@ pub struct Scene {
     pub server_forgets: bool,
     /// What `host` writes last cannot be read.
     pub log_is_lost: bool,
+    /// How long `host` waits for Kafka when it is stopped, in whole seconds.
+    pub shutdown_timeout: Duration,
     /// How long `host` may take to catch up in the end.
     pub patience: Duration,
     pub length: Length,
@@ -82,6 +86,7 @@ impl Scene {
             partitions: 3,
             topic_settings: Vec::new(),
             mosquitto: Vec::new(),
+            window: 1_000,
             topics,
             per_second,
             special: None,
@@ -93,6 +98,7 @@ impl Scene {
             duplicates: Duplicates::Never,
             server_forgets: false,
             log_is_lost: false,
+            shutdown_timeout: Duration::from_secs(20),
             patience: Duration::from_mins(1),
             length,
         }

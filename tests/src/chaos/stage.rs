@@ -1,14 +1,15 @@
 //! A round as it runs: the servers, the publisher and `host`, and what can be done to them.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::checker::Evidence;
 use super::message::{Id, identify};
 use super::random::Random;
-use super::scene::{Brokers, Scene};
+use super::scene::Scene;
+use super::servers::Servers;
 use super::tap::Tap;
 use super::traffic::{Plan, Traffic};
 use super::watch::{Seen, Watch};
@@ -22,83 +23,11 @@ use crate::scratch::Folder;
 use crate::wire::Version;
 use crate::{SOON, eventually};
 
-/// How long `host` may take to end: its default for `--shutdown-timeout`, and a little more.
-const END: Duration = Duration::from_secs(35);
+/// How long `host` may take to end beyond its `--shutdown-timeout`, on a busy machine.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The file of the plugin that may be changed.
 const PLUGIN: &str = "plugin.wasm";
-
-enum Kind {
-    Quiet(&'static Kafka),
-    Disturbed(&'static (Kafka, Relay)),
-    Cluster(Box<Cluster>),
-}
-
-/// The Kafka of a round. Two rounds may run at a time: one that disturbs Kafka, and one that does not.
-struct Servers {
-    kind: Kind,
-    /// Held until the round is over.
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Servers {
-    fn start(brokers: Brokers) -> Self {
-        static QUIET: Mutex<()> = Mutex::new(());
-        static DISTURBED: Mutex<()> = Mutex::new(());
-        static BEHIND_RELAY: OnceLock<(Kafka, Relay)> = OnceLock::new();
-        let lock = if brokers == Brokers::Quiet { &QUIET } else { &DISTURBED };
-        let turn = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = match brokers {
-            Brokers::Quiet => Kind::Quiet(Kafka::shared()),
-            Brokers::Cluster => Kind::Cluster(Box::new(Cluster::start())),
-            Brokers::Disturbed => {
-                let start = || Kafka::start_behind_relay("auto.create.topics.enable=false\n");
-                let servers = BEHIND_RELAY.get_or_init(start);
-                let (kafka, relay) = servers;
-                // A round that failed may have left it as it was.
-                relay.heal();
-                if kafka.is_running() {
-                    kafka.limit_files(None);
-                    kafka.resume();
-                } else {
-                    kafka.start_again();
-                }
-                Kind::Disturbed(servers)
-            }
-        };
-        Self { kind, _turn: turn }
-    }
-
-    /// Any broker.
-    fn kafka(&self) -> &Kafka {
-        match &self.kind {
-            Kind::Quiet(kafka) => kafka,
-            Kind::Disturbed(servers) => &servers.0,
-            Kind::Cluster(cluster) => cluster.node(0),
-        }
-    }
-
-    /// Where `host` finds Kafka.
-    fn address(&self) -> String {
-        match &self.kind {
-            Kind::Quiet(kafka) => kafka.address().to_owned(),
-            Kind::Disturbed((_, relay)) => format!("127.0.0.1:{}", relay.port()),
-            Kind::Cluster(cluster) => cluster.address(),
-        }
-    }
-
-    fn topic(&self, scene: &Scene) -> String {
-        if let Kind::Cluster(cluster) = &self.kind {
-            return cluster.topic("chaos", scene.partitions);
-        }
-        let topic = Kafka::unused_topic("chaos");
-        let (kafka, settings) = (self.kafka(), &scene.topic_settings);
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &value[..])).collect();
-        kafka.create_topic(&topic, scene.partitions, &settings);
-        kafka.create_topic(&dead_letters(&topic), 1, &[]);
-        topic
-    }
-}
 
 /// Everything that is running.
 pub struct Stage {
@@ -130,7 +59,7 @@ impl Stage {
     pub fn start(scene: Scene, seed: u64) -> Self {
         let servers = Servers::start(scene.brokers);
         let topic = servers.topic(&scene);
-        let mosquitto = Mosquitto::builder();
+        let mosquitto = Mosquitto::builder().setting("max_inflight_messages", scene.window);
         let lines = scene.mosquitto.iter();
         let mosquitto = lines.fold(mosquitto, |it, (name, value)| it.setting(name, value)).start();
         let tap = Arc::new(Tap::new(scene.version));
@@ -143,6 +72,7 @@ impl Stage {
             port: mosquitto.port(),
             version: scene.version,
             qos: scene.qos,
+            window: scene.window,
             topics: scene.topics,
             per_second: scene.per_second,
             special: scene.special.map(|(kind, every, _)| (kind, every)),
@@ -181,19 +111,13 @@ impl Stage {
     /// # Panics
     /// If the scene has no Kafka that may be disturbed.
     pub fn kafka_relay(&self) -> &Relay {
-        let Kind::Disturbed((_, relay)) = &self.servers.kind else {
-            panic!("a scene with a Kafka that may be disturbed");
-        };
-        relay
+        self.servers.relay().expect("a scene with a Kafka that may be disturbed")
     }
 
     /// # Panics
     /// If the scene has no cluster.
     pub fn cluster(&self) -> &Cluster {
-        let Kind::Cluster(cluster) = &self.servers.kind else {
-            panic!("a scene with a cluster");
-        };
-        cluster
+        self.servers.cluster().expect("a scene with a cluster")
     }
 
     /// # Panics
@@ -228,10 +152,11 @@ impl Stage {
         if host.is_running() {
             host.terminate();
         }
-        match host.try_wait(END) {
+        let deadline = self.scene.shutdown_timeout + GRACE;
+        match host.try_wait(deadline) {
             Ok(ended) => self.ended.push(ended),
             Err(host) => {
-                self.complaints.push(format!("does not end within {END:?} of SIGTERM"));
+                self.complaints.push(format!("does not end within {deadline:?} of SIGTERM"));
                 host.kill();
             }
         }
@@ -368,8 +293,8 @@ fn client_id(topic: &str) -> String {
 fn builder(scene: &Scene, mqtt: &Relay, kafka: &str, topic: &str, folder: &Folder) -> Builder {
     let version = if scene.version == Version::V5 { "5" } else { "3.1.1" };
     let mut builder = Host::between_ports(mqtt.port(), "chaos/#", kafka, topic)
-        .flag("client-id", client_id(topic))
         .flag("qos", scene.qos)
+        .flag("shutdown-timeout", scene.shutdown_timeout.as_secs())
         .flag("mqtt-version", version);
     if let Some(package) = scene.plugin {
         let wasm = std::fs::read(plugin(package)).expect("a plugin that is built is readable");

@@ -32,6 +32,8 @@ pub struct Plan {
     pub port: u16,
     pub version: Version,
     pub qos: u8,
+    /// Messages that are sent before the server has to have confirmed them.
+    pub window: usize,
     pub topics: u16,
     pub per_second: u32,
     /// A kind of which one message in so many is.
@@ -165,7 +167,14 @@ impl Source {
             connection.map_or_else(|| Publisher::try_connect(port, "publisher", version), Ok);
         let Ok(mut connection) = connection else { return from };
         let packets: Vec<_> = burst.iter().map(Message::publish).collect();
-        let confirmed = connection.try_publish(&packets).unwrap_or_default();
+        let mut confirmed = 0;
+        for window in packets.chunks(self.plan.window) {
+            let of_window = connection.try_publish(window).unwrap_or_default();
+            confirmed += of_window;
+            if of_window < window.len() {
+                break;
+            }
+        }
         if confirmed == packets.len() {
             self.connection = Some(connection);
         }

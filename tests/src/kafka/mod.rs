@@ -7,6 +7,7 @@ mod cluster;
 mod jars;
 mod records;
 mod secured;
+mod topics;
 
 use std::path::Path;
 use std::process::Command;
@@ -14,17 +15,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
-    TopicReplication,
-};
-use rdkafka::client::DefaultClientContext;
 
 use crate::process::Process;
 use crate::relay::Relay;
-use crate::scratch::{Folder, free_port, unique};
-use crate::{SOON, eventually, target};
+use crate::scratch::{Folder, free_port};
+use crate::{eventually, target};
 
 pub use cluster::Cluster;
 pub use jars::VERSION;
@@ -33,9 +28,6 @@ pub use secured::{Door, PASSWORD, Secured, USER, password};
 
 /// How long a broker may take to start on a busy machine.
 const START: Duration = Duration::from_secs(90);
-
-/// Partitions of a topic that [`Kafka::topic`] makes.
-const PARTITIONS: i32 = 3;
 
 /// A way into the broker.
 #[derive(Debug, Clone, Copy)]
@@ -174,80 +166,6 @@ impl Kafka {
         &self.address
     }
 
-    /// A new topic with three partitions, and its dead-letter topic with one.
-    pub fn topic(&self, name: &str) -> String {
-        let topic = Self::unused_topic(name);
-        self.create_topic(&topic, PARTITIONS, &[]);
-        self.create_topic(&dead_letters(&topic), 1, &[]);
-        topic
-    }
-
-    /// A name that no topic has yet.
-    pub fn unused_topic(name: &str) -> String {
-        format!("{name}-{}", unique())
-    }
-
-    /// # Panics
-    /// If Kafka refuses.
-    pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        self.create_replicated(name, partitions, 1, settings);
-    }
-
-    fn create_replicated(
-        &self,
-        name: &str,
-        partitions: i32,
-        replicas: i32,
-        settings: &[(&str, &str)],
-    ) {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
-        for (name, value) in settings {
-            topic = topic.set(name, value);
-        }
-        let created = pollster::block_on(self.admin().create_topics([&topic], &options()));
-        let created = created.unwrap_or_else(|error| panic!("cannot create {name}: {error}"));
-        assert!(created[0].is_ok(), "cannot create {name}: {created:?}");
-        // The answer comes before the broker itself knows the topic.
-        eventually("the new topic can be used", SOON, || {
-            records::partitions(&self.address, name).filter(|&known| known == partitions)
-        });
-    }
-
-    /// Removes a topic with all its records.
-    ///
-    /// # Panics
-    /// If Kafka refuses.
-    pub fn delete_topic(&self, name: &str) {
-        let deleted = pollster::block_on(self.admin().delete_topics(&[name], &options()));
-        let deleted = deleted.unwrap_or_else(|error| panic!("cannot delete {name}: {error}"));
-        assert!(deleted[0].is_ok(), "cannot delete {name}: {deleted:?}");
-    }
-
-    /// Gives a topic these settings, and no others.
-    ///
-    /// # Panics
-    /// If Kafka refuses.
-    pub fn configure_topic(&self, name: &str, settings: &[(&str, &str)]) {
-        let mut change = AlterConfig::new(ResourceSpecifier::Topic(name));
-        for (name, value) in settings {
-            change = change.set(name, value);
-        }
-        let changed = pollster::block_on(self.admin().alter_configs([&change], &options()));
-        let changed = changed.unwrap_or_else(|error| panic!("cannot configure {name}: {error}"));
-        assert!(changed[0].is_ok(), "cannot configure {name}: {changed:?}");
-    }
-
-    /// Gives a topic more partitions: `partitions` in all.
-    ///
-    /// # Panics
-    /// If Kafka refuses.
-    pub fn add_partitions(&self, name: &str, partitions: usize) {
-        let more = NewPartitions::new(name, partitions);
-        let added = pollster::block_on(self.admin().create_partitions([&more], &options()));
-        let added = added.unwrap_or_else(|error| panic!("cannot add to {name}: {error}"));
-        assert!(added[0].is_ok(), "cannot add to {name}: {added:?}");
-    }
-
     /// Every record that is there now, partition by partition.
     pub fn read(&self, topic: &str) -> Vec<Record> {
         read(&self.address, topic)
@@ -347,12 +265,6 @@ impl Kafka {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.address);
-        config.create().expect("the settings of an admin client are right")
-    }
-
     fn wait_until_it_answers(&self) {
         eventually("Kafka answers", START, || {
             let mut process = self.process();
@@ -361,10 +273,6 @@ impl Kafka {
             records::answers(&self.address).then_some(())
         });
     }
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON))
 }
 
 /// The dead-letter topic of a topic, as `host` names it by default.

@@ -1,7 +1,9 @@
 //! `host` itself is disturbed.
 
+use std::time::Duration;
+
 use super::Stage;
-use crate::chaos::scene::Scene;
+use crate::chaos::scene::{Duplicates, Scene};
 use crate::process::Stream;
 
 pub fn kill(stage: &mut Stage) {
@@ -66,10 +68,17 @@ pub fn limit_descriptors(stage: &mut Stage) {
     }
 }
 
+/// It is started once more then, and need not have been able to write its last line.
+pub fn is_stopped_while_stuck(scene: &mut Scene) {
+    scene.shutdown_timeout = Duration::from_secs(3);
+    scene.duplicates = Duplicates::Always;
+    scene.log_is_lost = true;
+}
+
 /// Enough to fill a pipe in a second or two.
 pub fn much_log(scene: &mut Scene) {
     scene.arguments.extend(["-X".to_owned(), "debug=msg".to_owned()]);
-    scene.arguments.push("--log=debug".to_owned());
+    scene.arguments.push("--log=trace".to_owned());
 }
 
 pub fn stdout_stuck(stage: &mut Stage) {
@@ -86,8 +95,9 @@ fn stuck(stage: &mut Stage, stream: Stream) {
     let before = stage.tap.acknowledged_count();
     stage.load(messages..messages * 2);
     let carried = stage.tap.acknowledged_count() - before;
-    stage.host().release();
     stage.expect_at_least(carried, messages as usize / 2, "while nobody read");
+    stage.stop_host();
+    stage.start_host();
 }
 
 pub fn stderr_closed(stage: &mut Stage) {

@@ -168,7 +168,7 @@ pub static FAULTS: &[Fault] = &[
         about: "more messages wait in mosquitto than there are packet ids, when it is stopped and started",
         scene: |scene| {
             scene.persistent();
-            scene.mosquitto.push(("max_inflight_messages", "20"));
+            scene.window = 20;
             // mosquitto gives out packet ids that are in use, and takes one acknowledgement for another.
             scene.duplicates = Duplicates::Always;
             scene.patience = Duration::from_mins(4);
@@ -196,7 +196,7 @@ pub static FAULTS: &[Fault] = &[
         scene: |scene| {
             scene.brokers = Brokers::Disturbed;
             scene.duplicates = Duplicates::Always;
-            scene.arguments.push("--shutdown-timeout=2".to_owned());
+            scene.shutdown_timeout = Duration::from_secs(2);
         },
         disturb: host::stop_in_outage,
     },
@@ -227,14 +227,20 @@ pub static FAULTS: &[Fault] = &[
     },
     Fault {
         name: "stdout-stuck",
-        about: "nobody reads the output of --print for a while",
-        scene: |scene| scene.arguments.push("--print".to_owned()),
+        about: "nobody reads the output of --print for a while; then host is stopped all the same",
+        scene: |scene| {
+            scene.arguments.push("--print".to_owned());
+            host::is_stopped_while_stuck(scene);
+        },
         disturb: host::stdout_stuck,
     },
     Fault {
         name: "stderr-stuck",
-        about: "nobody reads the log for a while, and there is much of it",
-        scene: host::much_log,
+        about: "nobody reads the log, of which there is much; then host is stopped all the same",
+        scene: |scene| {
+            host::much_log(scene);
+            host::is_stopped_while_stuck(scene);
+        },
         disturb: host::stderr_stuck,
     },
     Fault {
