@@ -10,6 +10,9 @@ use crate::process::{Process, Stream};
 use crate::scratch::{Folder, free_port};
 use crate::{SOON, eventually};
 
+/// The file with its settings, in its folder.
+const CONF: &str = "mosquitto.conf";
+
 /// What a mosquitto shall be like. Without any of this it lets everybody in, keeps nothing on
 /// disk, queues without limit and sends 1,000 messages before it wants an acknowledgement.
 #[derive(Debug, Default)]
@@ -132,7 +135,7 @@ impl Builder {
         if let Some(acl) = &self.acl {
             lines.push(format!("acl_file {}", folder.write("acl", acl).display()));
         }
-        folder.write("mosquitto.conf", lines.join("\n"));
+        folder.write(CONF, lines.join("\n"));
         let process = launch(&folder, address, port);
         let certificates = self.certificates;
         Mosquitto { process, folder, address, port, ports, certificates }
@@ -259,6 +262,21 @@ impl Mosquitto {
         self.folder.path().join("mosquitto.db")
     }
 
+    /// Changes a line of its settings, from its next start on.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    pub fn configure(&self, name: &str, value: impl ToString) {
+        let file = self.folder.path().join(CONF);
+        let settings = std::fs::read_to_string(&file).expect("its settings are readable");
+        let start = format!("{name} ");
+        let (before, rest) = settings.split_once(&start).expect("a setting that it has");
+        let (_, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let value = value.to_string();
+        std::fs::write(&file, format!("{before}{start}{value}\n{after}"))
+            .expect("its settings can be written to");
+    }
+
     /// Starts it again after a stop: same port, same settings, same folder.
     pub fn start_again(&mut self) {
         self.process = launch(&self.folder, self.address, self.port);
@@ -267,7 +285,7 @@ impl Mosquitto {
 
 fn launch(folder: &Folder, address: &str, port: u16) -> Process {
     let mut command = Command::new("mosquitto");
-    command.arg("-c").arg(folder.path().join("mosquitto.conf"));
+    command.arg("-c").arg(folder.path().join(CONF));
     let mut process = Process::start("mosquitto", &command);
     eventually("mosquitto answers (Debian: apt-get install mosquitto)", SOON, || {
         assert!(process.is_running(), "mosquitto does not start\n{}", process.tail());

@@ -104,7 +104,7 @@ impl Message {
 fn noise(id: Id, size: usize) -> String {
     const LETTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
     let mut random = Random::new(u64::from(id.0) << 32 | u64::from(id.1));
-    let letter = || char::from(LETTERS[random.next() as usize % LETTERS.len()]);
+    let letter = || char::from(LETTERS[random.draw() as usize % LETTERS.len()]);
     std::iter::repeat_with(letter).take(size).collect()
 }
 

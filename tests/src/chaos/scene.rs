@@ -46,8 +46,6 @@ pub struct Scene {
     pub topic_settings: Vec<(&'static str, String)>,
     /// Lines of mosquitto.conf(5).
     pub mosquitto: Vec<(&'static str, &'static str)>,
-    /// Messages that may be unacknowledged at a time, towards mosquitto and from it.
-    pub window: usize,
     /// MQTT topics.
     pub topics: u16,
     pub per_second: u32,
@@ -86,13 +84,12 @@ impl Scene {
             partitions: 3,
             topic_settings: Vec::new(),
             mosquitto: Vec::new(),
-            window: 1_000,
             topics,
             per_second,
             special: None,
             age: Duration::from_hours(1),
             qos: if seed.is_multiple_of(2) { 1 } else { 2 },
-            version: if seed / 2 % 2 == 0 { Version::V311 } else { Version::V5 },
+            version: if (seed / 2).is_multiple_of(2) { Version::V311 } else { Version::V5 },
             arguments: Vec::new(),
             plugin: None,
             duplicates: Duplicates::Never,

@@ -59,7 +59,7 @@ impl Stage {
     pub fn start(scene: Scene, seed: u64) -> Self {
         let servers = Servers::start(scene.brokers);
         let topic = servers.topic(&scene);
-        let mosquitto = Mosquitto::builder().setting("max_inflight_messages", scene.window);
+        let mosquitto = Mosquitto::builder();
         let lines = scene.mosquitto.iter();
         let mosquitto = lines.fold(mosquitto, |it, (name, value)| it.setting(name, value)).start();
         let tap = Arc::new(Tap::new(scene.version));
@@ -72,12 +72,11 @@ impl Stage {
             port: mosquitto.port(),
             version: scene.version,
             qos: scene.qos,
-            window: scene.window,
             topics: scene.topics,
             per_second: scene.per_second,
             special: scene.special.map(|(kind, every, _)| (kind, every)),
             age: scene.age,
-            random: Random::new(random.next()),
+            random: Random::new(random.draw()),
         });
         let watch = Watch::start(Arc::clone(&tap), traffic.confirmed());
         watch.on(Some(&host));
@@ -171,7 +170,7 @@ impl Stage {
     }
 
     /// Puts the plugin's file in the place of the old one once more, as another version that does the
-    /// same.
+    /// same, and tells `host` (SIGHUP).
     ///
     /// # Panics
     /// If the scene has no plugin.
@@ -179,8 +178,9 @@ impl Stage {
         let path = self.folder.path().join(PLUGIN);
         let mut wasm = std::fs::read(path).expect("a scene with a plugin");
         // A custom section of one byte, named `m`.
-        wasm.extend([0, 3, 1, b'm', self.random.next() as u8]);
+        wasm.extend([0, 3, 1, b'm', self.random.draw() as u8]);
         self.folder.replace(PLUGIN, wasm);
+        self.host().hang_up();
     }
 
     /// Deletes the topic when everything in it is acknowledged, keeps what it had, and leaves `host`
@@ -233,6 +233,10 @@ impl Stage {
         let mut records = Reader::new(kafka.address(), &self.topic);
         let mut letters = Reader::new(kafka.address(), &dead_letters(&self.topic));
         let caught_up = catch_up(&last, self.scene.patience, &mut records, &mut letters);
+        if let Some(taken) = caught_up {
+            // A server that is slow would forget acknowledgements that it has not read when `host` ends.
+            wait_until(self.scene.patience.saturating_sub(taken), || self.tap.in_use() == 0);
+        }
         let running = self.host.as_mut().is_some_and(Host::is_running);
         if !running {
             self.complaints.push("ended by itself".to_owned());
@@ -303,6 +307,14 @@ fn builder(scene: &Scene, mqtt: &Relay, kafka: &str, topic: &str, folder: &Folde
         builder = builder.environment("XDG_CACHE_HOME", &folder.path().to_string_lossy());
     }
     scene.arguments.iter().fold(builder, Builder::argument)
+}
+
+/// Waits for a condition, but not for ever.
+fn wait_until(deadline: Duration, condition: impl Fn() -> bool) {
+    let end = Instant::now() + deadline;
+    while !condition() && Instant::now() < end {
+        sleep(Duration::from_millis(50));
+    }
 }
 
 /// Waits until the last message of each topic is in Kafka; how long that takes.

@@ -71,6 +71,12 @@ impl Tap {
         self.lock().ids_in_use
     }
 
+    /// How many packet ids of the connection at hand are in use: the server, too, has to be done with
+    /// a message before it forgets it.
+    pub fn in_use(&self) -> usize {
+        self.lock().connections.last().map_or(0, |last| last.in_use.len())
+    }
+
     /// How many messages wait for their acknowledgement on the connection at hand.
     pub fn unacknowledged(&self) -> usize {
         let seen = self.lock();
@@ -158,7 +164,7 @@ mod tests {
 
     fn message(n: u32, qos: u8, version: Version) -> Message {
         let message = Message::new((3, n), Kind::Plain, Duration::ZERO);
-        Message { qos, version, ..message }
+        Message { version, qos, ..message }
     }
 
     #[test]

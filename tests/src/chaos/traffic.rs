@@ -32,8 +32,6 @@ pub struct Plan {
     pub port: u16,
     pub version: Version,
     pub qos: u8,
-    /// Messages that are sent before the server has to have confirmed them.
-    pub window: usize,
     pub topics: u16,
     pub per_second: u32,
     /// A kind of which one message in so many is.
@@ -47,6 +45,8 @@ pub struct Plan {
 struct Shared {
     stop: AtomicBool,
     per_second: AtomicU32,
+    /// Messages that are sent before the server has to have confirmed them.
+    window: AtomicUsize,
     confirmed: AtomicUsize,
 }
 
@@ -71,6 +71,7 @@ impl Traffic {
     pub fn start(plan: Plan) -> Self {
         let shared = Arc::<Shared>::default();
         shared.per_second.store(plan.per_second, Relaxed);
+        shared.window.store(LARGEST_BURST as usize, Relaxed);
         let source = Source {
             plan,
             shared: Arc::clone(&shared),
@@ -85,8 +86,14 @@ impl Traffic {
         Confirmed(Arc::clone(&self.shared))
     }
 
+    /// From the next burst on, each of which is also bounded in size.
     pub fn set_rate(&self, per_second: u32) {
         self.shared.per_second.store(per_second, Relaxed);
+    }
+
+    /// How many messages are sent at most before the server has to have confirmed them.
+    pub fn set_window(&self, messages: usize) {
+        self.shared.window.store(messages, Relaxed);
     }
 
     /// Waits until so many more messages are confirmed.
@@ -125,7 +132,8 @@ impl Source {
             let size = self.shared.per_second.load(Relaxed) / BURSTS;
             let burst = (0..size.clamp(1, LARGEST_BURST)).map(|_| self.draw()).collect();
             self.publish(burst);
-            due = (due + Duration::from_secs(1) / BURSTS).max(Instant::now() - SOON);
+            // What could not be sent while the server was away is not made up for.
+            due = (due + Duration::from_secs(1) / BURSTS).max(Instant::now());
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         let mut open: Vec<u16> = (0..self.plan.topics).collect();
@@ -168,7 +176,7 @@ impl Source {
         let Ok(mut connection) = connection else { return from };
         let packets: Vec<_> = burst.iter().map(Message::publish).collect();
         let mut confirmed = 0;
-        for window in packets.chunks(self.plan.window) {
+        for window in packets.chunks(self.shared.window.load(Relaxed)) {
             let of_window = connection.try_publish(window).unwrap_or_default();
             confirmed += of_window;
             if of_window < window.len() {

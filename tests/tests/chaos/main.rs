@@ -46,6 +46,7 @@ rounds! {
     an_mqtt_server_that_is_restarted_costs_no_duplicates_at_qos_2: "mqtt-term", 7;
     a_bad_network_to_the_mqtt_server_costs_no_duplicates_at_qos_2: "mqtt-net", 5;
     more_waiting_messages_than_packet_ids_make_host_lose_nothing: "mqtt-backlog", 5;
+    packet_ids_that_are_given_twice_make_host_lose_nothing: "mqtt-ids", 5;
     a_killed_host_loses_nothing: "host-kill", 6;
     a_host_that_is_killed_while_kafka_is_away_loses_nothing: "host-kill-outage", 7;
     a_host_that_is_stopped_while_kafka_is_away_loses_nothing: "host-term-outage", 4;

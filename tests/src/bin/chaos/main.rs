@@ -60,15 +60,13 @@ fn main() -> ExitCode {
     for fault in faults {
         for seed in arguments.seed..arguments.seed + arguments.rounds {
             // What the harness could not do says nothing about the other rounds.
-            match catch_unwind(AssertUnwindSafe(|| round::run(fault, seed, length))) {
-                Ok(outcome) => {
-                    eprintln!("{outcome}");
-                    outcomes.push(outcome);
-                }
-                Err(_) => {
-                    eprintln!("{} seed {seed} could not be run to its end: see above", fault.name);
-                    broken += 1;
-                }
+            let outcome = catch_unwind(AssertUnwindSafe(|| round::run(fault, seed, length)));
+            if let Ok(outcome) = outcome {
+                eprintln!("{outcome}");
+                outcomes.push(outcome);
+            } else {
+                eprintln!("{} seed {seed} could not be run to its end: see above", fault.name);
+                broken += 1;
             }
         }
     }

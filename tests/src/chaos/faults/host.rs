@@ -48,12 +48,15 @@ pub fn stop_in_outage(stage: &mut Stage) {
 
 pub fn change_plugin_and_kill(stage: &mut Stage) {
     for _ in 0..stage.scene.times() {
+        stage.host().wait_until_ready();
+        stage.change_plugin();
+        stage.host().wait_for_line("a version takes over", |line| line.contains("takes over"));
+        // The last one may be at any stage of its coming when host dies.
         for _ in 0..3 {
             stage.change_plugin();
-            stage.load(50..1_500);
+            stage.load(1..500);
         }
         kill_once(stage);
-        stage.load(500..1_500);
     }
 }
 

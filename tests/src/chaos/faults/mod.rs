@@ -165,15 +165,25 @@ pub static FAULTS: &[Fault] = &[
     },
     Fault {
         name: "mqtt-backlog",
-        about: "more messages wait in mosquitto than there are packet ids, when it is stopped and started",
+        about: "more messages wait than there are packet ids; mosquitto starts anew, with its default window of 20",
         scene: |scene| {
-            scene.persistent();
-            scene.window = 20;
+            scene.mosquitto.push(("persistence", "true"));
             // mosquitto gives out packet ids that are in use, and takes one acknowledgement for another.
             scene.duplicates = Duplicates::Always;
             scene.patience = Duration::from_mins(4);
         },
         disturb: mqtt::backlog,
+    },
+    Fault {
+        name: "mqtt-ids",
+        about: "mosquitto has more messages unacknowledged than there are packet ids, and gives some twice",
+        scene: |scene| {
+            scene.brokers = Brokers::Disturbed;
+            scene.mosquitto.push(("max_inflight_messages", "0"));
+            scene.duplicates = Duplicates::Always;
+            scene.patience = Duration::from_mins(3);
+        },
+        disturb: mqtt::ids_in_use,
     },
     Fault {
         name: "host-kill",
@@ -214,7 +224,6 @@ pub static FAULTS: &[Fault] = &[
         about: "the plugin's file changes again and again, and host is killed in between",
         scene: |scene| {
             scene.plugin = Some("scripted");
-            scene.arguments.push("--watch-plugins".to_owned());
             scene.duplicates = Duplicates::Always;
         },
         disturb: host::change_plugin_and_kill,
