@@ -61,11 +61,8 @@ rounds! {
 
 fn survives(name: &str, seed: u64) {
     let outcome = round::run(fault(name).unwrap(), seed, Length::Quick);
-    println!("{outcome}");
-    assert!(
-        outcome.is_good(),
-        "to repeat it: make chaos FAULT={name} ROUNDS=1 SEED={seed} ARGS=--quick"
-    );
+    let again = format!("make chaos FAULT={name} ROUNDS=1 SEED={seed} ARGS=--quick");
+    assert!(outcome.is_good(), "{outcome}\nto repeat it: {again}");
 }
 
 #[test]
