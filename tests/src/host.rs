@@ -234,16 +234,6 @@ impl Host {
         self.process.kill();
     }
 
-    /// SIGSTOP.
-    pub fn pause(&self) {
-        self.process.pause();
-    }
-
-    /// SIGCONT.
-    pub fn resume(&self) {
-        self.process.resume();
-    }
-
     /// How much it has written.
     pub fn written(&self) -> Written {
         self.process.written()

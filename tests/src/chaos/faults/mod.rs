@@ -181,7 +181,7 @@ pub static FAULTS: &[Fault] = &[
             scene.brokers = Brokers::Disturbed;
             scene.mosquitto.push(("max_inflight_messages", "0"));
             scene.duplicates = Duplicates::Always;
-            scene.patience = Duration::from_mins(3);
+            scene.patience = Duration::from_secs(90);
         },
         disturb: mqtt::ids_in_use,
     },
