@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::message::{Fate, Kind};
 use super::scene::{Brokers, Duplicates, Length, Scene};
 use super::stage::Stage;
+use crate::wire::Version;
 
 /// A fault.
 #[derive(Debug, Clone, Copy)]
@@ -180,6 +181,8 @@ pub static FAULTS: &[Fault] = &[
         scene: |scene| {
             scene.brokers = Brokers::Disturbed;
             scene.mosquitto.push(("max_inflight_messages", "0"));
+            // In MQTT 5 a client says how many messages it takes, and mosquitto heeds that.
+            scene.version = Version::V311;
             scene.duplicates = Duplicates::Always;
             scene.patience = Duration::from_secs(90);
         },
