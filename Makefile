@@ -17,13 +17,15 @@ GUESTS   := $(call members,tests/guests)
 # 12 has no Go and no Node that is new enough; installing them takes 450 MB.
 LANGUAGES ?= c python
 
-.PHONY: help demo test test-languages bench bench-languages fuzz lint plugins deps test-deps
+.PHONY: help demo test test-languages bench bench-languages chaos fuzz lint plugins deps test-deps
 
 help:
 	@echo "make demo      see it work: brokers, devices and plugins included (ARGS='--seconds 30')"
 	@echo "make test      check everything, with a real mosquitto and a real Apache Kafka"
 	@echo "make test-languages  plugins in other languages alone (LANGUAGES='c go javascript python')"
 	@echo "make bench     CPU time per message, latency and messages per second, side by side (ARGS=--help)"
+	@echo "make chaos     disturb servers, networks and host under load, and check every message"
+	@echo "               (FAULT='kafka-kill mqtt-net' ROUNDS=4 SEED=1; ARGS=--list says which there are)"
 	@echo "make fuzz      attack what reads plugins and MQTT, with a nightly compiler (FUZZ_SECONDS=600 for each of four)"
 	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
 	@echo "make plugins   build the example plugins into target/wasm32-unknown-unknown/plugin/"
@@ -51,6 +53,10 @@ bench-languages: test-languages
 	cargo run --release --package tests --bin languages -- \
 		target/wasm32-unknown-unknown/plugin/json_key.wasm \
 		$(foreach language,$(LANGUAGES),target/languages/json-key-$(language)/json_key_$(language).wasm)
+
+chaos: test-deps
+	cargo run --release --package tests --bin chaos -- \
+		$(FAULT:%=--fault %) $(ROUNDS:%=--rounds %) $(SEED:%=--seed %) $(ARGS)
 
 # What is found to be interesting is collected beside the corpus, which is kept small by hand
 # (cargo fuzz cmin); inputs that do harm are put into host/fuzz/artifacts.

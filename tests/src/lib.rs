@@ -15,6 +15,7 @@
 )]
 
 pub mod certificates;
+pub mod chaos;
 pub mod host;
 pub mod kafka;
 pub mod listener;

@@ -1,6 +1,7 @@
 //! A mosquitto of one's own: a real MQTT broker, with its own folder, port and settings.
 
 use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,6 +9,9 @@ use crate::certificates::Certificates;
 use crate::process::{Process, Stream};
 use crate::scratch::{Folder, free_port};
 use crate::{SOON, eventually};
+
+/// The file with its settings, in its folder.
+const CONF: &str = "mosquitto.conf";
 
 /// What a mosquitto shall be like. Without any of this it lets everybody in, keeps nothing on
 /// disk, queues without limit and sends 1,000 messages before it wants an acknowledgement.
@@ -131,7 +135,7 @@ impl Builder {
         if let Some(acl) = &self.acl {
             lines.push(format!("acl_file {}", folder.write("acl", acl).display()));
         }
-        folder.write("mosquitto.conf", lines.join("\n"));
+        folder.write(CONF, lines.join("\n"));
         let process = launch(&folder, address, port);
         let certificates = self.certificates;
         Mosquitto { process, folder, address, port, ports, certificates }
@@ -229,8 +233,48 @@ impl Mosquitto {
 
     /// Deletes what it has kept on disk.
     pub fn forget(&mut self) {
-        let file = self.folder.path().join("mosquitto.db");
+        let file = self.kept();
         std::fs::remove_file(file).expect("a stopped mosquitto has written its sessions");
+    }
+
+    /// Has a running mosquitto write its sessions and their messages to disk (SIGUSR1), and gives
+    /// what it has written.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let written = || std::fs::metadata(self.kept()).ok().map(|file| file.ino());
+        let before = written();
+        self.process.user_signal();
+        // It writes a new file, which takes the place of the old one when it is whole.
+        eventually("mosquitto writes its sessions", SOON, || {
+            written().filter(|now| Some(*now) != before)
+        });
+        std::fs::read(self.kept()).expect("what mosquitto has written is readable")
+    }
+
+    /// Puts an earlier [`snapshot`](Self::snapshot) in the place of what it has kept.
+    pub fn restore(&mut self, snapshot: &[u8]) {
+        self.folder.replace("mosquitto.db", snapshot);
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.folder.path().join("mosquitto.db")
+    }
+
+    /// Changes a line of its settings, from its next start on.
+    ///
+    /// # Panics
+    /// If there is no such line.
+    pub fn configure(&self, name: &str, value: impl ToString) {
+        let file = self.folder.path().join(CONF);
+        let settings = std::fs::read_to_string(&file).expect("its settings are readable");
+        let start = format!("{name} ");
+        let (before, rest) = settings.split_once(&start).expect("a setting that it has");
+        let (_, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let value = value.to_string();
+        std::fs::write(&file, format!("{before}{start}{value}\n{after}"))
+            .expect("its settings can be written to");
     }
 
     /// Starts it again after a stop: same port, same settings, same folder.
@@ -241,7 +285,7 @@ impl Mosquitto {
 
 fn launch(folder: &Folder, address: &str, port: u16) -> Process {
     let mut command = Command::new("mosquitto");
-    command.arg("-c").arg(folder.path().join("mosquitto.conf"));
+    command.arg("-c").arg(folder.path().join(CONF));
     let mut process = Process::start("mosquitto", &command);
     eventually("mosquitto answers (Debian: apt-get install mosquitto)", SOON, || {
         assert!(process.is_running(), "mosquitto does not start\n{}", process.tail());

@@ -47,6 +47,10 @@ struct Output {
 struct Lines {
     all: Vec<(Stream, String)>,
     closed: usize,
+    /// What is not read at present.
+    held: Option<Stream>,
+    /// What is not read any more.
+    dropped: Option<Stream>,
 }
 
 impl Output {
@@ -58,6 +62,11 @@ impl Output {
         let mut source = BufReader::new(source);
         let mut line = Vec::new();
         while matches!(source.read_until(b'\n', &mut line), Ok(size) if size > 0) {
+            let held = |lines: &mut Lines| lines.held == Some(stream);
+            let lines = self.changed.wait_while(self.lock(), held);
+            if lines.unwrap_or_else(PoisonError::into_inner).dropped == Some(stream) {
+                break;
+            }
             let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
             self.lock().all.push((stream, text));
             self.changed.notify_all();
@@ -65,6 +74,23 @@ impl Output {
         }
         self.lock().closed += 1;
         self.changed.notify_all();
+    }
+
+    /// Reads this stream, too, or all but this one.
+    fn hold(&self, stream: Option<Stream>) {
+        self.lock().held = stream;
+        self.changed.notify_all();
+    }
+}
+
+/// How much a process has written so far, for somebody who watches it from another thread.
+#[derive(Debug, Clone)]
+pub struct Written(Arc<Output>);
+
+impl Written {
+    /// Lines on both streams.
+    pub fn lines(&self) -> usize {
+        self.0.lock().all.len()
     }
 }
 
@@ -153,6 +179,40 @@ impl Process {
         of_stream.fold(String::new(), |text, (_, line)| text + line + "\n")
     }
 
+    /// How much it has written.
+    pub fn written(&self) -> Written {
+        Written(Arc::clone(&self.output))
+    }
+
+    /// Leaves what it writes to this stream where it is, so that the pipe is full at some time.
+    pub fn hold(&self, stream: Stream) {
+        self.output.hold(Some(stream));
+    }
+
+    /// Reads everything again.
+    pub fn release(&self) {
+        self.output.hold(None);
+    }
+
+    /// Closes the pipe of a stream when the process writes to it the next time.
+    pub fn drop_reader(&self, stream: Stream) {
+        self.output.lock().dropped = Some(stream);
+    }
+
+    /// Lowers a limit of setrlimit(2) by its name in prlimit(1), or raises it again as far as it may.
+    ///
+    /// # Panics
+    /// If that is not possible.
+    pub fn limit(&self, name: &str, value: Option<u64>) {
+        let value = value.map_or_else(|| "unlimited".to_owned(), |value| value.to_string());
+        let changed = Command::new("prlimit")
+            .arg(format!("--pid={}", self.id()))
+            .arg(format!("--{name}={value}:"))
+            .status()
+            .expect("`prlimit` starts (Debian: apt-get install util-linux)");
+        assert!(changed.success(), "cannot set the limit {name} of {}", self.name);
+    }
+
     /// The last lines of output, for messages.
     pub fn tail(&self) -> String {
         let lines = self.output.lock();
@@ -174,6 +234,11 @@ impl Process {
     /// SIGHUP.
     pub fn hang_up(&self) {
         self.signal("HUP");
+    }
+
+    /// SIGUSR1.
+    pub fn user_signal(&self) {
+        self.signal("USR1");
     }
 
     /// SIGTERM, then waits.
@@ -209,13 +274,20 @@ impl Process {
     /// # Panics
     /// If it has not ended within `deadline`.
     pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        let ended = self.try_wait(deadline);
+        ended.unwrap_or_else(|| {
+            panic!("{} has not ended after {deadline:?}\n{}", self.name, self.tail())
+        })
+    }
+
+    /// Waits for the process to end by itself; `None` if it has not within `deadline`.
+    pub fn try_wait(&mut self, deadline: Duration) -> Option<ExitStatus> {
         let end = Instant::now() + deadline;
         loop {
-            if let Some(status) = self.poll() {
+            let status = self.poll();
+            if status.is_some() || Instant::now() > end {
                 return status;
             }
-            let (name, in_time) = (&self.name, Instant::now() < end);
-            assert!(in_time, "{name} has not ended after {deadline:?}\n{}", self.tail());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -237,6 +309,7 @@ impl Process {
     fn ended(&mut self, status: ExitStatus) {
         self.status = Some(status);
         self.lifeline = None;
+        self.release();
         for reader in &mut self.readers.drain(..) {
             reader.join().expect("the reader of a pipe does not panic");
         }

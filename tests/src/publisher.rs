@@ -1,7 +1,7 @@
 //! A client that publishes over real MQTT and knows which messages the broker has confirmed.
 
 use std::fmt::Debug;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream, ToSocketAddrs};
 
 use crate::wire::{self, Publish, Version};
@@ -43,23 +43,61 @@ impl Publisher {
         Self::start(open((Ipv4Addr::LOCALHOST, port)), client_id, version, login)
     }
 
+    /// Connects with no login, if the broker lets it in now.
+    ///
+    /// # Errors
+    /// If the broker is away or does not let it in.
+    pub fn try_connect(port: u16, client_id: &str, version: Version) -> io::Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        Self::try_start(stream, &wire::connect(version, client_id, None), version)
+    }
+
+    /// Takes over the session of another client, and gives how many messages the broker sends at
+    /// once: 0 if none waits in that session.
+    ///
+    /// # Panics
+    /// If the broker does not answer.
+    pub fn count_waiting(port: u16, client_id: &str, version: Version) -> usize {
+        let mut client = Self::try_start(
+            open((Ipv4Addr::LOCALHOST, port)),
+            &wire::resume(version, client_id),
+            version,
+        )
+        .expect("the broker lets it in");
+        client.stream.write_all(&wire::PINGREQ).expect("the broker reads");
+        // What waits is sent right behind CONNACK.
+        let mut waiting = 0;
+        loop {
+            match wire::read(&mut client.reader).expect("the broker answers") {
+                Some((0xd0, _)) => return waiting,
+                Some((first, _)) => waiting += usize::from(first >> 4 == 3),
+                None => panic!("the broker hangs up on a client that asks what waits"),
+            }
+        }
+    }
+
     /// # Panics
     /// If the broker does not let it in.
     fn start(
-        mut stream: TcpStream,
+        stream: TcpStream,
         client_id: &str,
         version: Version,
         login: Option<(&str, &str)>,
     ) -> Self {
-        stream.set_nodelay(true).expect("a TCP option");
-        stream.set_read_timeout(Some(SOON)).expect("a TCP option");
-        stream.set_write_timeout(Some(A_WHILE)).expect("a TCP option");
-        stream.write_all(&wire::connect(version, client_id, login)).expect("the broker reads");
-        let mut reader = BufReader::new(stream.try_clone().expect("a descriptor is left"));
-        let answer = wire::read(&mut reader).expect("the broker answers CONNECT");
-        let (first, body) = answer.expect("the broker does not hang up on CONNECT");
-        assert_eq!((first, body[1]), (0x20, 0), "the broker let {client_id} in");
-        Self { version, stream, reader }
+        Self::try_start(stream, &wire::connect(version, client_id, login), version)
+            .unwrap_or_else(|error| panic!("the broker lets {client_id} in: {error}"))
+    }
+
+    fn try_start(mut stream: TcpStream, connect: &[u8], version: Version) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SOON))?;
+        stream.set_write_timeout(Some(A_WHILE))?;
+        stream.write_all(connect)?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        match wire::read(&mut reader)? {
+            Some((0x20, body)) if body.get(1) == Some(&0) => Ok(Self { version, stream, reader }),
+            answer => Err(io::Error::other(format!("{answer:?} in place of CONNACK"))),
+        }
     }
 
     /// Publishes, and waits until the broker has confirmed what it can confirm: every message, or
@@ -79,7 +117,7 @@ impl Publisher {
     ///
     /// # Errors
     /// If the broker cannot be written to: nothing of this is confirmed.
-    pub fn try_publish(&mut self, messages: &[Publish]) -> std::io::Result<usize> {
+    pub fn try_publish(&mut self, messages: &[Publish]) -> io::Result<usize> {
         assert!(messages.len() <= WINDOW, "a window is {WINDOW} messages");
         let mut bytes = Vec::new();
         for (index, message) in messages.iter().enumerate() {

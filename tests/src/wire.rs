@@ -84,6 +84,20 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 
 /// A CONNECT packet of a clean session with a keep-alive of one minute.
 pub fn connect(version: Version, client_id: &str, login: Option<(&str, &str)>) -> Vec<u8> {
+    connect_with(0x02, version, client_id, login)
+}
+
+/// A CONNECT packet that goes on with the session that this client has.
+pub fn resume(version: Version, client_id: &str) -> Vec<u8> {
+    connect_with(0, version, client_id, None)
+}
+
+fn connect_with(
+    flags: u8,
+    version: Version,
+    client_id: &str,
+    login: Option<(&str, &str)>,
+) -> Vec<u8> {
     let (name, level) = match version {
         Version::V31 => ("MQIsdp", 3),
         Version::V311 => ("MQTT", 4),
@@ -91,7 +105,7 @@ pub fn connect(version: Version, client_id: &str, login: Option<(&str, &str)>) -
     };
     let mut body = text(name);
     body.push(level);
-    body.push(0x02 | if login.is_some() { 0xc0 } else { 0 });
+    body.push(flags | if login.is_some() { 0xc0 } else { 0 });
     body.extend(60_u16.to_be_bytes());
     if version == Version::V5 {
         body.push(0);
@@ -325,7 +339,7 @@ fn take(rest: &mut &[u8]) -> Vec<u8> {
     taken.to_vec()
 }
 
-fn take_block(rest: &mut &[u8]) -> Vec<u8> {
+pub(crate) fn take_block(rest: &mut &[u8]) -> Vec<u8> {
     let (mut size, mut shift) = (0, 0);
     loop {
         let byte = byte(rest);

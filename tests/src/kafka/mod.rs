@@ -3,9 +3,11 @@
 //! Starting one takes seconds and a quarter of a gigabyte, so that the tests of a run share two:
 //! one that nobody disturbs, and one that a test has to itself for pausing and killing it.
 
+mod cluster;
 mod jars;
 mod records;
 mod secured;
+mod topics;
 
 use std::path::Path;
 use std::process::Command;
@@ -13,28 +15,35 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
-};
-use rdkafka::client::DefaultClientContext;
 
 use crate::process::Process;
-use crate::scratch::{Folder, free_port, unique};
-use crate::{SOON, eventually, target};
+use crate::relay::Relay;
+use crate::scratch::{Folder, free_port};
+use crate::{eventually, target};
 
+pub use cluster::Cluster;
 pub use jars::VERSION;
-pub use records::{Record, read};
+pub use records::{Reader, Record, read};
 pub use secured::{Door, PASSWORD, Secured, USER, password};
 
 /// How long a broker may take to start on a busy machine.
 const START: Duration = Duration::from_secs(90);
 
-/// Partitions of a topic that [`Kafka::topic`] makes.
-const PARTITIONS: i32 = 3;
+/// A way into the broker.
+#[derive(Debug, Clone, Copy)]
+struct Listener {
+    name: &'static str,
+    protocol: &'static str,
+    port: u16,
+    /// The port that clients are told to use.
+    advertised: u16,
+}
 
-/// Name, security protocol and port.
-type Listener = (&'static str, &'static str, u16);
+impl Listener {
+    fn new(name: &'static str, protocol: &'static str, port: u16) -> Self {
+        Self { name, protocol, port, advertised: port }
+    }
+}
 
 /// The file with a broker's settings, in its folder.
 const SETTINGS: &str = "server.properties";
@@ -84,34 +93,63 @@ impl Kafka {
         Self::start_listening(free_port(), &[], settings, &[])
     }
 
+    /// The same, with a relay that it can be reached through as well, and no otherwise than through
+    /// it.
+    ///
+    /// # Panics
+    /// If Java or Maven is missing, or the broker does not start.
+    pub fn start_behind_relay(settings: &str) -> (Self, Relay) {
+        let port = free_port();
+        let relay = Relay::to(port);
+        let listener =
+            Listener { advertised: relay.port(), ..Listener::new("RELAYED", "PLAINTEXT", port) };
+        (Self::start_listening(free_port(), &[listener], settings, &[]), relay)
+    }
+
     /// With more listeners beside the one for plain text, and more arguments for the tool that
     /// prepares its data folder.
     fn start_listening(port: u16, more: &[Listener], settings: &str, format: &[&str]) -> Self {
+        let settings = format!("offsets.topic.replication.factor=1\n{settings}");
+        let kafka = Self::start_node(1, &[free_port()], port, more, &settings, format);
+        kafka.wait_until_it_answers();
+        kafka
+    }
+
+    /// Number `id`, counted from 1, of the nodes whose controllers have these ports; not yet ready.
+    fn start_node(
+        id: usize,
+        controllers: &[u16],
+        port: u16,
+        more: &[Listener],
+        settings: &str,
+        format: &[&str],
+    ) -> Self {
         let folder = Folder::new("kafka");
-        let controller = free_port();
-        let listeners: Vec<_> = [("PLAINTEXT", "PLAINTEXT", port)]
-            .into_iter()
-            .chain(more.iter().copied())
-            .chain([("CONTROLLER", "PLAINTEXT", controller)])
-            .collect();
-        let addresses: Vec<_> =
-            listeners.iter().map(|(name, _, port)| format!("{name}://127.0.0.1:{port}")).collect();
-        let protocols: Vec<_> =
-            listeners.iter().map(|(name, protocol, _)| format!("{name}:{protocol}")).collect();
+        let controller = Listener::new("CONTROLLER", "PLAINTEXT", controllers[id - 1]);
+        let plain = Listener::new("PLAINTEXT", "PLAINTEXT", port);
+        let brokers = || [plain].into_iter().chain(more.iter().copied());
+        let all = || brokers().chain([controller]);
+        let join = |parts: Vec<String>| parts.join(",");
+        let voters = (1..).zip(controllers).map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
         let file = folder.write(
             SETTINGS,
             format!(
-                "process.roles=broker,controller\nnode.id=1\n\
-                 controller.quorum.voters=1@127.0.0.1:{controller}\n\
+                "process.roles=broker,controller\nnode.id={id}\n\
+                 controller.quorum.voters={}\n\
                  listeners={}\nadvertised.listeners={}\nlistener.security.protocol.map={}\n\
                  controller.listener.names=CONTROLLER\nlog.dirs={}/data\n\
-                 offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
+                 offsets.topic.num.partitions=1\n\
                  group.initial.rebalance.delay.ms=0\nlog.retention.ms=-1\n\
                  num.network.threads=2\nnum.io.threads=2\nlog.cleaner.enable=false\n\
                  broker.heartbeat.interval.ms=500\nbroker.session.timeout.ms=3000\n{settings}",
-                addresses.join(","),
-                addresses[..addresses.len() - 1].join(","),
-                protocols.join(","),
+                join(voters.collect()),
+                join(all().map(|it| format!("{}://127.0.0.1:{}", it.name, it.port)).collect()),
+                join(
+                    brokers()
+                        .map(|it| format!("{}://127.0.0.1:{}", it.name, it.advertised))
+                        .collect()
+                ),
+                join(all().map(|it| format!("{}:{}", it.name, it.protocol)).collect()),
                 folder.path().display()
             ),
         );
@@ -120,66 +158,12 @@ impl Kafka {
         run(&mut tool, "Kafka's data folder cannot be made");
 
         let process = Mutex::new(launch(&file));
-        let kafka = Self { address: format!("127.0.0.1:{port}"), folder, process };
-        kafka.wait_until_it_answers();
-        kafka
+        Self { address: format!("127.0.0.1:{port}"), folder, process }
     }
 
     /// What goes into `--broker-address`.
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    /// A new topic with three partitions, and its dead-letter topic with one.
-    pub fn topic(&self, name: &str) -> String {
-        let topic = Self::unused_topic(name);
-        self.create_topic(&topic, PARTITIONS, &[]);
-        self.create_topic(&dead_letters(&topic), 1, &[]);
-        topic
-    }
-
-    /// A name that no topic has yet.
-    pub fn unused_topic(name: &str) -> String {
-        format!("{name}-{}", unique())
-    }
-
-    /// # Panics
-    /// If Kafka refuses.
-    pub fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        for (name, value) in settings {
-            topic = topic.set(name, value);
-        }
-        let created = pollster::block_on(self.admin().create_topics([&topic], &options()));
-        let created = created.unwrap_or_else(|error| panic!("cannot create {name}: {error}"));
-        assert!(created[0].is_ok(), "cannot create {name}: {created:?}");
-        // The answer comes before the broker itself knows the topic.
-        eventually("the new topic can be used", SOON, || {
-            records::partitions(&self.address, name).filter(|&known| known == partitions)
-        });
-    }
-
-    /// Lets a topic take only batches of so many bytes from now on.
-    ///
-    /// # Panics
-    /// If Kafka refuses.
-    pub fn set_limit(&self, topic: &str, bytes: usize) {
-        let bytes = bytes.to_string();
-        let change =
-            AlterConfig::new(ResourceSpecifier::Topic(topic)).set("max.message.bytes", &bytes);
-        let changed = pollster::block_on(self.admin().alter_configs([&change], &options()));
-        let changed = changed.unwrap_or_else(|error| panic!("cannot change {topic}: {error}"));
-        assert!(changed[0].is_ok(), "cannot change {topic}: {changed:?}");
-    }
-
-    /// Removes a topic with all its records.
-    ///
-    /// # Panics
-    /// If Kafka refuses.
-    pub fn delete_topic(&self, name: &str) {
-        let deleted = pollster::block_on(self.admin().delete_topics(&[name], &options()));
-        let deleted = deleted.unwrap_or_else(|error| panic!("cannot delete {name}: {error}"));
-        assert!(deleted[0].is_ok(), "cannot delete {name}: {deleted:?}");
     }
 
     /// Every record that is there now, partition by partition.
@@ -245,6 +229,33 @@ impl Kafka {
         self.wait_until_it_answers();
     }
 
+    /// No file of the broker may grow beyond this many bytes, as if its disk were full; `None` is no
+    /// limit.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        self.process().limit("fsize", bytes);
+    }
+
+    /// The largest log of a topic's partitions, in bytes.
+    ///
+    /// # Panics
+    /// If its folder cannot be read.
+    pub fn largest_log(&self, topic: &str) -> u64 {
+        let data = self.folder.path().join("data");
+        let partitions = std::fs::read_dir(data).expect("Kafka has a data folder").flatten();
+        let of_topic = partitions.filter(|entry| {
+            entry.file_name().to_string_lossy().rsplit_once('-').is_some_and(|(of, _)| of == topic)
+        });
+        let logs = of_topic.filter_map(|entry| {
+            let log = entry.path().join("00000000000000000000.log");
+            std::fs::metadata(log).ok().map(|log| log.len())
+        });
+        logs.max().unwrap_or_default()
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.process().is_running()
+    }
+
     /// The broker's log, for messages.
     pub fn log_tail(&self) -> String {
         self.process().tail()
@@ -252,12 +263,6 @@ impl Kafka {
 
     fn process(&self) -> MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.address);
-        config.create().expect("the settings of an admin client are right")
     }
 
     fn wait_until_it_answers(&self) {
@@ -268,10 +273,6 @@ impl Kafka {
             records::answers(&self.address).then_some(())
         });
     }
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(SOON)).request_timeout(Some(SOON))
 }
 
 /// The dead-letter topic of a topic, as `host` names it by default.

@@ -102,31 +102,80 @@ pub(super) fn count(address: &str, topic: &str) -> usize {
 /// # Panics
 /// If the topic does not exist, or Kafka stops answering.
 pub fn read(address: &str, topic: &str) -> Vec<Record> {
-    let consumer = consumer(address);
-    // A broker that was stopped a moment ago may not know its own topics yet.
-    let known = || ends(&consumer, topic);
-    let ends = eventually(&format!("Kafka has a topic {topic}"), SOON, known);
-    let mut wanted = TopicPartitionList::new();
-    for partition in 0..ends.len() {
-        let from = wanted.add_partition_offset(topic, partition as i32, Offset::Beginning);
-        from.expect("a partition's beginning is an offset");
-    }
-    consumer.assign(&wanted).expect("partitions that are there can be assigned");
+    let mut reader = Reader::new(address, topic);
+    reader.read_to_the_end();
+    reader.into_records()
+}
 
-    let total: usize = ends.iter().map(|(low, high)| (high - low) as usize).sum();
-    let mut records = Vec::with_capacity(total);
-    let end = Instant::now() + A_WHILE;
-    while records.len() < total {
-        let missing = total - records.len();
-        assert!(Instant::now() < end, "{topic} has {missing} records that do not arrive");
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) if message.offset() < ends[message.partition() as usize].1 => {
-                records.push(Record::of(&message));
+/// Reads a topic from its first record on, as far as it goes at the time.
+pub struct Reader {
+    consumer: BaseConsumer,
+    topic: String,
+    /// Of each partition.
+    next: Vec<i64>,
+    records: Vec<Record>,
+}
+
+impl Reader {
+    /// # Panics
+    /// If the topic does not exist.
+    pub fn new(address: &str, topic: &str) -> Self {
+        let reader = Self {
+            consumer: consumer(address),
+            topic: topic.to_owned(),
+            next: Vec::new(),
+            records: Vec::new(),
+        };
+        // A broker that was stopped a moment ago may not know its own topics yet.
+        eventually(&format!("Kafka has a topic {topic}"), SOON, || ends(&reader.consumer, topic));
+        reader
+    }
+
+    /// What has been read so far, in no order of partitions.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Reads what there is now.
+    ///
+    /// # Panics
+    /// If Kafka stops answering.
+    pub fn read_to_the_end(&mut self) {
+        let known = || ends(&self.consumer, &self.topic);
+        let ends = eventually(&format!("Kafka has a topic {}", self.topic), SOON, known);
+        if ends.len() != self.next.len() {
+            self.assign(&ends);
+        }
+        let end = Instant::now() + A_WHILE;
+        while self.next.iter().zip(&ends).any(|(next, (_, end))| next < end) {
+            assert!(Instant::now() < end, "{} has records that do not arrive", self.topic);
+            // Errors pass.
+            let Some(Ok(message)) = self.consumer.poll(Duration::from_millis(100)) else {
+                continue;
+            };
+            let next = &mut self.next[message.partition() as usize];
+            if message.offset() >= *next {
+                *next = message.offset() + 1;
+                self.records.push(Record::of(&message));
             }
-            // What came after the question how much there is; and errors that pass.
-            Some(Ok(_) | Err(_)) | None => {}
         }
     }
-    records.sort_by_key(|record| (record.partition, record.offset));
-    records
+
+    /// From where it has got to in each partition; partitions that are new from their beginning.
+    fn assign(&mut self, ends: &[(i64, i64)]) {
+        let known = self.next.len();
+        self.next.extend(ends[known..].iter().map(|(low, _)| low));
+        let mut wanted = TopicPartitionList::new();
+        for (partition, next) in (0..).zip(&self.next) {
+            let from = wanted.add_partition_offset(&self.topic, partition, Offset::Offset(*next));
+            from.expect("it is an offset");
+        }
+        self.consumer.assign(&wanted).expect("partitions that are there can be assigned");
+    }
+
+    /// What has been read, partition by partition.
+    pub fn into_records(mut self) -> Vec<Record> {
+        self.records.sort_by_key(|record| (record.partition, record.offset));
+        self.records
+    }
 }

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::{Kafka, SETTINGS, java, launch, run};
+use super::{Kafka, Listener, SETTINGS, java, launch, run};
 use crate::certificates::{Authority, Certificates, Signed, Wish};
 use crate::scratch::free_port;
 
@@ -115,7 +115,7 @@ impl Secured {
         let listeners: Vec<_> = DOORS
             .iter()
             .zip(&ports)
-            .map(|((_, name, protocol), port)| (*name, *protocol, *port))
+            .map(|((_, name, protocol), port)| Listener::new(name, protocol, *port))
             .collect();
         let scram =
             |mechanism: &str| format!("{mechanism}=[name={USER},password={}]", password(mechanism));

@@ -116,7 +116,7 @@ fn a_limit_that_is_lowered_while_messages_pass_costs_neither_order_nor_time_stam
     let sent = published(3, 20_000, |_| false, "");
     publisher.publish(&sent[..2_000]);
     kafka.wait_for(&topic, 2_000, A_WHILE);
-    kafka.set_limit(&topic, 3_000);
+    kafka.configure_topic(&topic, &[("max.message.bytes", "3000")]);
     publisher.publish(&sent[2_000..]);
     assert_sorted_out(kafka, &topic, &sent, |_| false);
     host.stop().assert_clean();

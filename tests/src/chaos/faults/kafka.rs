@@ -1,0 +1,70 @@
+//! Kafka fails.
+
+use super::Stage;
+use crate::relay::{Flow, Way};
+use crate::{SOON, eventually};
+
+pub fn kill(stage: &mut Stage) {
+    for _ in 0..stage.scene.times() {
+        kill_once(stage);
+        stage.load(300..1_500);
+    }
+}
+
+pub fn kill_once(stage: &mut Stage) {
+    stage.kafka().kill();
+    stage.wait(100..2_000);
+    stage.kafka().start_again();
+}
+
+pub fn kill_swallow(stage: &mut Stage) {
+    for _ in 0..stage.scene.times() {
+        kill_swallow_once(stage);
+        stage.load(500..1_500);
+    }
+}
+
+pub fn kill_swallow_once(stage: &mut Stage) {
+    stage.kafka_relay().set(Way::ToClient, Flow::Swallow);
+    stage.load(100..800);
+    stage.kafka().kill();
+    stage.kafka_relay().heal();
+    stage.kafka().start_again();
+}
+
+pub fn stop(stage: &mut Stage) {
+    for _ in 0..stage.scene.times() {
+        stop_once(stage);
+        stage.load(300..1_500);
+    }
+}
+
+pub fn stop_once(stage: &mut Stage) {
+    let longest = if stage.scene.is_quick() { 4_000 } else { 15_000 };
+    stage.kafka().pause();
+    stage.wait(500..longest);
+    stage.kafka().resume();
+}
+
+pub fn rolling_kills(stage: &mut Stage) {
+    let rounds = if stage.scene.is_quick() { 1 } else { 3 };
+    for number in 0..stage.cluster().nodes() * rounds {
+        let number = number % stage.cluster().nodes();
+        stage.cluster().node(number).kill();
+        stage.load(500..1_500);
+        stage.cluster().node(number).start_again();
+        stage.load(500..1_500);
+    }
+}
+
+/// A limit on the size of files takes the place of a small disk, which only root could make.
+pub fn disk_full(stage: &mut Stage) {
+    let room = stage.random.within(50_000..400_000);
+    let largest = stage.kafka().largest_log(&stage.topic);
+    stage.kafka().limit_files(Some(largest + room));
+    eventually("Kafka gives up when it cannot write", SOON, || {
+        (!stage.kafka().is_running()).then_some(())
+    });
+    stage.load(300..2_000);
+    stage.kafka().start_again();
+}
