@@ -332,7 +332,7 @@ mod tests {
             assert_eq!(output.push(format!("{number}\n").as_bytes()), Pushed::Queued);
         }
         output.finish(Instant::now() + SOON);
-        let expected: String = (0..1_000).map(|number| format!("{number}\n")).collect();
+        let expected = (0..1_000).map(|number| number.to_string() + "\n").collect::<String>();
         let mut read = vec![0; expected.len()];
         reader.read_exact(&mut read).expect("all of it is in the pipe");
         assert_eq!(String::from_utf8_lossy(&read), expected);

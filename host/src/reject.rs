@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn each_step_is_as_small_as_it_says_whatever_is_long() {
-        let property = [&[0x26, 0, 1, b'n', 0xff, 0xff][..], &[b'v'; 0xffff]].concat();
+        let property = [&[0x26, 0, 1, b'n', 0xff, 0xff][..], &vec![b'v'; 0xffff]].concat();
         let rejection =
             Rejection { reason: Reason::TooLarge, error: "why ".repeat(20_000), plugin: None };
         for (topic, payload, properties) in

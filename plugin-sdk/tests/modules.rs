@@ -82,7 +82,7 @@ fn several_attributes_export_all_of_theirs() {
 #[test]
 fn functions_besides_setters_export_their_interfaces() {
     let (imports, exports) = interfaces(&build("scripted"));
-    assert_eq!(imports, [HOST, TYPES]);
+    assert_eq!(imports, [CLOCK, HOST, TYPES]);
     assert_eq!(
         exports,
         [

@@ -193,7 +193,9 @@ impl InFlight {
             steps.extend(table.confirm(slot, index, fate).filter(|step| step.wake));
         }
         drop(table);
-        steps.into_iter().for_each(|step| self.tell(step));
+        for step in steps {
+            self.tell(step);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

@@ -15,6 +15,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -193,7 +194,13 @@ impl Producer {
             match kind {
                 c::RD_KAFKA_EVENT_LOG => {
                     let (mut facility, mut text, mut level) = (ptr::null(), ptr::null(), 0);
-                    if c::rd_kafka_event_log(event, &mut facility, &mut text, &mut level) == 0 {
+                    if c::rd_kafka_event_log(
+                        event,
+                        &raw mut facility,
+                        &raw mut text,
+                        &raw mut level,
+                    ) == 0
+                    {
                         context.log(
                             LEVELS[level.clamp(0, 7) as usize],
                             text_at(facility).trim(),
@@ -375,8 +382,7 @@ impl Reports {
     }
 
     pub fn get(&self, index: usize) -> Report<'_> {
-        // SAFETY: the message lives as long as the event.
-        Report(unsafe { &*self.messages[index] })
+        Report { message: self.messages[index], batch: PhantomData }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Report<'_>> {
@@ -393,53 +399,62 @@ impl Drop for Reports {
 
 /// What became of one record.
 #[derive(Clone, Copy)]
-pub(super) struct Report<'a>(&'a c::rd_kafka_message_t);
+pub(super) struct Report<'a> {
+    /// Never borrowed: its error may be a number that the type of that field does not have.
+    message: *const c::rd_kafka_message_t,
+    /// The message lives as long as its batch.
+    batch: PhantomData<&'a Reports>,
+}
 
 impl<'a> Report<'a> {
     pub fn ticket(self) -> u64 {
-        self.0._private.addr() as u64
+        // SAFETY: the message is alive.
+        unsafe { (*self.message)._private.addr() as u64 }
     }
 
     /// Why Kafka does not have it. A broker's code that librdkafka does not know is `UNKNOWN`.
     pub fn error(self) -> Option<Code> {
-        code_of(self.0)
+        // SAFETY: the message is alive.
+        unsafe { code_of(self.message) }
     }
 
     pub fn partition(self) -> i32 {
-        self.0.partition
+        // SAFETY: the message is alive.
+        unsafe { (*self.message).partition }
     }
 
     pub fn offset(self) -> i64 {
-        self.0.offset
+        // SAFETY: the message is alive.
+        unsafe { (*self.message).offset }
     }
 
     /// Milliseconds since the Unix epoch; only a record that Kafka has tells it.
     pub fn timestamp_ms(self) -> Option<i64> {
         // SAFETY: the message is alive.
-        let time = unsafe { c::rd_kafka_message_timestamp(self.0, ptr::null_mut()) };
+        let time = unsafe { c::rd_kafka_message_timestamp(self.message, ptr::null_mut()) };
         (time >= 0).then_some(time)
     }
 
     pub fn topic(self) -> &'a str {
         // SAFETY: the message's topic lives as long as the message, and so does its name.
-        let name = unsafe { CStr::from_ptr(c::rd_kafka_topic_name(self.0.rkt)) };
+        let name = unsafe { CStr::from_ptr(c::rd_kafka_topic_name((*self.message).rkt)) };
         name.to_str().unwrap_or_default()
     }
 
     pub fn key(self) -> Option<&'a [u8]> {
         // SAFETY: the message is alive, and so is its memory.
-        unsafe { bytes_at(self.0.key, self.0.key_len) }
+        unsafe { bytes_at((*self.message).key, (*self.message).key_len) }
     }
 
     pub fn value(self) -> Option<&'a [u8]> {
         // SAFETY: the message is alive, and so is its memory.
-        unsafe { bytes_at(self.0.payload, self.0.len) }
+        unsafe { bytes_at((*self.message).payload, (*self.message).len) }
     }
 
     pub fn headers(self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is alive; without headers the pointer stays null.
-        unsafe { c::rd_kafka_message_headers(self.0, &mut headers) };
+        unsafe { c::rd_kafka_message_headers(self.message, &raw mut headers) };
         (0..).map_while(move |index| {
             let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
             if headers.is_null() {
@@ -447,8 +462,13 @@ impl<'a> Report<'a> {
             }
             // SAFETY: the list lives as long as the message, and its texts do, too.
             unsafe {
-                let code =
-                    c::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut size);
+                let code = c::rd_kafka_header_get_all(
+                    headers,
+                    index,
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut size,
+                );
                 (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| {
                     let name = CStr::from_ptr(name).to_str().unwrap_or_default();
                     (name, bytes_at(value.cast_mut(), size))
@@ -462,16 +482,19 @@ impl<'a> Report<'a> {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is alive, and belongs to the event, which is ours.
         unsafe {
-            c::rd_kafka_message_detach_headers(ptr::from_ref(self.0).cast_mut(), &mut headers);
+            c::rd_kafka_message_detach_headers(self.message.cast_mut(), &raw mut headers);
         }
         NonNull::new(headers).map(Headers)
     }
 }
 
 /// Reads an error's number, which need not be one that this librdkafka has a name for.
-fn code_of(message: &c::rd_kafka_message_t) -> Option<Code> {
-    // SAFETY: the field is alive, and any value of it is an integer of this size.
-    let number = unsafe { (&raw const message.err).cast::<i32>().read() };
+///
+/// # Safety
+/// The message is alive.
+unsafe fn code_of(message: *const c::rd_kafka_message_t) -> Option<Code> {
+    // SAFETY: the caller says so, and any value of the field is an integer of this size.
+    let number = unsafe { (&raw const (*message).err).cast::<i32>().read() };
     match number {
         0 => None,
         _ => Some(Code::try_from(number).unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN)),
@@ -570,7 +593,7 @@ unsafe extern "C" fn acknowledged(
 ) -> Code {
     // SAFETY: the message is alive and no other thread has it.
     unsafe {
-        let Some(code) = code_of(&*message) else { return Code::RD_KAFKA_RESP_ERR_NO_ERROR };
+        let Some(code) = code_of(message) else { return Code::RD_KAFKA_RESP_ERR_NO_ERROR };
         if !IS_BROKER.get() || !is_refusal(code) {
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
         }

@@ -231,23 +231,17 @@ impl Gates {
         if let Some(last) = self.last.filter(|last| self.topics[*last].name == name) {
             return last;
         }
-        let index = match self.names.get(name) {
-            Some(&index) => index,
-            None => {
-                let topic = Topic::new(name);
-                let index = match self.free.pop() {
-                    Some(index) => {
-                        self.topics[index] = topic;
-                        index
-                    }
-                    None => {
-                        self.topics.push(topic);
-                        self.topics.len() - 1
-                    }
-                };
-                self.names.insert(name.to_owned(), index);
-                index
+        let index = if let Some(&index) = self.names.get(name) {
+            index
+        } else {
+            let index = self.free.pop().unwrap_or(self.topics.len());
+            if index == self.topics.len() {
+                self.topics.push(Topic::new(name));
+            } else {
+                self.topics[index] = Topic::new(name);
             }
+            self.names.insert(name.to_owned(), index);
+            index
         };
         self.last = Some(index);
         index
@@ -312,7 +306,7 @@ impl Gates {
             }
             Meaning::Rejected(_, error) if is_guilty => trouble = Some(cannot(&error)),
             // It is alone in its batch, or fits, once batches are small enough.
-            Meaning::Rejected(Reason::TooLarge, _) => {}
+            Meaning::Purged | Meaning::Rejected(Reason::TooLarge, _) => {}
             Meaning::Rejected(..) => topic.suspects += 1,
             Meaning::NoTopic(what) if terms.topic_is_made_up => {
                 let error = cannot(&what);
@@ -320,7 +314,6 @@ impl Gates {
                 self.forget(order);
                 return Some(Rejected { reason: Reason::BadTopic, error });
             }
-            Meaning::NoTopic(what) => trouble = Some(cannot(&what)),
             Meaning::NoPartition if partition.is_some() => waiting.is_doubted = true,
             Meaning::NoPartition => {
                 trouble = Some(cannot("the topic does not have that partition"));
@@ -328,7 +321,7 @@ impl Gates {
             Meaning::Retryable(_) if code == Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
                 topic.retry_at = Some(Instant::now() + QUEUE_FULL);
             }
-            Meaning::Retryable(what) => trouble = Some(cannot(&what)),
+            Meaning::NoTopic(what) | Meaning::Retryable(what) => trouble = Some(cannot(&what)),
             Meaning::OutOfUse(_) => {
                 let fatal = self.producer.client().fatal_error();
                 if let Some((code, reason)) = fatal {
@@ -337,7 +330,6 @@ impl Gates {
                     topic.retry_at = Some(Instant::now() + PAUSES.0);
                 }
             }
-            Meaning::Purged => {}
         }
         topic.is_to_be_asked_for |= trouble.is_some();
         topic.trouble = topic.trouble.take().or(trouble);

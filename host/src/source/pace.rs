@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_micros(1_800);
 /// How many messages one round is to serve.
 const ENOUGH: f64 = 20.0;
+/// A round that serves so many needs no rest.
+const PLENTY: u32 = 64;
 /// At fewer messages a second a rest gathers nothing.
 const FEW: f64 = 400.0;
 /// How long the rate is measured with rests, and without.
@@ -90,7 +92,7 @@ impl Pace {
             Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => {}
         }
         self.rest = match self.phase {
-            Phase::Resting { rate } if rate >= FEW && messages < ENOUGH as u32 => {
+            Phase::Resting { rate } if rate >= FEW && messages < PLENTY => {
                 Some(Duration::from_secs_f64(ENOUGH / rate).min(LONGEST))
             }
             Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => None,

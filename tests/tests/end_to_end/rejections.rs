@@ -24,8 +24,7 @@ fn published(topics: usize, count: usize, bad: fn(usize) -> bool, harm: &str) ->
         let key = number % 7;
         let time = FIRST + number as i64 * 1_000;
         let payload = format!(
-            r#"{{"_key":"k{key}","_timestamp":{time},"number":{number},"padding":"{:0>100}"{harm}}}"#,
-            number
+            r#"{{"_key":"k{key}","_timestamp":{time},"number":{number},"padding":"{number:0>100}"{harm}}}"#
         );
         let property = [&[0x26, 0, 1, b'n', 0, 6][..], format!("{number:06}").as_bytes()].concat();
         Publish::new(format!("plant/{}", number % topics), payload).qos(1).properties(property)
