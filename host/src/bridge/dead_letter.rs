@@ -117,7 +117,7 @@ impl Rejections {
         for (cuts, fit) in Fit::ALL.into_iter().enumerate().skip(cuts) {
             let letter = letter.fit(fit);
             let id = RecordId { slot, index, role: Role::DeadLetter(cuts as u8) };
-            let terms = Terms { must_arrive: fit == Fit::SMALLEST, topic_is_made_up: false };
+            let terms = Terms { must_arrive: fit == Fit::SMALLEST, ..Terms::default() };
             if sink.send(id.tag(), topic, &letter.record(), letter.headers(), terms).is_ok() {
                 return;
             }

@@ -22,6 +22,9 @@ use crate::telemetry::Ledger;
 use crate::transform::Transform;
 use crate::transform::headers::headers;
 
+/// A parcel of so many messages makes batches by itself, and is not copied once more for that.
+const LARGE: usize = 256;
+
 /// See the [module's documentation](self).
 pub struct Lane {
     /// Those that take this lane, each with setters of its own, by their numbers.
@@ -31,6 +34,8 @@ pub struct Lane {
     pub(super) rejections: Arc<Rejections>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) stop: Arc<Stop>,
+    /// Records of a small parcel leave together; with plugins the first is not to wait for the last.
+    pub(super) gathers: bool,
     /// What the pause of a route holds back.
     pub(super) waiting: Waiting,
 }
@@ -56,7 +61,8 @@ impl Lane {
             outcome.rejected = vec![(0, defect.rejection())];
             return self.settle(slot, &parcel, outcome);
         }
-        let Self { routes, sink, in_flight, rejections, ledger, waiting, .. } = self;
+        let Self { routes, sink, in_flight, rejections, ledger, gathers, waiting, .. } = self;
+        let is_gathered = *gathers && parcel.batch.len() < LARGE;
         let Some(Some((route, transform))) = routes.get_mut(parcel.route) else {
             outcome.rejected = parcel.batch.messages().map(|_| no_route()).enumerate().collect();
             return self.settle(slot, &parcel, outcome);
@@ -74,7 +80,8 @@ impl Lane {
         };
         let name = String::new();
         let number = parcel.route;
-        let mut sender = Sender { number, route, sink, in_flight, rejections, slot, name, outcome };
+        let mut sender =
+            Sender { number, route, sink, in_flight, rejections, slot, name, is_gathered, outcome };
         let mut carry_out = |index, verdict: Verdict<'_>| {
             sender.carry_out(index, &parcel.batch.message(index), verdict);
         };
@@ -85,6 +92,9 @@ impl Lane {
             transform.each(&part, |at, verdict| carry_out(from + at, verdict));
         }
         outcome = sender.outcome;
+        if is_gathered {
+            sink.release();
+        }
         let unusable = transform.take_unusable_timestamps();
         if unusable > 0 {
             ledger.timestamp_unusable(unusable);
@@ -130,6 +140,7 @@ struct Sender<'a> {
     slot: usize,
     /// A name that follows from the topic is written here.
     name: String,
+    is_gathered: bool,
     outcome: Outcome,
 }
 
@@ -189,7 +200,7 @@ impl Sender<'_> {
             own.into_iter().flatten().chain(chosen.into_iter().flatten().map(Header::clone));
         // A topic that the user has named is not the message's fault.
         let topic_is_made_up = !self.route.kafka_topic.names(topic);
-        let terms = Terms { topic_is_made_up, must_arrive: false };
+        let terms = Terms { topic_is_made_up, must_arrive: false, is_gathered: self.is_gathered };
         let by = choice.and_then(|choice| choice.topic_by);
         self.rejections.chosen(self.number, by);
         let sent = self.sink.send(tag, topic, record, headers, terms);

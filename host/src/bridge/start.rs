@@ -59,7 +59,7 @@ impl Path {
             reached = reach_kafka(&sink, &settings) => reached?,
             _ = stops.wait_for(|stops| *stops > 0) => return Ok(None),
         };
-        let lane = |takes: &dyn Fn(usize) -> bool| {
+        let lane = |gathers, takes: &dyn Fn(usize) -> bool| {
             let routes =
                 settings.routes.iter().enumerate().map(|(number, route)| {
                     takes(number).then(|| (route.clone(), transform(number)))
@@ -71,6 +71,7 @@ impl Path {
                 rejections: Arc::clone(&rejections),
                 ledger: Arc::clone(&ledger),
                 stop: Arc::clone(&stop),
+                gathers,
                 waiting: Waiting::default(),
             }
         };
@@ -79,7 +80,7 @@ impl Path {
         for number in 0..settings.routes.len() {
             let inbox = transform(number).has_plugins().then(Arc::<Inbox>::default);
             if let Some(inbox) = &inbox {
-                let lane = lane(&|route| route == number);
+                let lane = lane(false, &|route| route == number);
                 pauses.push(lane.waiting.reasons());
                 lanes.push(spawn_lane(number, lane, Arc::clone(inbox))?);
             }
@@ -92,7 +93,7 @@ impl Path {
             let router = Router::new(&settings.routes);
             let accounts = Arc::clone(&accounts[number]);
             let (credit, stop) = (Arc::clone(&credit), Arc::clone(&stop));
-            let own = lane(&|route| inboxes[route].is_none());
+            let own = lane(true, &|route| inboxes[route].is_none());
             let inboxes = inboxes.clone();
             Intake::new(number, router, own, inboxes, accounts, credit, stop, news.clone())
         };

@@ -232,6 +232,14 @@ impl Sink {
         Ok(())
     }
 
+    /// Sends what was gathered: all of it at once, so that Kafka's client makes one batch of it.
+    pub fn release(&self) {
+        let told = self.gates().release();
+        if let Some(alive) = self.alive.as_ref().filter(|_| told) {
+            alive.thread.unpark();
+        }
+    }
+
     /// Makes batches no larger than the topics take. Nothing may have been sent yet.
     ///
     /// # Errors

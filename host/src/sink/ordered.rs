@@ -9,7 +9,7 @@
 //! When a broker refuses records, what librdkafka has not sent is taken back, of all topics, since it
 //! knows no smaller measure. So all gates are closed until nothing is under way, a round trip or so.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -28,6 +28,11 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How soon to look again whether librdkafka's queue has room. The credit of sources is below its
 /// limits, so only records that plugins made much larger than their messages fill it.
 const QUEUE_FULL: Duration = Duration::from_millis(10);
+
+/// Records of a topic that librdkafka gets while others are under way. An idempotent producer sends a
+/// partition's next batch only while fewer than five *records* are; for as long as it has more of
+/// them, it looks at the clock in a busy loop. So they wait here, and leave as one batch.
+const AT_ONCE: usize = 5;
 
 /// Names that messages have made up and Kafka does not have; librdkafka forgets none of them, so that
 /// a producer is replaced after so many.
@@ -58,6 +63,8 @@ pub struct Terms {
     pub topic_is_made_up: bool,
     /// It cannot be rejected: there is nothing left to be made of it.
     pub must_arrive: bool,
+    /// Others follow at once, and a [release](super::Sink::release): they are to leave together.
+    pub is_gathered: bool,
 }
 
 /// A record that waits at a gate.
@@ -148,9 +155,17 @@ pub(super) struct Outcome {
     pub troubles: Vec<(String, Duration)>,
 }
 
+impl Outcome {
+    fn is_empty(&self) -> bool {
+        self.delivered.is_empty() && self.rejected.is_empty() && self.troubles.is_empty()
+    }
+}
+
 /// See the [module's documentation](self). Whoever holds it keeps all others from sending.
 pub(super) struct Gates {
     topics: Vec<Topic>,
+    /// Those whose gates are closed; there may be many others.
+    closed: BTreeSet<usize>,
     /// Places among the topics that are not in use.
     free: Vec<usize>,
     names: HashMap<String, usize>,
@@ -164,6 +179,7 @@ pub(super) struct Gates {
     is_draining: bool,
     renewal: Option<Renewal>,
     made_up: usize,
+    left: Outcome,
     /// After the topics, whose handles it must outlive.
     producer: Arc<Producer>,
     watch: Arc<Watch>,
@@ -173,6 +189,7 @@ impl Gates {
     pub fn new(producer: Arc<Producer>, watch: Arc<Watch>) -> Self {
         Self {
             topics: Vec::new(),
+            closed: BTreeSet::new(),
             free: Vec::new(),
             names: HashMap::new(),
             last: None,
@@ -182,6 +199,7 @@ impl Gates {
             is_draining: false,
             renewal: None,
             made_up: 0,
+            left: Outcome::default(),
             producer,
             watch,
         }
@@ -193,7 +211,7 @@ impl Gates {
 
     /// Records that wait at gates.
     pub fn waiting(&self) -> usize {
-        self.topics.iter().map(|topic| topic.waiting.len()).sum()
+        self.closed.iter().map(|index| self.topics[*index].waiting.len()).sum()
     }
 
     /// Sends a record, or lets it wait behind others of its topic. Whether somebody has to
@@ -209,8 +227,9 @@ impl Gates {
         let order = self.first + self.slots.len() as Order;
         self.slots.push_back(Some(slot));
         let Topic { is_closed, partitions, outstanding, .. } = &self.topics[index];
-        let is_unknown = partitions.are_unknown() && *outstanding > 0;
-        let refused = if self.is_draining || *is_closed || is_unknown {
+        let at_once = if partitions.are_unknown() { 1 } else { AT_ONCE };
+        let waits = *is_closed || *outstanding >= at_once || terms.is_gathered;
+        let refused = if waits || self.is_halted() {
             NotProduced::NotYet
         } else {
             match self.produce(index, order, &mut parts) {
@@ -222,9 +241,28 @@ impl Gates {
         let waiting =
             Waiting { slot, key, value, headers: parts.headers.take(), is_doubted: false };
         match self.held(order, waiting, refused) {
-            None => Ok(self.topics[index].outstanding == 0),
+            None => Ok(self.topics[index].outstanding == 0 && !terms.is_gathered),
             Some(rejected) => Err(rejected),
         }
+    }
+
+    /// Whether every record goes straight to librdkafka, so that there is nothing to attend to.
+    pub fn are_open(&self) -> bool {
+        self.closed.is_empty() && !self.is_halted() && self.left.is_empty()
+    }
+
+    /// Whether nothing may be sent to any topic.
+    fn is_halted(&self) -> bool {
+        self.is_draining || self.renewal.is_some()
+    }
+
+    fn close(&mut self, index: usize) -> &mut Topic {
+        let topic = &mut self.topics[index];
+        if !topic.is_closed {
+            topic.is_closed = true;
+            self.closed.insert(index);
+        }
+        topic
     }
 
     fn topic(&mut self, name: &str) -> usize {
@@ -275,9 +313,7 @@ impl Gates {
     fn held(&mut self, order: Order, waiting: Waiting, refused: NotProduced) -> Option<Rejected> {
         match refused {
             NotProduced::NotYet => {
-                let topic = &mut self.topics[waiting.slot.topic];
-                topic.is_closed = true;
-                topic.waiting.insert(order, waiting);
+                self.close(waiting.slot.topic).waiting.insert(order, waiting);
                 None
             }
             NotProduced::Refused(code) => self.failed(order, waiting, code, true),
@@ -294,8 +330,8 @@ impl Gates {
         is_guilty: bool,
     ) -> Option<Rejected> {
         let Slot { topic: index, terms, partition, .. } = waiting.slot;
+        self.close(index);
         let topic = &mut self.topics[index];
-        topic.is_closed = true;
         let name = &topic.name;
         let cannot = |what: &str| format!("cannot write to Kafka topic {name:?}: {what}");
         let mut trouble = None;
@@ -426,8 +462,9 @@ impl Gates {
         if self.made_up > MADE_UP {
             self.renewal.get_or_insert(Renewal::Names);
         }
+        let is_halted = self.is_halted();
         let topic = &mut self.topics[index];
-        if self.is_draining || self.renewal.is_some() || !topic.is_closed {
+        if is_halted || !topic.is_closed {
             return;
         }
         if let Some(trouble) = topic.trouble.take() {
@@ -469,6 +506,7 @@ impl Gates {
         let topic = &mut self.topics[index];
         if topic.waiting.is_empty() {
             topic.is_closed = false;
+            self.closed.remove(&index);
             topic.group = usize::MAX;
             topic.backoff.reset();
         } else if topic.outstanding == 0 && topic.trouble.is_some() {
@@ -476,11 +514,24 @@ impl Gates {
         }
     }
 
+    /// Sends what was gathered, and is not behind something that is under way. Whether something came of
+    /// it that is to be [told](Self::take_left).
+    pub fn release(&mut self) -> bool {
+        let mut outcome = std::mem::take(&mut self.left);
+        self.attend(Instant::now(), &mut outcome);
+        self.left = outcome;
+        !self.left.is_empty()
+    }
+
+    /// What has come of releases.
+    pub fn take_left(&mut self) -> Outcome {
+        std::mem::take(&mut self.left)
+    }
+
     /// Sends again what is due.
     pub fn attend(&mut self, now: Instant, outcome: &mut Outcome) {
-        for index in 0..self.topics.len() {
-            let topic = &self.topics[index];
-            if topic.is_closed && topic.outstanding == 0 {
+        for index in self.closed.clone() {
+            if self.topics[index].outstanding == 0 {
                 self.step(index, now, outcome);
             }
         }
@@ -488,15 +539,15 @@ impl Gates {
 
     /// When there is something to [attend](Self::attend) to.
     pub fn due(&self) -> Option<Instant> {
-        let closed = self.topics.iter().filter(|topic| topic.is_closed && topic.outstanding == 0);
-        closed.filter_map(|topic| topic.retry_at).min()
+        let closed = self.closed.iter().map(|index| &self.topics[*index]);
+        closed.filter(|topic| topic.outstanding == 0).filter_map(|topic| topic.retry_at).min()
     }
 
     /// A topic of which brokers are to be asked before anything of it is sent again.
     pub fn question(&self, now: Instant) -> Option<(usize, String)> {
         let asks = |topic: &Topic| topic.is_to_be_asked_for || topic.is_doubted();
-        let mut topics = self.topics.iter().enumerate();
-        let found = topics
+        let mut closed = self.closed.iter().map(|index| (*index, &self.topics[*index]));
+        let found = closed
             .find(|(_, topic)| topic.is_due(now) && topic.trouble.is_none() && asks(topic))?;
         Some((found.0, found.1.name.clone()))
     }
@@ -550,11 +601,6 @@ impl Gates {
 
     /// Why the producer is to be replaced, once nothing is under way.
     pub fn renewal(&mut self) -> Option<Renewal> {
-        if self.renewal.is_some() {
-            for topic in &mut self.topics {
-                topic.is_closed = true;
-            }
-        }
         if self.outstanding == 0 { self.renewal.take() } else { None }
     }
 
@@ -569,6 +615,7 @@ impl Gates {
             (topic.handle, topic.partitions) = (None, Partitions::default());
             if topic.waiting.is_empty() && self.names.remove(&topic.name).is_some() {
                 *topic = Topic::new("");
+                self.closed.remove(&index);
                 self.free.push(index);
             }
         }

@@ -47,8 +47,14 @@ impl Sink {
 
     /// Does what is due, and says when there is more to do.
     fn attend(&self, events: &dyn Events, producer: &Producer) -> Option<Instant> {
-        let mut outcome = Outcome::default();
-        let is_drained = self.gates().is_drained();
+        let (are_open, is_drained) = {
+            let gates = self.gates();
+            (gates.are_open(), gates.is_drained())
+        };
+        if are_open {
+            return None;
+        }
+        let mut outcome = self.gates().take_left();
         if is_drained {
             producer.purge_queued_and_wait();
             self.gates().resume(&mut outcome);

@@ -9,16 +9,14 @@
 use std::time::{Duration, Instant};
 
 /// The longest rest: half of it is what it adds to the latency of a message.
-const LONGEST: Duration = Duration::from_micros(1_800);
-/// How many messages one round is to serve.
-const ENOUGH: f64 = 20.0;
-/// A round that serves so many needs no rest.
-const PLENTY: u32 = 64;
+const LONGEST: Duration = Duration::from_micros(2_800);
+/// How many messages one round is to serve, and how many make a rest needless.
+const ENOUGH: f64 = 64.0;
 /// At fewer messages a second a rest gathers nothing.
 const FEW: f64 = 400.0;
-/// How long the rate is measured with rests, and without.
-const WITH: Duration = Duration::from_millis(500);
-const WITHOUT: Duration = Duration::from_millis(25);
+/// How long the rate is measured: with or without rests, and where these are left out for once.
+const PERIOD: Duration = Duration::from_millis(500);
+const TRIAL: Duration = Duration::from_millis(25);
 /// How many times as much has to come without rests for them to be what holds it back.
 const MORE: f64 = 1.3;
 /// How long rests stay out when they have been found to hold the server back: longer each time.
@@ -32,10 +30,12 @@ const OUT: [Duration; 4] = [
 /// Whether it rests, and what it measures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
-    /// It rests, as long as this rate asks for.
+    /// It does not: little comes.
+    Free,
+    /// It does, as long as this rate asks for.
     Resting { rate: f64 },
-    /// It does not, to see whether more comes than at this rate.
-    Trying { rate: f64 },
+    /// It does not, to see whether more comes than at this rate, with rests.
+    Trying { rested: f64 },
     /// It does not, since the server has been found to wait.
     Out { times: usize },
 }
@@ -55,7 +55,7 @@ pub struct Pace {
 
 impl Pace {
     pub fn new(now: Instant) -> Self {
-        Self { phase: Phase::Resting { rate: 0.0 }, since: now, messages: 0, found: 0, rest: None }
+        Self { phase: Phase::Free, since: now, messages: 0, found: 0, rest: None }
     }
 
     /// How long to rest now, once after each read.
@@ -69,33 +69,37 @@ impl Pace {
         let elapsed = now.saturating_duration_since(self.since);
         let rate = f64::from(self.messages) / elapsed.as_secs_f64().max(1e-6);
         match self.phase {
-            Phase::Resting { .. } if elapsed >= WITH => {
-                if rate < FEW {
-                    self.begin(Phase::Resting { rate }, now);
-                } else {
-                    self.begin(Phase::Trying { rate }, now);
-                }
+            Phase::Free if elapsed >= PERIOD => {
+                let next = if rate < FEW { Phase::Free } else { Phase::Resting { rate } };
+                self.begin(next, now);
             }
-            Phase::Trying { rate: before } if elapsed >= WITHOUT => {
-                if rate > before * MORE {
+            Phase::Resting { .. } if elapsed >= PERIOD => {
+                self.begin(Phase::Trying { rested: rate }, now);
+            }
+            Phase::Trying { rested } if elapsed >= TRIAL => {
+                if rate > rested * MORE {
                     let times = self.found.min(OUT.len() - 1);
                     self.found = times + 1;
                     self.begin(Phase::Out { times }, now);
                 } else {
                     self.found = 0;
-                    self.begin(Phase::Resting { rate: before }, now);
+                    let few = rested < FEW;
+                    self.begin(
+                        if few { Phase::Free } else { Phase::Resting { rate: rested } },
+                        now,
+                    );
                 }
             }
             Phase::Out { times } if elapsed >= OUT[times] => {
                 self.begin(Phase::Resting { rate }, now);
             }
-            Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => {}
+            Phase::Free | Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => {}
         }
         self.rest = match self.phase {
-            Phase::Resting { rate } if rate >= FEW && messages < PLENTY => {
-                Some(Duration::from_secs_f64(ENOUGH / rate).min(LONGEST))
+            Phase::Resting { rate } if f64::from(messages) < ENOUGH => {
+                Some(Duration::from_secs_f64(ENOUGH / rate.max(1.0)).min(LONGEST))
             }
-            Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => None,
+            Phase::Free | Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => None,
         };
     }
 
@@ -190,6 +194,15 @@ mod tests {
         server.run(Duration::from_secs(2));
         server.run(MINUTE);
         let most = MINUTE.as_secs_f64() * 20_000.0;
+        assert!(f64::from(server.read) > most * 0.9, "{} of {most}", server.read);
+    }
+
+    #[test]
+    fn a_server_that_sends_one_message_at_a_time_is_hardly_held_back() {
+        let mut server = Server::new(1e6, 1.0, Duration::from_millis(1));
+        server.run(Duration::from_secs(2));
+        server.run(MINUTE);
+        let most = MINUTE.as_secs_f64() * 1_000.0;
         assert!(f64::from(server.read) > most * 0.9, "{} of {most}", server.read);
     }
 
