@@ -55,7 +55,7 @@ impl<'a> Connection<'a> {
         until: impl Fn(&Protocol) -> bool,
     ) -> Result<(), Broken> {
         let (mut timer, mut hung_up) = (pin!(sleep(Duration::ZERO)), false);
-        let (mut pace, mut has_read) = (Pace::new(Instant::now()), false);
+        let (mut pace, mut has_read) = (Pace::new(Instant::now()), None);
         loop {
             let known = ends.protocol.received();
             self.look(&mut ends)?;
@@ -64,8 +64,8 @@ impl<'a> Connection<'a> {
             if until(protocol) {
                 return Ok(());
             }
-            if std::mem::take(&mut has_read) {
-                pace.read((protocol.received() - known) as u32, Instant::now());
+            if let Some(all) = has_read.take() {
+                pace.read((protocol.received() - known) as u32, all, Instant::now());
             }
             let due = protocol.next_timeout().map(tokio::time::Instant::from);
             if let Some(due) = due.filter(|due| timer.is_elapsed() || *due < timer.deadline()) {
@@ -77,6 +77,8 @@ impl<'a> Connection<'a> {
                 // Nothing else runs on this thread. What happens meanwhile is dealt with at once.
                 std::thread::sleep(rest);
             }
+            let space = input.space(needed);
+            let room = space.len();
             tokio::select! {
                 biased;
                 () = wake.notified() => {}
@@ -87,10 +89,10 @@ impl<'a> Connection<'a> {
                     Ok(0) => return Err(Broken::hung_up()),
                     Err(error) => return Err(server.trouble(&error)),
                 },
-                read = stream.reader.read(input.space(needed)), if reading => match read {
+                read = stream.reader.read(space), if reading => match read {
                     Ok(read @ 1..) => {
                         input.filled(read);
-                        has_read = true;
+                        has_read = Some(read < room);
                     }
                     end => return Err(lost(server, protocol, end.err().as_ref())),
                 },

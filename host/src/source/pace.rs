@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 /// The longest rest: half of it is what it adds to the latency of a message.
 const LONGEST: Duration = Duration::from_micros(2_800);
-/// How many messages one round is to serve, and how many make a rest needless.
-const ENOUGH: f64 = 64.0;
+/// How many messages one round is to serve.
+const ENOUGH: f64 = 512.0;
 /// At fewer messages a second a rest gathers nothing.
 const FEW: f64 = 400.0;
 /// How long the rate is measured: with or without rests, and where these are left out for once.
@@ -63,8 +63,8 @@ impl Pace {
         self.rest.take()
     }
 
-    /// So many messages have been read at once.
-    pub fn read(&mut self, messages: u32, now: Instant) {
+    /// So many messages have been read at once; `all`: nothing is left to be read.
+    pub fn read(&mut self, messages: u32, all: bool, now: Instant) {
         self.messages += messages;
         let elapsed = now.saturating_duration_since(self.since);
         let rate = f64::from(self.messages) / elapsed.as_secs_f64().max(1e-6);
@@ -96,7 +96,7 @@ impl Pace {
             Phase::Free | Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => {}
         }
         self.rest = match self.phase {
-            Phase::Resting { rate } if f64::from(messages) < ENOUGH => {
+            Phase::Resting { rate } if all => {
                 Some(Duration::from_secs_f64(ENOUGH / rate.max(1.0)).min(LONGEST))
             }
             Phase::Free | Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => None,
@@ -144,11 +144,12 @@ mod tests {
                 // It sleeps until something is there.
                 let until_next = Duration::from_secs_f64((1.0 - self.due).max(0.0) / self.rate);
                 self.pass(until_next.max(self.round));
-                let messages = self.due.min(self.window) as u32;
+                // As much as fits into one read.
+                let messages = self.due.min(self.window).min(270.0) as u32;
                 self.due -= f64::from(messages);
                 self.rounds += 1;
                 self.read += messages;
-                self.pace.read(messages, self.now);
+                self.pace.read(messages, messages < 270, self.now);
                 if let Some(rest) = self.pace.rest() {
                     self.rested += rest;
                     self.pass(rest);
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn at_everyday_rates_a_round_serves_several_messages_and_none_waits_long() {
-        for (rate, several) in [(2_000.0, 3.0), (5_000.0, 8.0), (25_000.0, 15.0)] {
+        for (rate, several) in [(2_000.0, 3.0), (5_000.0, 8.0), (25_000.0, 40.0)] {
             let mut server = Server::new(rate, 1_000.0, Duration::from_micros(100));
             server.run(Duration::from_secs(2));
             server.run(MINUTE);
