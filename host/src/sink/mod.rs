@@ -2,7 +2,7 @@
 //!
 //! The only place that names rdkafka. One producer serves everybody; a thread of its own reads what
 //! became of the records, and sends again what is to be sent again. Nobody who sends ever waits for
-//! Kafka: what may not be sent yet waits [at a gate](ordered).
+//! Kafka: what may not be sent yet waits at a gate (`ordered`).
 
 mod context;
 mod error;
