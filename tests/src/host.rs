@@ -202,6 +202,11 @@ impl Host {
         self.process.text(Stream::Err)
     }
 
+    /// The last lines that it has written.
+    pub fn tail(&self) -> String {
+        self.process.tail()
+    }
+
     /// Everything on standard output so far.
     pub fn output(&self) -> String {
         self.process.text(Stream::Out)

@@ -221,6 +221,11 @@ impl Mosquitto {
         self.process.text(Stream::Err)
     }
 
+    /// The last lines of its log.
+    pub fn tail(&self) -> String {
+        self.process.tail()
+    }
+
     /// SIGTERM; with `persistent` it writes its sessions to disk.
     pub fn stop(&mut self) {
         self.process.stop(SOON);

@@ -228,6 +228,10 @@ impl Stage {
 
     /// Ends the load, waits until `host` has caught up, ends it and reads everything.
     pub fn finish(mut self) -> Finished {
+        if self.scene.server_forgets {
+            // Until then a server that has lost the session keeps nothing for it.
+            wait_until(self.scene.patience, || self.tap.is_subscribed());
+        }
         let (sent, last) = self.traffic.finish();
         let kafka = self.servers.kafka();
         let mut records = Reader::new(kafka.address(), &self.topic);
@@ -241,8 +245,14 @@ impl Stage {
         if !running {
             self.complaints.push("ended by itself".to_owned());
         } else if caught_up.is_none() {
-            let patience = self.scene.patience;
-            self.complaints.push(format!("has not caught up within {patience:?}"));
+            self.complaints.push(format!(
+                "has not caught up within {:?}: {} messages unacknowledged, {} packet ids in use",
+                self.scene.patience,
+                self.tap.unacknowledged(),
+                self.tap.in_use()
+            ));
+            // What runs from here on says more than what is wrong in the end.
+            eprintln!("{}{}", self.host().tail(), self.mosquitto.tail());
         }
         self.stop_host();
         let seen = self.watch.finish();

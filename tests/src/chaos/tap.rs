@@ -25,6 +25,8 @@ struct Seen {
     answers: usize,
     /// Messages whose packet id another one had that was not done with.
     ids_in_use: usize,
+    /// A subscription has been granted since the server last started.
+    subscribed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +79,16 @@ impl Tap {
         self.lock().connections.last().map_or(0, |last| last.in_use.len())
     }
 
+    /// The server is gone, and may know nothing of a session when it comes back.
+    pub fn server_is_gone(&self) {
+        self.lock().subscribed = false;
+    }
+
+    /// Whether `host` has subscribed since then.
+    pub fn is_subscribed(&self) -> bool {
+        self.lock().subscribed
+    }
+
     /// How many messages wait for their acknowledgement on the connection at hand.
     pub fn unacknowledged(&self) -> usize {
         let seen = self.lock();
@@ -91,7 +103,7 @@ impl Observer for Tap {
         if seen.connections.len() <= connection {
             seen.connections.resize_with(connection + 1, Connection::default);
         }
-        let Seen { connections, acknowledged, sent, answers, ids_in_use } = &mut *seen;
+        let Seen { connections, acknowledged, sent, answers, ids_in_use, subscribed } = &mut *seen;
         let connection = &mut connections[connection];
         let buffer = match way {
             Way::ToClient => &mut connection.to_client,
@@ -107,6 +119,7 @@ impl Observer for Tap {
                     *ids_in_use += usize::from(!connection.in_use.insert(id));
                     connection.unacknowledged.entry(id).or_default().push_back(message);
                 }
+                (Way::ToClient, 9) => *subscribed = true,
                 (Way::ToServer, 4 | 5) => {
                     *answers += 1;
                     let waiting = connection.unacknowledged.get_mut(&id());
@@ -185,6 +198,16 @@ mod tests {
             assert_eq!((tap.acknowledged_count(), tap.unacknowledged()), (2, 0));
             assert_eq!((tap.answers(), tap.ids_in_use()), (2, 0));
         }
+    }
+
+    #[test]
+    fn a_subscription_holds_until_the_server_is_gone() {
+        let tap = Tap::new(Version::V311);
+        assert!(!tap.is_subscribed());
+        tap.bytes(0, Way::ToClient, &wire::packet(0x90, &[0, 1, 2]));
+        assert!(tap.is_subscribed());
+        tap.server_is_gone();
+        assert!(!tap.is_subscribed());
     }
 
     #[test]

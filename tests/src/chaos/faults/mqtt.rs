@@ -19,6 +19,11 @@ pub fn kill(stage: &mut Stage) {
 pub fn kill_once(stage: &mut Stage) {
     stage.mosquitto.kill();
     stage.wait(0..1_000);
+    start_again(stage);
+}
+
+fn start_again(stage: &mut Stage) {
+    stage.tap.server_is_gone();
     stage.mosquitto.start_again();
 }
 
@@ -34,7 +39,7 @@ pub fn restore_once(stage: &mut Stage) {
     stage.load(100..2_000);
     stage.mosquitto.kill();
     stage.mosquitto.restore(&snapshot);
-    stage.mosquitto.start_again();
+    start_again(stage);
 }
 
 pub fn stop(stage: &mut Stage) {
@@ -47,7 +52,7 @@ pub fn stop(stage: &mut Stage) {
 pub fn stop_once(stage: &mut Stage) {
     stage.mosquitto.stop();
     stage.wait(0..1_000);
-    stage.mosquitto.start_again();
+    start_again(stage);
 }
 
 /// Publishes more messages than there are packet ids.
