@@ -3,6 +3,7 @@
 //! The life of a message reads top to bottom: [`source`], [`bridge`], [`transform`] with
 //! [`plugin`]s in front, [`sink`]. It is a library for the program's own tests and nobody else's.
 
+mod account;
 pub mod backoff;
 pub mod bridge;
 pub mod case;

@@ -507,8 +507,8 @@ impl Record<'_> {
 pub struct Choice<'a> {
     /// A Kafka topic, not checked yet.
     pub topic: Option<Cow<'a, str>>,
-    /// The plugin that has chosen the topic.
-    pub topic_by: Option<&'a Arc<PluginName>>,
+    /// The plugin that has last chosen the topic, or the partition.
+    pub placed_by: Option<&'a Arc<PluginName>>,
     /// At most `i32::MAX`. Otherwise the key decides.
     pub partition: Option<i32>,
     /// All headers.

@@ -5,6 +5,7 @@
 //! kind; it bounds lines and not bytes, does not say what it has dropped, and may itself write to a
 //! standard output that nobody reads when the program ends.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -16,8 +17,6 @@ const LOG: usize = 1 << 20;
 /// Bytes of records of `--print` that may wait.
 const RECORDS: usize = 4 << 20;
 
-/// How often it is looked whether whoever waits for room shall go on waiting.
-const LOOK: Duration = Duration::from_millis(50);
 /// How often at most a loss is told: more are counted together.
 const TOLD: Duration = Duration::from_secs(10);
 /// How long a writer that must not wait is left alone.
@@ -29,7 +28,7 @@ pub enum Print {
     Off,
     /// As long as it is read fast enough; what it has no room for is left out, and counted.
     On,
-    /// All of them: reports wait for its reader, and with them acknowledgements.
+    /// All of them: no message is taken while its reader is behind.
     Wait,
 }
 
@@ -47,6 +46,9 @@ pub fn stdout() -> &'static Output {
             Loss::Closed(error) => {
                 tracing::warn!("--print stops: cannot write to standard output: {error}");
             }
+            Loss::Unread => tracing::warn!(
+                "the last records of --print are missing, since standard output was not read"
+            ),
         })
     })
 }
@@ -59,13 +61,13 @@ pub fn stderr() -> &'static Output {
                 "{lines} lines are missing from this log, since standard error was not read fast enough"
             ),
             // There is nobody left to tell.
-            Loss::Closed(_) => {}
+            Loss::Closed(_) | Loss::Unread => {}
         })
     })
 }
 
 /// Writes a line to standard error that is no log line.
-pub fn say(line: impl std::fmt::Display) {
+pub fn say(line: impl fmt::Display) {
     stderr().push(format!("{line}\n").as_bytes());
 }
 
@@ -94,6 +96,8 @@ enum Loss<'e> {
     Dropped(u64),
     /// Everything from now on.
     Closed(&'e io::Error),
+    /// What was in the queue at the end.
+    Unread,
 }
 
 /// What became of a piece.
@@ -117,9 +121,11 @@ pub struct Output {
 struct Shared {
     queue: Mutex<Queue>,
     tell: Box<dyn Fn(Loss<'_>) + Send + Sync>,
+    /// Told that there is room again, after somebody has asked in vain.
+    room: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Wakes the thread.
     filled: Condvar,
-    /// Wakes whoever waits for room, or for the end.
+    /// Wakes whoever waits for the end.
     taken: Condvar,
     limit: usize,
 }
@@ -136,6 +142,14 @@ struct Queue {
     waiting: Option<Instant>,
 }
 
+impl Queue {
+    /// There is room again: whether somebody has been waiting for it.
+    fn empty(&mut self) -> bool {
+        self.bytes.clear();
+        self.waiting.take().is_some()
+    }
+}
+
 impl Output {
     fn start(
         name: &str,
@@ -146,6 +160,7 @@ impl Output {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             tell: Box::new(tell),
+            room: OnceLock::new(),
             filled: Condvar::new(),
             taken: Condvar::new(),
             limit,
@@ -176,17 +191,33 @@ impl Output {
         Pushed::Queued
     }
 
-    /// Puts a piece into the queue, and waits for room unless it is time to `give_up`.
-    pub fn push_or_wait(&self, piece: &[u8], give_up: impl Fn() -> bool) -> Pushed {
+    /// Puts a piece into the queue, also if there is no room: who does this asks [`Self::is_full`] before
+    /// more comes.
+    pub fn push_all_the_same(&self, piece: &[u8]) -> Pushed {
         let mut queue = self.shared.lock();
-        while !queue.closed && !self.shared.has_room(&queue, piece) && !give_up() {
-            queue.waiting.get_or_insert_with(Instant::now);
-            let waited = self.shared.taken.wait_timeout(queue, LOOK);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if queue.closed {
+            return Pushed::Closed;
         }
-        queue.waiting = None;
+        queue.bytes.extend_from_slice(piece);
         drop(queue);
-        self.push(piece)
+        self.shared.filled.notify_one();
+        Pushed::Queued
+    }
+
+    /// Whether there is no room. If so, who is to be told is told when there is.
+    pub fn is_full(&self) -> bool {
+        let mut queue = self.shared.lock();
+        let is_full = !queue.closed && queue.bytes.len() >= self.shared.limit;
+        if is_full {
+            queue.waiting.get_or_insert_with(Instant::now);
+        }
+        is_full
+    }
+
+    /// Who is to be told that there is room again. To be said once.
+    pub fn tell_of_room(&self, told: impl Fn() + Send + Sync + 'static) {
+        // Somebody else is told already.
+        drop(self.shared.room.set(Box::new(told)));
     }
 
     /// Since when somebody has been waiting for room.
@@ -195,10 +226,18 @@ impl Output {
     }
 
     fn finish(&self, end: Instant) {
-        self.shared.wait_until_written(end);
+        if !self.shared.wait_until_written(end) {
+            (self.shared.tell)(Loss::Unread);
+        }
         if self.shared.tell_dropped() {
             self.shared.wait_until_written(end);
         }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Output").finish_non_exhaustive()
     }
 }
 
@@ -227,9 +266,10 @@ impl Shared {
             self.take(&mut bytes);
             if let Err(error) = write_all(&mut target, &bytes) {
                 let mut queue = self.lock();
-                (queue.closed, queue.writing, queue.bytes) = (true, false, Vec::new());
+                (queue.closed, queue.writing) = (true, false);
+                let wanted = queue.empty();
                 drop(queue);
-                self.taken.notify_all();
+                self.made_room(wanted);
                 return (self.tell)(Loss::Closed(&error));
             }
             if told.is_none_or(|told| told.elapsed() >= TOLD) && self.tell_dropped() {
@@ -247,16 +287,18 @@ impl Shared {
         dropped > 0
     }
 
-    fn wait_until_written(&self, end: Instant) {
+    /// Whether it is.
+    fn wait_until_written(&self, end: Instant) -> bool {
         let mut queue = self.lock();
         while !queue.closed && (queue.writing || !queue.bytes.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return false;
             }
             let waited = self.taken.wait_timeout(queue, left);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        true
     }
 
     /// Waits for something to write.
@@ -270,7 +312,16 @@ impl Shared {
         }
         std::mem::swap(&mut queue.bytes, bytes);
         queue.writing = true;
+        let wanted = queue.empty();
+        drop(queue);
+        self.made_room(wanted);
+    }
+
+    fn made_room(&self, wanted: bool) {
         self.taken.notify_all();
+        if let Some(room) = self.room.get().filter(|_| wanted) {
+            room();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -352,25 +403,25 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_reader_goes_on_when_it_reads_and_when_it_is_to_give_up() {
+    fn who_asked_for_room_in_vain_is_told_when_there_is_some() {
         let (output, mut reader, _told) = output(10_000);
+        let (sender, room) = channel();
+        output.tell_of_room(move || {
+            let _ = sender.send(());
+        });
         fill(&output);
-        let waiting = output.clone();
-        // The first of them may find some room that the writer makes.
-        let push = move |_| waiting.push_or_wait(&[b'x'; 1_000], || false);
-        let pieces = std::thread::spawn(move || (0..40).map(push).collect::<Vec<_>>());
         let end = Instant::now() + SOON;
-        while output.waiting().is_none() {
-            assert!(Instant::now() < end, "it waits");
-            std::thread::yield_now();
+        while !output.is_full() {
+            assert!(Instant::now() < end, "it is full");
+            assert_eq!(output.push_all_the_same(&[b'x'; 1_000]), Pushed::Queued);
         }
-        while output.push_or_wait(&[b'x'; 1_000], || true) == Pushed::Queued {
-            assert!(Instant::now() < end, "who is to give up does not wait");
-        }
+        assert!(output.waiting().is_some());
+        // The thread may have taken what was there before.
+        while room.try_recv().is_ok() {}
+        assert_eq!(output.push_all_the_same(&[b'x'; 1_000]), Pushed::Queued);
         std::thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
-        let pushed = pieces.join().expect("it does not panic");
-        assert_eq!(pushed, vec![Pushed::Queued; 40]);
-        assert_eq!(output.waiting(), None);
+        room.recv_timeout(SOON).expect("there is room");
+        assert_eq!((output.is_full(), output.waiting()), (false, None));
     }
 
     #[test]
@@ -381,7 +432,8 @@ mod tests {
         let loss = told.recv_timeout(SOON).expect("the end is told");
         assert!(loss.starts_with("Closed("), "{loss}");
         assert_eq!(output.push(b"nor this"), Pushed::Closed);
-        assert_eq!(output.push_or_wait(b"nor this", || false), Pushed::Closed);
+        assert_eq!(output.push_all_the_same(b"nor this"), Pushed::Closed);
+        assert!(!output.is_full());
         output.finish(Instant::now() + SOON);
     }
 }

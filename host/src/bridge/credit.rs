@@ -4,6 +4,8 @@
 //! QoS 1 and 2 are bounded by bytes alone: reading stops when they run out, and the broker keeps
 //! the rest. QoS 0 gets half of the bytes at most and a number of messages, because nothing bounds
 //! its sender and more in flight would only be more memory, not more speed.
+//!
+//! With `--print=wait` there is none while the reader of standard output is behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use crate::message::Qos;
+use crate::output::Output;
 
 /// What a message costs beside its own bytes: its places in the batch, the ring and librdkafka.
 pub const OVERHEAD: usize = 320;
@@ -28,18 +31,28 @@ pub struct Credit {
     wanted: AtomicBool,
     /// Wake the sources, which may be waiting for credit.
     wakes: Arc<[Arc<Notify>]>,
+    /// What has to have room.
+    output: Option<Output>,
 }
 
 impl Credit {
-    /// `limit` is in bytes; `wakes` are notified when credit comes back that was wanted.
-    pub fn new(limit: usize, wakes: Arc<[Arc<Notify>]>) -> Arc<Self> {
+    /// `limit` is in bytes; `wakes` are notified when credit comes back that was wanted. Where `output` has
+    /// no room, there is none.
+    pub fn new(limit: usize, wakes: Arc<[Arc<Notify>]>, output: Option<Output>) -> Arc<Self> {
+        if let Some(output) = &output {
+            let wakes = Arc::clone(&wakes);
+            output.tell_of_room(move || wakes.iter().for_each(|wake| wake.notify_one()));
+        }
         let (bytes, qos_0) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { limit, bytes, qos_0, wanted: AtomicBool::new(false), wakes })
+        Arc::new(Self { limit, bytes, qos_0, wanted: AtomicBool::new(false), wakes, output })
     }
 
     /// Whether another message may be taken. Its size does not count: one message may exceed the
     /// limit, so that none is too large to be carried at all.
     pub fn available(&self, qos: Qos) -> bool {
+        if self.output.as_ref().is_some_and(Output::is_full) {
+            return false;
+        }
         if self.is_left(qos) {
             return true;
         }
@@ -98,7 +111,7 @@ mod tests {
 
     #[test]
     fn credit_comes_back_when_the_permit_is_dropped() {
-        let credit = Credit::new(1_000, Arc::default());
+        let credit = Credit::new(1_000, Arc::default(), None);
         let mut permit = Permit::default();
         credit.take(&mut permit, 1_000, Qos::AtLeastOnce);
         assert!(!credit.available(Qos::AtLeastOnce));
@@ -108,7 +121,7 @@ mod tests {
 
     #[test]
     fn qos_0_gets_only_half_of_the_bytes() {
-        let credit = Credit::new(1_000, Arc::default());
+        let credit = Credit::new(1_000, Arc::default(), None);
         let mut permit = Permit::default();
         credit.take(&mut permit, 500 - OVERHEAD, Qos::AtMostOnce);
         assert!(!credit.available(Qos::AtMostOnce));
@@ -117,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_message_larger_than_the_limit_is_taken_when_nothing_else_is_in_flight() {
-        let credit = Credit::new(10, Arc::default());
+        let credit = Credit::new(10, Arc::default(), None);
         assert!(credit.available(Qos::AtLeastOnce));
         credit.take(&mut Permit::default(), 1_000_000, Qos::AtLeastOnce);
         assert!(credit.available(Qos::AtLeastOnce));
@@ -126,7 +139,7 @@ mod tests {
     #[test]
     fn every_source_is_woken_when_credit_comes_back_that_one_of_them_wanted() {
         let wakes: Arc<[Arc<Notify>]> = [Arc::default(), Arc::default()].into();
-        let credit = Credit::new(1_000, Arc::clone(&wakes));
+        let credit = Credit::new(1_000, Arc::clone(&wakes), None);
         let woken = || {
             let context = &mut Context::from_waker(Waker::noop());
             let woken = |wake: &Arc<Notify>| pin!(wake.notified()).poll(context).is_ready();

@@ -3,15 +3,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::in_flight::{Fate, InFlight};
+use super::in_flight::InFlight;
 use super::inbox::Parcel;
 use super::print::Printer;
 use super::tag::{RecordId, Role};
 use super::{Ended, OnError, Route, Stop};
+use crate::account::Fate;
 use crate::kafka_topic::KafkaTopic;
 use crate::message::{Defect, PluginName, Reason, Rejection};
 use crate::reject::{Fit, Letter};
-use crate::sink::{Delivered, Events, Rejected, Sink, Tag, Terms};
+use crate::sink::{Events, Rejected, Sink, Tag, Terms, Written};
 use crate::telemetry::RateLimited;
 
 /// What is known of a route where its messages are rejected.
@@ -83,12 +84,12 @@ impl Rejections {
                 if self.in_flight.reject(slot, index, &Arc::new(rejection)) {
                     self.send_letter(sink, (slot, index, 0), parcel, topic);
                 } else {
-                    self.in_flight.confirm_as(slot, index, Fate::DeadLettered);
+                    self.in_flight.done(slot, index, Fate::DeadLettered);
                 }
             }
             OnError::Skip => {
                 self.warn(&format!("{text}; it is skipped (--on-error skip)"));
-                self.in_flight.skip(slot, &[index]);
+                self.in_flight.done(slot, index, Fate::Skipped);
             }
             OnError::Stop => self.stop.end(Ended::Failed(format!("{text} (--on-error stop)"))),
         }
@@ -126,16 +127,18 @@ impl Rejections {
 }
 
 impl Events for Rejections {
-    fn delivered(&self, records: &Delivered<'_>) {
-        if let Some(printer) = &self.printer {
-            for (tag, record) in records.records() {
-                let RecordId { slot, index, .. } = RecordId::of(tag);
-                if let Some(parcel) = self.in_flight.parcel(slot) {
-                    printer.print(&record, parcel.batch.message(index));
-                }
-            }
+    fn delivered(&self, tag: Tag, record: &Written<'_>) {
+        let RecordId { slot, index, role } = RecordId::of(tag);
+        if let Some(printer) = &self.printer
+            && let Some(parcel) = self.in_flight.parcel(slot)
+        {
+            printer.print(record, parcel.batch.message(index));
         }
-        self.in_flight.delivered(records.tags());
+        let fate = match role {
+            Role::Record => Fate::Delivered,
+            Role::DeadLetter(_) => Fate::DeadLettered,
+        };
+        self.in_flight.done(slot, index, fate);
     }
 
     fn rejected(&self, sink: &Sink, tag: Tag, Rejected { reason, error }: Rejected) {

@@ -1,32 +1,34 @@
-//! Where a source puts messages, and learns what became of them: finds the routes of each, packs
-//! them into parcels, one for each route, carries those that need no plugin, and keeps the ledger.
+//! Where a source puts messages, and learns how far they are settled: finds the routes of each, packs
+//! them into parcels, one for each route, and carries those that need no plugin.
 
 use std::sync::Arc;
 
 use super::Stop;
-use super::accounts::Accounts;
 use super::credit::Credit;
 use super::hooks::News;
+use super::in_flight::InFlight;
 use super::inbox::{Inbox, Parcel};
 use super::lane::Lane;
 use super::router::Router;
 use super::tag::MESSAGES;
+use crate::account::Settled;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
 use crate::source::Downstream;
+use crate::telemetry::Ledger;
 
 /// Implements [`Downstream`] for the bridge.
 pub struct Intake {
     /// Its source's number.
     source: usize,
     router: Router,
-    accounts: Arc<Accounts>,
+    in_flight: Arc<InFlight>,
+    ledger: Arc<Ledger>,
     packer: Packer,
     stop: Arc<Stop>,
     /// Messages that can only be rejected.
     defective: Vec<Parcel>,
-    /// Messages in all parcels, each once.
-    taken: u64,
-    settled: Vec<Sequence>,
+    /// The messages in all parcels: into how many parts each goes, and whether somebody waits for it.
+    taken: Vec<(usize, bool)>,
     news: News,
 }
 
@@ -41,6 +43,8 @@ struct Packer {
     parcels: Vec<Parcel>,
     /// Those of them that are not empty.
     filled: Vec<usize>,
+    /// Parcels that have as many messages as they can have.
+    full: Vec<Parcel>,
 }
 
 impl Packer {
@@ -58,13 +62,15 @@ impl Packer {
         }
         parcel.push(&self.credit, sequence, received_at_ms, publish);
         if parcel.batch.len() == MESSAGES {
-            let parcel = parcel.take();
-            self.hand_on(parcel);
+            self.full.push(parcel.take());
         }
     }
 
-    /// Sends on what is not full yet.
+    /// Sends on what there is.
     fn forward(&mut self) {
+        for parcel in std::mem::take(&mut self.full) {
+            self.hand_on(parcel);
+        }
         while let Some(route) = self.filled.pop() {
             let parcel = self.parcels[route].take();
             // A full one has gone before.
@@ -72,6 +78,7 @@ impl Packer {
                 self.hand_on(parcel);
             }
         }
+        self.own.send_gathered();
     }
 
     fn hand_on(&mut self, parcel: Parcel) {
@@ -91,15 +98,16 @@ impl Intake {
         router: Router,
         own: Lane,
         inboxes: Vec<Option<Arc<Inbox>>>,
-        accounts: Arc<Accounts>,
+        in_flight: Arc<InFlight>,
+        ledger: Arc<Ledger>,
         credit: Arc<Credit>,
         stop: Arc<Stop>,
         news: News,
     ) -> Self {
         let parcels = (0..router.places()).map(|route| Parcel::new(route, source)).collect();
-        let packer = Packer { own, inboxes, credit, parcels, filled: Vec::new() };
-        let (defective, settled) = (Vec::new(), Vec::new());
-        Self { source, router, accounts, packer, stop, defective, taken: 0, settled, news }
+        let packer = Packer { own, inboxes, credit, parcels, filled: Vec::new(), full: Vec::new() };
+        let (defective, taken) = (Vec::new(), Vec::new());
+        Self { source, router, in_flight, ledger, packer, stop, defective, taken, news }
     }
 
     /// Takes a dead letter: by the route that it took, and by no other.
@@ -112,7 +120,12 @@ impl Intake {
     ) {
         let route = self.router.route_of_letter(publish.topic, kafka_topic);
         self.packer.pack(route, sequence, received_at_ms, publish);
-        self.taken += 1;
+        self.taken.push((1, true));
+    }
+
+    /// A record that stays where it is has its place, too.
+    pub fn pass_over(&mut self) {
+        self.taken.push((0, true));
     }
 }
 
@@ -123,11 +136,10 @@ impl Downstream for Intake {
 
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
         let routes = self.router.routes_of(publish.topic);
-        self.accounts.travels_as(sequence, routes.len());
         for route in routes {
             self.packer.pack(*route, sequence, received_at_ms, publish);
         }
-        self.taken += 1;
+        self.taken.push((routes.len(), publish.qos != Qos::AtMostOnce));
     }
 
     fn take_defective(
@@ -138,17 +150,18 @@ impl Downstream for Intake {
         defect: Defect,
     ) {
         let routes = self.router.routes_of(publish.topic);
-        self.accounts.travels_as(sequence, routes.len());
         for route in routes {
             let mut parcel = Parcel { defect: Some(defect), ..Parcel::new(*route, self.source) };
             parcel.push(&self.packer.credit, sequence, received_at_ms, publish);
             self.defective.push(parcel);
         }
-        self.taken += 1;
+        self.taken.push((routes.len(), publish.qos != Qos::AtMostOnce));
     }
 
     fn forward(&mut self) {
-        self.accounts.ledger().received(std::mem::take(&mut self.taken));
+        if !self.taken.is_empty() {
+            self.in_flight.open(self.source, self.taken.drain(..));
+        }
         for parcel in self.defective.drain(..) {
             self.packer.hand_on(parcel);
         }
@@ -156,28 +169,26 @@ impl Downstream for Intake {
     }
 
     fn let_go(&mut self) {
-        self.accounts.ledger().let_go(1);
+        self.ledger.let_go(1);
     }
 
     fn dropped(&mut self) {
         // Once the bridge has given up, the ledger is closed, and may be being read.
         if !self.stop.abandoned() {
-            self.accounts.ledger().dropped(1);
+            self.ledger.dropped(1);
         }
     }
 
-    fn confirmed(&mut self) -> &[Sequence] {
-        self.settled.clear();
-        self.accounts.settle(&mut self.settled);
-        &self.settled
+    fn settled(&mut self, wants_all: bool) -> Settled {
+        self.in_flight.settled(self.source, wants_all)
     }
 
     fn acknowledged(&mut self, messages: u64) {
-        self.accounts.ledger().acknowledged(messages);
+        self.ledger.acknowledged(messages);
     }
 
     fn connection_event(&mut self, event: ConnectionEvent) {
-        let ledger = self.accounts.ledger();
+        let ledger = &self.ledger;
         match event.outcome {
             ConnectionOutcome::Connected { .. } if event.reconnect => {
                 ledger.connection(true);

@@ -16,14 +16,12 @@ use super::inbox::{Inbox, Mail, Parcel};
 use super::tag::{RecordId, Role};
 use super::waiting::{Load, Waiting};
 use super::{Ended, Route, Stop};
+use crate::account::Fate;
 use crate::message::{Header, Message, Reason, Record, Rejection, Verdict};
-use crate::sink::{Rejected, Sink, Terms};
+use crate::sink::{Gathered, Rejected, Sink, Terms};
 use crate::telemetry::Ledger;
 use crate::transform::Transform;
 use crate::transform::headers::headers;
-
-/// A parcel of so many messages makes batches by itself, and is not copied once more for that.
-const LARGE: usize = 256;
 
 /// See the [module's documentation](self).
 pub struct Lane {
@@ -34,8 +32,9 @@ pub struct Lane {
     pub(super) rejections: Arc<Rejections>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) stop: Arc<Stop>,
-    /// Records of a small parcel leave together; with plugins the first is not to wait for the last.
-    pub(super) gathers: bool,
+    /// Records leave together, [when told to](Self::send_gathered). `None` with plugins: the first is not
+    /// to wait for the last.
+    pub(super) gathered: Option<Gathered>,
     /// What the pause of a route holds back.
     pub(super) waiting: Waiting,
 }
@@ -61,8 +60,7 @@ impl Lane {
             outcome.rejected = vec![(0, defect.rejection())];
             return self.settle(slot, &parcel, outcome);
         }
-        let Self { routes, sink, in_flight, rejections, ledger, gathers, waiting, .. } = self;
-        let is_gathered = *gathers && parcel.batch.len() < LARGE;
+        let Self { routes, sink, in_flight, rejections, ledger, gathered, waiting, .. } = self;
         let Some(Some((route, transform))) = routes.get_mut(parcel.route) else {
             outcome.rejected = parcel.batch.messages().map(|_| no_route()).enumerate().collect();
             return self.settle(slot, &parcel, outcome);
@@ -81,7 +79,7 @@ impl Lane {
         let name = String::new();
         let number = parcel.route;
         let mut sender =
-            Sender { number, route, sink, in_flight, rejections, slot, name, is_gathered, outcome };
+            Sender { number, route, sink, in_flight, rejections, slot, name, gathered, outcome };
         let mut carry_out = |index, verdict: Verdict<'_>| {
             sender.carry_out(index, &parcel.batch.message(index), verdict);
         };
@@ -92,9 +90,6 @@ impl Lane {
             transform.each(&part, |at, verdict| carry_out(from + at, verdict));
         }
         outcome = sender.outcome;
-        if is_gathered {
-            sink.release();
-        }
         let unusable = transform.take_unusable_timestamps();
         if unusable > 0 {
             ledger.timestamp_unusable(unusable);
@@ -111,10 +106,17 @@ impl Lane {
         }
     }
 
+    /// Sends the records of all parcels since the last time.
+    pub(super) fn send_gathered(&mut self) {
+        if let Some(gathered) = self.gathered.as_mut().filter(|gathered| !gathered.is_empty()) {
+            self.sink.send_gathered(gathered);
+        }
+    }
+
     /// Deals with the messages of a parcel that did not simply become records.
     fn settle(&self, slot: usize, parcel: &Parcel, outcome: Outcome) {
-        if !outcome.skipped.is_empty() {
-            self.in_flight.skip(slot, &outcome.skipped);
+        for index in outcome.skipped {
+            self.in_flight.done(slot, index, Fate::Skipped);
         }
         if let Some(rejection) = outcome.fatal {
             let plugin = rejection.plugin.as_ref().map_or("?", |plugin| &plugin.name);
@@ -140,7 +142,7 @@ struct Sender<'a> {
     slot: usize,
     /// A name that follows from the topic is written here.
     name: String,
-    is_gathered: bool,
+    gathered: &'a mut Option<Gathered>,
     outcome: Outcome,
 }
 
@@ -200,10 +202,16 @@ impl Sender<'_> {
             own.into_iter().flatten().chain(chosen.into_iter().flatten().map(Header::clone));
         // A topic that the user has named is not the message's fault.
         let topic_is_made_up = !self.route.kafka_topic.names(topic);
-        let terms = Terms { topic_is_made_up, must_arrive: false, is_gathered: self.is_gathered };
-        let by = choice.and_then(|choice| choice.topic_by);
+        let terms = Terms { topic_is_made_up, must_arrive: false };
+        let by = choice.and_then(|choice| choice.placed_by);
         self.rejections.chosen(self.number, by);
-        let sent = self.sink.send(tag, topic, record, headers, terms);
+        let sent = match self.gathered {
+            None => self.sink.send(tag, topic, record, headers, terms),
+            Some(gathered) => {
+                gathered.add(tag, topic, record, headers, terms);
+                Ok(())
+            }
+        };
         self.name = name;
         sent.map_err(|Rejected { reason, error }| Rejection { reason, error, plugin: by.cloned() })
     }
@@ -226,7 +234,7 @@ fn topic<'a>(
         Some(chosen) => route.kafka_topic.check_choice(chosen).map(|()| chosen),
         None => route.kafka_topic.name(message.topic(), name),
     };
-    let by = record.choice.as_ref().and_then(|choice| choice.topic_by.cloned());
+    let by = record.choice.as_ref().and_then(|choice| choice.placed_by.cloned());
     topic.map_err(|error| Rejection { reason: Reason::BadTopic, error, plugin: by })
 }
 

@@ -99,11 +99,9 @@ impl Letters {
         let mut reading = true;
         loop {
             reading &= *self.control.borrow() == Control::Run && self.settings.count > 0;
-            for sequence in self.intake.confirmed() {
-                self.places.confirm(*sequence);
-            }
+            self.places.settled = self.intake.settled(!reading).up_to;
             let mut pause = GLANCE;
-            if let Err(what) = self.keep(!reading && self.places.is_all_confirmed()) {
+            if let Err(what) = self.keep(!reading && self.places.are_all_settled()) {
                 self.trouble.warn(format_args!("{what}; trying again"));
                 pause = KEEP;
             }
@@ -148,6 +146,7 @@ impl Letters {
     fn take(&mut self, record: &Stored) {
         let sequence = self.places.push(record);
         let Err(why) = self.hand_on(sequence, record) else { return };
+        self.intake.pass_over();
         let Settings { topic, seen, .. } = &self.settings;
         self.stay.warn(format_args!("{} stays where it is: {why}", record.place(topic)));
         let count = match why {
@@ -155,7 +154,6 @@ impl Letters {
             Stays::Foreign(_) => &seen.foreign,
         };
         count.fetch_add(1, Relaxed);
-        self.places.confirm(sequence);
     }
 
     fn hand_on(&mut self, sequence: Sequence, record: &Stored) -> Result<(), Stays> {
@@ -196,42 +194,30 @@ impl Letters {
 struct Places {
     /// The number of the first.
     first: Sequence,
-    entries: VecDeque<Place>,
-}
-
-#[derive(Debug)]
-struct Place {
-    partition: i32,
-    offset: i64,
-    confirmed: bool,
+    /// Partitions and offsets.
+    entries: VecDeque<(i32, i64)>,
+    /// Those up to this one are settled.
+    settled: Sequence,
 }
 
 impl Places {
     fn push(&mut self, record: &Stored) -> Sequence {
-        let Stored { partition, offset, .. } = *record;
-        self.entries.push_back(Place { partition, offset, confirmed: false });
+        self.entries.push_back((record.partition, record.offset));
         self.first + self.entries.len() as Sequence - 1
-    }
-
-    fn confirm(&mut self, sequence: Sequence) {
-        let index = sequence.checked_sub(self.first);
-        if let Some(place) = index.and_then(|index| self.entries.get_mut(index as usize)) {
-            place.confirmed = true;
-        }
     }
 
     fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    fn is_all_confirmed(&self) -> bool {
-        self.entries.iter().all(|place| place.confirmed)
+    fn are_all_settled(&self) -> bool {
+        self.settled >= self.first + self.entries.len() as Sequence
     }
 
     /// What may be committed: the position behind it, and how many records it is.
     fn carried(&self) -> (Position, usize) {
-        let carried = self.entries.iter().take_while(|place| place.confirmed);
-        let position = carried.clone().map(|place| (place.partition, place.offset + 1));
+        let carried = self.entries.iter().take((self.settled - self.first) as usize);
+        let position = carried.clone().map(|(partition, offset)| (*partition, offset + 1));
         (position.collect(), carried.count())
     }
 
@@ -251,22 +237,19 @@ mod tests {
     }
 
     #[test]
-    fn the_position_moves_over_what_is_confirmed_and_never_past_what_is_not() {
+    fn the_position_moves_over_what_is_settled_and_never_past_what_is_not() {
         let mut places = Places::default();
         let of = [(0, 5), (1, 7), (0, 6), (1, 9)];
         let numbers = of.map(|(partition, offset)| places.push(&record(partition, offset)));
         assert_eq!(numbers, [0, 1, 2, 3]);
-        places.confirm(2);
         assert_eq!(places.carried(), (Position::new(), 0));
-        places.confirm(0);
+        places.settled = 1;
         assert_eq!(places.carried(), (Position::from([(0, 6)]), 1));
         places.release(1);
-        assert!(!places.is_all_confirmed());
-        // What is done with already is not looked for.
-        places.confirm(0);
-        places.confirm(1);
-        places.confirm(3);
-        assert!(places.is_all_confirmed() && !places.is_empty());
+        assert_eq!(places.carried(), (Position::new(), 0));
+        assert!(!places.are_all_settled());
+        places.settled = 4;
+        assert!(places.are_all_settled() && !places.is_empty());
         assert_eq!(places.carried(), (Position::from([(0, 7), (1, 10)]), 3));
         places.release(3);
         assert!(places.is_empty());

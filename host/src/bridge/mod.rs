@@ -3,7 +3,7 @@
 //! ```text
 //!  source ──▶ routes ──▶ lane: setters, in batches (bounded by credit) ──▶ sink, which keeps order
 //!    ▲                                                                        │
-//!    └── in-order acknowledgement ring ◀── accounts ◀── in-flight table ◀── delivered, or rejected
+//!    └── in-order acknowledgement ring ◀── in-flight table: an account each ◀── delivered, or rejected
 //! ```
 //!
 //! There is one source for each MQTT connection. A route with plugins has a lane with a thread of its
@@ -13,7 +13,6 @@
 //! Start: Kafka, then MQTT, so that nothing is taken before it has somewhere to go. Stop: MQTT
 //! first, then Kafka.
 
-mod accounts;
 mod credit;
 mod dead_letter;
 mod hooks;
@@ -44,9 +43,9 @@ use crate::source::{self, Control};
 use crate::telemetry::Ledger;
 use crate::transform::Transform;
 use crate::transform::headers::HeaderPolicy;
-use accounts::Accounts;
 pub use hooks::Hook;
 use hooks::News;
+use in_flight::InFlight;
 use inbox::Inbox;
 pub use letters::{Seen, Settings as LettersSettings};
 pub use router::Router;
@@ -187,7 +186,7 @@ pub async fn run(
 /// The running path.
 struct Path {
     inboxes: Vec<Arc<Inbox>>,
-    accounts: Vec<Arc<Accounts>>,
+    in_flight: Arc<InFlight>,
     lanes: Vec<JoinHandle<()>>,
     stop: Arc<Stop>,
     ended: mpsc::UnboundedReceiver<Ended>,
@@ -282,10 +281,7 @@ impl Path {
         while self.lanes.iter().any(|lane| !lane.is_finished()) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
-        for accounts in &self.accounts {
-            // The sources will not collect it any more.
-            accounts.settle(&mut Vec::new());
-        }
+        self.in_flight.close();
     }
 
     /// Ends the lanes, whatever they have left to do.

@@ -1,12 +1,10 @@
-//! Beside the path, where delivery reports arrive: `--print`, every record that Kafka has, as one line
-//! of JSON on standard output.
+//! Beside the path, where it is told that Kafka has a record: `--print`, each as one line of JSON on
+//! standard output.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 
-use super::Stop;
 use crate::case::insert_bytes;
 use crate::message::Message;
 use crate::output::{self, Print, Pushed};
@@ -14,21 +12,20 @@ use crate::sink::Written;
 
 /// Writes records; stops, and says so once, when standard output is closed.
 pub struct Printer {
-    waits: bool,
-    /// Says when nothing is waited for any more.
-    stop: Arc<Stop>,
+    /// No more is taken while the reader is behind, so that there is room for all.
+    prints_all: bool,
     closed: AtomicBool,
 }
 
 impl Printer {
-    /// `None` if nothing is to be printed. Once the path is given up, it waits no more.
-    pub fn new(print: Print, stop: &Arc<Stop>) -> Option<Self> {
-        let waits = match print {
+    /// `None` if nothing is to be printed.
+    pub fn new(print: Print) -> Option<Self> {
+        let prints_all = match print {
             Print::Off => return None,
             Print::On => false,
             Print::Wait => true,
         };
-        Some(Self { waits, stop: Arc::clone(stop), closed: AtomicBool::new(false) })
+        Some(Self { prints_all, closed: AtomicBool::new(false) })
     }
 
     pub fn print(&self, record: &Written<'_>, message: Message<'_>) {
@@ -37,8 +34,8 @@ impl Printer {
         }
         let mut line = render(record, message).to_string();
         line.push('\n');
-        let pushed = if self.waits {
-            output::stdout().push_or_wait(line.as_bytes(), || self.stop.abandoned())
+        let pushed = if self.prints_all {
+            output::stdout().push_all_the_same(line.as_bytes())
         } else {
             output::stdout().push(line.as_bytes())
         };

@@ -28,16 +28,17 @@ pub async fn watch(
     loop {
         sleep(GLANCE).await;
         let away = health.iter().filter_map(|health| health.away_since()).min();
+        // With --print=wait only.
+        let unread = output::waiting_for_reader();
         let paused = pauses.iter().find_map(|reasons| reasons.first());
         // A reason is known a moment before it is noticed that there is trouble.
         let reason = |since: Instant| {
             let since = since.checked_sub(SILENCE).unwrap_or(since);
             health.iter().find_map(|health| health.reason(since)).unwrap_or_default()
         };
-        match progress.look(Instant::now(), &ledger.counts(), away) {
+        let stands = away.into_iter().chain(unread).min();
+        match progress.look(Instant::now(), &ledger.counts(), stands) {
             Some(News::Trouble { since, what }) => {
-                // With --print=wait only. Then Kafka has confirmed more than could be counted.
-                let unread = output::waiting_for_reader();
                 let (who, why) = match (unread, paused) {
                     (Some(_), _) => ("the reader of standard output", String::new()),
                     (None, Some(why)) => ("the plugin", why),
@@ -45,8 +46,8 @@ pub async fn watch(
                 };
                 to_blame = who;
                 let what = unread.map_or(what, |unread| {
-                    let (waiting, seconds) = (ledger.in_flight(), unread.elapsed().as_secs());
-                    format!("{waiting} messages wait for --print=wait: standard output has not been read for {seconds} s")
+                    let seconds = unread.elapsed().as_secs();
+                    format!("no message is taken, since standard output has not been read for {seconds} s (--print=wait)")
                 });
                 match why.as_str() {
                     "" => tracing::warn!("{what}; nothing is lost or acknowledged meanwhile"),

@@ -11,7 +11,6 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
-use super::accounts::Accounts;
 use super::credit::Credit;
 use super::dead_letter::Rejections;
 use super::hooks::News;
@@ -23,10 +22,11 @@ use super::letters::Letters;
 use super::print::Printer;
 use super::router::Router;
 use super::waiting::Waiting;
-use super::{Path, Settings, Sources, Stop, Stops};
+use super::{OnError, Path, Settings, Sources, Stop, Stops};
 use crate::backoff::Backoff;
 use crate::kafka_topic::KafkaTopic;
-use crate::sink::{self, ProbeError, Sink};
+use crate::output::{self, Print};
+use crate::sink::{self, Gathered, ProbeError, Sink};
 use crate::source::{Control, Source};
 use crate::telemetry::Ledger;
 use crate::transform::Transform;
@@ -45,13 +45,13 @@ impl Path {
         let (sender, ended) = mpsc::unbounded_channel();
         let stop = Arc::new(Stop { ended: sender, abandoned: AtomicBool::new(false) });
         let news = News::start(settings.hook.take(), &stop)?;
-        let in_flight = Arc::new(InFlight::new(Arc::clone(&wakes)));
+        let in_flight = Arc::new(InFlight::new(Arc::clone(&wakes), Arc::clone(&ledger)));
         let rejections = Arc::new(Rejections::new(
             &settings.routes,
             settings.unrouted.clone(),
             Arc::clone(&in_flight),
             Arc::clone(&stop),
-            Printer::new(settings.print, &stop),
+            Printer::new(settings.print),
         ));
         let events = Arc::clone(&rejections) as Arc<dyn sink::Events>;
         let sink = Sink::new(settings.sink.clone(), events)?;
@@ -59,7 +59,11 @@ impl Path {
             reached = reach_kafka(&sink, &settings) => reached?,
             _ = stops.wait_for(|stops| *stops > 0) => return Ok(None),
         };
-        let lane = |gathers, takes: &dyn Fn(usize) -> bool| {
+        let on_error =
+            settings.routes.iter().map(|route| &route.on_error).chain([&settings.unrouted]);
+        let dead_letter_topics = on_error.filter_map(OnError::topic).cloned().collect();
+        tokio::spawn(look_for(sink.clone(), dead_letter_topics));
+        let lane = |gathered, takes: &dyn Fn(usize) -> bool| {
             let routes =
                 settings.routes.iter().enumerate().map(|(number, route)| {
                     takes(number).then(|| (route.clone(), transform(number)))
@@ -71,7 +75,7 @@ impl Path {
                 rejections: Arc::clone(&rejections),
                 ledger: Arc::clone(&ledger),
                 stop: Arc::clone(&stop),
-                gathers,
+                gathered,
                 waiting: Waiting::default(),
             }
         };
@@ -80,22 +84,22 @@ impl Path {
         for number in 0..settings.routes.len() {
             let inbox = transform(number).has_plugins().then(Arc::<Inbox>::default);
             if let Some(inbox) = &inbox {
-                let lane = lane(false, &|route| route == number);
+                let lane = lane(None, &|route| route == number);
                 pauses.push(lane.waiting.reasons());
                 lanes.push(spawn_lane(number, lane, Arc::clone(inbox))?);
             }
             inboxes.push(inbox);
         }
-        let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes));
-        let account = |number| Accounts::new(number, Arc::clone(&in_flight), Arc::clone(&ledger));
-        let accounts: Vec<_> = (0..wakes.len()).map(|number| Arc::new(account(number))).collect();
+        let reader = (settings.print == Print::Wait).then(|| output::stdout().clone());
+        let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes), reader);
         let take_in = |number: usize| {
             let router = Router::new(&settings.routes);
-            let accounts = Arc::clone(&accounts[number]);
+            let (in_flight, ledger) = (Arc::clone(&in_flight), Arc::clone(&ledger));
             let (credit, stop) = (Arc::clone(&credit), Arc::clone(&stop));
-            let own = lane(true, &|route| inboxes[route].is_none());
+            let own = lane(Some(Gathered::default()), &|route| inboxes[route].is_none());
             let inboxes = inboxes.clone();
-            Intake::new(number, router, own, inboxes, accounts, credit, stop, news.clone())
+            let news = news.clone();
+            Intake::new(number, router, own, inboxes, in_flight, ledger, credit, stop, news)
         };
         let mut runners: Vec<(String, Runner)> = Vec::with_capacity(sources);
         for source in settings.sources {
@@ -118,7 +122,7 @@ impl Path {
         Ok(Some(Self {
             sources: spawn_sources(runners)?,
             inboxes: inboxes.into_iter().flatten().collect(),
-            accounts,
+            in_flight,
             lanes,
             stop,
             ended,
@@ -160,22 +164,31 @@ async fn reach_kafka(sink: &Sink, settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// How often a broker that creates a topic now may say that there is none.
+const NOT_YET: u32 = 4;
+
+/// Asks Kafka once for a topic, or only for an answer.
+async fn ask(sink: &Sink, topic: Option<&str>) -> Result<Result<(), ProbeError>, String> {
+    const ATTEMPT: Duration = Duration::from_secs(5);
+    let (topic, sink) = (topic.map(str::to_owned), sink.clone());
+    let probe = tokio::task::spawn_blocking(move || sink.probe(topic.as_deref(), ATTEMPT));
+    probe.await.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))
+}
+
+fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(200), Duration::from_secs(10))
+}
+
 /// Asks Kafka for a topic, or only for an answer, until it comes.
 async fn reach(sink: &Sink, topic: Option<&str>) -> Result<(), String> {
-    const ATTEMPT: Duration = Duration::from_secs(5);
-    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-    let (start, mut attempts) = (Instant::now(), 0);
+    let (start, mut backoff, mut attempts) = (Instant::now(), backoff(), 0);
     loop {
-        let (topic, sink) = (topic.map(str::to_owned), sink.clone());
-        let probe = tokio::task::spawn_blocking(move || sink.probe(topic.as_deref(), ATTEMPT));
-        let answer =
-            probe.await.map_err(|error| format!("cannot ask Kafka for its topics: {error}"))?;
+        let answer = ask(sink, topic).await?;
         attempts += 1;
         match answer {
             Ok(()) => return Ok(()),
             Err(ProbeError::Permanent(what)) => return Err(what),
-            // A broker that creates the topic now says at first that there is none.
-            Err(ProbeError::NoTopic(_)) if attempts < 4 => sleep(backoff.next_pause()).await,
+            Err(ProbeError::NoTopic(_)) if attempts < NOT_YET => sleep(backoff.next_pause()).await,
             Err(ProbeError::NoTopic(what) | ProbeError::Passing(what)) => {
                 let pause = backoff.next_pause();
                 tracing::warn!(
@@ -184,6 +197,28 @@ async fn reach(sink: &Sink, topic: Option<&str>) -> Result<(), String> {
                     pause.as_secs_f32()
                 );
                 sleep(pause).await;
+            }
+        }
+    }
+}
+
+/// Says which dead-letter topics are missing, before the first message is rejected. Nothing waits for
+/// it: most never need them.
+async fn look_for(sink: Sink, dead_letter_topics: BTreeSet<String>) {
+    for topic in dead_letter_topics {
+        let mut backoff = backoff();
+        for attempt in 1..=NOT_YET {
+            match ask(&sink, Some(&topic)).await {
+                Ok(Err(ProbeError::NoTopic(_))) if attempt < NOT_YET => {
+                    sleep(backoff.next_pause()).await;
+                }
+                Ok(Err(ProbeError::NoTopic(what))) => {
+                    tracing::warn!(
+                        "{what}; it is for dead letters: a message that is rejected waits for it"
+                    );
+                }
+                // What keeps Kafka away is said by others.
+                Ok(_) | Err(_) => break,
             }
         }
     }

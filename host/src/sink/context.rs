@@ -97,6 +97,8 @@ pub(super) fn create(
     let mut config = configure(settings);
     // It is our own partitioner that lets records without a key stay with a partition for a while.
     config.set("sticky.partitioning.linger.ms", "0");
+    // What Kafka has is known before there could be a report.
+    config.set("delivery.report.only.error", "true");
     let partitioner = (settings.partitioner(), settings.stick_for());
     Producer::new(&config, partitioner, context, watch).map_err(|error| refused(&error))
 }

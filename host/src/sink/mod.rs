@@ -1,15 +1,17 @@
 //! Kafka: sends records, keeps them in order, and says of each of them that Kafka has it or never will.
 //!
-//! The only place that names rdkafka. One producer serves everybody; a thread of its own reads what
-//! became of the records, and sends again what is to be sent again. Nobody who sends ever waits for
-//! Kafka: what may not be sent yet waits at a gate (`ordered`).
+//! The only place that names rdkafka. One producer serves everybody. The threads of its brokers tell what
+//! Kafka has, and send what was waiting for that; a thread of its own deals with what has failed. Nobody
+//! who sends ever waits for Kafka: what may not be sent yet waits at a gate (`ordered`).
 
 mod context;
 mod error;
 mod explain;
+mod gathered;
 mod health;
 mod native;
 mod ordered;
+mod queue;
 mod record;
 mod reports;
 mod settings;
@@ -26,11 +28,12 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 
 pub use context::check;
+pub use gathered::Gathered;
 pub use health::Health;
-use native::{Headers, Parts, Producer, Watch};
+use native::{Headers, Parts, Producer, Report, Watch, Witness};
 pub use ordered::Terms;
-use ordered::{Gates, Outcome};
-pub use record::{Delivered, Record as Written};
+use ordered::{Gates, Outcome, Then};
+pub use record::Record as Written;
 pub use settings::Settings;
 pub use stored::{From, Next, Position, Reader, Stored};
 pub use topic::largest_batch;
@@ -49,10 +52,10 @@ pub struct Rejected {
     pub error: String,
 }
 
-/// Told what became of records, each once, on the sink's own thread.
+/// Told what became of records, each once.
 pub trait Events: Send + Sync + 'static {
-    /// Kafka has these records.
-    fn delivered(&self, records: &Delivered<'_>);
+    /// Kafka has this record. The thread that tells it has brokers to serve: it must not wait.
+    fn delivered(&self, tag: Tag, record: &Written<'_>);
     /// Kafka never takes this record; what is to become of it may be sent.
     fn rejected(&self, sink: &Sink, tag: Tag, rejected: Rejected);
 }
@@ -75,19 +78,16 @@ pub enum ProbeError {
 pub struct Sink {
     shared: Arc<Shared>,
     /// The thread that reads reports has a sink, too, and ends by itself.
-    alive: Option<Arc<Alive>>,
+    _alive: Option<Arc<Alive>>,
 }
 
-/// Ends the thread when the last sink is gone.
-struct Alive {
-    ended: Arc<AtomicBool>,
-    thread: Thread,
-}
+/// Ends the thread that reads reports when the last sink is gone.
+struct Alive(Arc<Shared>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
-        self.thread.unpark();
+        self.0.ended.store(true, Ordering::Release);
+        self.0.wake();
     }
 }
 
@@ -95,21 +95,87 @@ struct Shared {
     settings: Mutex<Settings>,
     health: Arc<Health>,
     made: Instant,
-    gates: Arc<Mutex<Gates>>,
+    gates: Mutex<Gates>,
+    events: Arc<dyn Events>,
     troubles: Mutex<RateLimited>,
+    /// Reads reports.
+    thread: OnceLock<Thread>,
+    ended: AtomicBool,
 }
 
-/// Where a producer finds the gates, which are made after it.
-type Found = Arc<OnceLock<Weak<Mutex<Gates>>>>;
+/// Deals with what the threads of brokers tell. It is made before what it serves.
+#[derive(Clone, Default)]
+struct Desk(Arc<OnceLock<Weak<Shared>>>);
 
-/// What is told of refusals closes the gates before anything else is sent.
-fn watch(found: Found) -> Arc<Watch> {
-    let refused = Box::new(move || {
-        if let Some(gates) = found.get().and_then(Weak::upgrade) {
-            lock(&gates).drain();
+impl Desk {
+    fn watch(self) -> Arc<Watch> {
+        Arc::new(Watch { witness: Box::new(self), is_draining: AtomicBool::new(false) })
+    }
+
+    fn of(shared: &Arc<Shared>) -> Self {
+        Self(Arc::new(OnceLock::from(Arc::downgrade(shared))))
+    }
+
+    fn shared(&self) -> Option<Arc<Shared>> {
+        self.0.get().and_then(Weak::upgrade)
+    }
+}
+
+impl Witness for Desk {
+    fn confirmed(&self, report: Report<'_>) {
+        if let Some(shared) = self.shared() {
+            shared.confirmed(report);
         }
-    });
-    Arc::new(Watch { refused, is_draining: AtomicBool::new(false) })
+    }
+
+    /// Closes the gates before anything else is sent.
+    fn refused(&self) {
+        if let Some(shared) = self.shared() {
+            shared.gates().drain();
+        }
+    }
+}
+
+impl Shared {
+    fn gates(&self) -> MutexGuard<'_, Gates> {
+        lock(&self.gates)
+    }
+
+    /// Wakes the thread that reads reports.
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Tells that Kafka has a record, and sends what has waited for it.
+    fn confirmed(&self, report: Report<'_>) {
+        let confirmed = self.gates().confirm(report);
+        let Some((tag, then)) = confirmed else { return };
+        self.health.delivered();
+        self.events.delivered(tag, &record::Record(report));
+        match then {
+            Then::Nothing => {}
+            Then::Send(topic) => self.send_waiting(topic),
+            Then::Attend => self.wake(),
+        }
+    }
+
+    /// Sends what waits for a topic. Others may send meanwhile.
+    fn send_waiting(&self, topic: usize) {
+        let mut outcome = Outcome::default();
+        let mut gates = self.gates();
+        if gates.begin(topic, usize::MAX, Instant::now(), &mut outcome) {
+            while gates.go_on(topic, &mut outcome) {
+                drop(gates);
+                gates = self.gates();
+            }
+        }
+        if gates.leave(topic, outcome) {
+            drop(gates);
+            self.wake();
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -123,22 +189,29 @@ impl Sink {
     /// If librdkafka refuses the settings.
     pub fn new(settings: Settings, events: Arc<dyn Events>) -> Result<Self, String> {
         let health = Arc::new(Health::new(&settings.brokers));
-        let (found, made) = (Found::default(), Instant::now());
-        let watch = watch(Arc::clone(&found));
+        let (desk, made) = (Desk::default(), Instant::now());
+        let watch = desk.clone().watch();
         let producer = Arc::new(context::create(&settings, &health, Arc::clone(&watch))?);
-        let gates = Arc::new(Mutex::new(Gates::new(producer, watch)));
-        // It is set only here.
-        drop(found.set(Arc::downgrade(&gates)));
-        let (settings, troubles) = (Mutex::new(settings), Mutex::default());
-        let shared = Arc::new(Shared { settings, health, made, gates, troubles });
-        let ended = Arc::new(AtomicBool::new(false));
-        let (inner, until) = (Arc::clone(&shared), Arc::clone(&ended));
+        let shared = Arc::new(Shared {
+            settings: Mutex::new(settings),
+            health,
+            made,
+            gates: Mutex::new(Gates::new(producer, watch)),
+            events,
+            troubles: Mutex::default(),
+            thread: OnceLock::new(),
+            ended: AtomicBool::new(false),
+        });
+        // It is set only here, and so is the thread.
+        drop(desk.0.set(Arc::downgrade(&shared)));
+        let inner = Self { shared: Arc::clone(&shared), _alive: None };
         let thread = std::thread::Builder::new()
             .name("kafka-reports".to_owned())
-            .spawn(move || Self { shared: inner, alive: None }.run(&*events, &until))
+            .spawn(move || inner.run())
             .map_err(|error| format!("cannot start a thread: {error}"))?;
-        let alive = Some(Arc::new(Alive { ended, thread: thread.thread().clone() }));
-        Ok(Self { shared, alive })
+        drop(shared.thread.set(thread.thread().clone()));
+        let alive = Some(Arc::new(Alive(Arc::clone(&shared))));
+        Ok(Self { shared, _alive: alive })
     }
 
     /// What is known of the way to Kafka, from now on.
@@ -147,7 +220,7 @@ impl Sink {
     }
 
     fn gates(&self) -> MutexGuard<'_, Gates> {
-        lock(&self.shared.gates)
+        self.shared.gates()
     }
 
     fn producer(&self) -> Arc<Producer> {
@@ -213,30 +286,23 @@ impl Sink {
         headers: impl Iterator<Item = Header<'h>>,
         terms: Terms,
     ) -> Result<(), Rejected> {
-        let headers = headers.fold(None, |list: Option<Headers>, header| {
-            let mut list = list.unwrap_or_else(Headers::new);
-            list.add(&header.name, header.value.as_deref());
-            Some(list)
-        });
         let parts = Parts {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
             timestamp_ms: record.timestamp_ms,
             partition: record.partition(),
-            headers,
+            headers: Headers::of(headers),
         };
-        let waits = self.gates().send(topic, (tag, record.partition(), terms), parts)?;
-        if let Some(alive) = self.alive.as_ref().filter(|_| waits) {
-            alive.thread.unpark();
+        if self.gates().send(topic, (tag, record.partition(), terms), parts)? {
+            self.shared.wake();
         }
         Ok(())
     }
 
-    /// Sends what was gathered: all of it at once, so that Kafka's client makes one batch of it.
-    pub fn release(&self) {
-        let told = self.gates().release();
-        if let Some(alive) = self.alive.as_ref().filter(|_| told) {
-            alive.thread.unpark();
+    /// Takes records, and never waits. They leave as one batch, as far as there is one partition.
+    pub fn send_gathered(&self, gathered: &mut Gathered) {
+        if self.gates().send_gathered(gathered) {
+            self.shared.wake();
         }
     }
 
@@ -254,15 +320,11 @@ impl Sink {
 
     /// Replaces the producer. Nothing may be under way.
     fn renew(&self, outcome: &mut Outcome) -> Result<(), String> {
-        let found = Found::default();
-        drop(found.set(Arc::downgrade(&self.shared.gates)));
-        let watch = watch(found);
+        let watch = Desk::of(&self.shared).watch();
         let settings = lock(&self.shared.settings).clone();
         let producer = context::create(&settings, &self.shared.health, Arc::clone(&watch))?;
         self.gates().renew(Arc::new(producer), watch, outcome);
-        if let Some(alive) = &self.alive {
-            alive.thread.unpark();
-        }
+        self.shared.wake();
         Ok(())
     }
 }

@@ -1,5 +1,10 @@
-//! librdkafka's producer by its C interface: topic handles, delivery reports a batch at a time, and
-//! two things that rdkafka does not offer and order rests on.
+//! librdkafka's producer by its C interface: topic handles, and three things that rdkafka does not
+//! offer, on which order and speed rest.
+//!
+//! **What Kafka has is told by the broker's own thread**, record by record, as it reads the response:
+//! an interceptor hears of it, and may send what was waiting for that before the thread builds another
+//! request. So nobody else is woken, and what waited leaves as one batch. Only what has failed becomes a
+//! delivery report, a batch at a time.
 //!
 //! **A refusal is known before anything else is sent.** Once a broker has refused a batch, librdkafka
 //! goes on with the next one within microseconds, long before a delivery report is read. An
@@ -29,6 +34,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaRespErr as Code, RDKafkaType};
 
 use super::context::Context;
+use crate::message::Header;
 
 /// librdkafka is to choose the partition (`RD_KAFKA_PARTITION_UA`).
 const UNASSIGNED: i32 = -1;
@@ -38,13 +44,21 @@ const PRODUCE: i16 = 0;
 
 /// What librdkafka says of a record that was refused only because of another one in its batch. If just
 /// one record of a batch was guilty, it says it nowhere else.
-const INNOCENT: &str = "part of a batch which had one more more invalid records";
+const INNOCENT: &[u8] = b"part of a batch which had one more more invalid records";
 
-/// Told by librdkafka's threads of what must not wait for a delivery report.
+/// Told by the threads of brokers what has become of records. A broker's thread sends nothing until it
+/// returns, and holds no lock of librdkafka.
+pub(super) trait Witness: Send + Sync {
+    /// Kafka has a record.
+    fn confirmed(&self, report: Report<'_>);
+    /// A broker has refused records. What is queued is to be purged, and others are to be kept from
+    /// producing.
+    fn refused(&self);
+}
+
+/// What librdkafka's threads are told by, and tell.
 pub(super) struct Watch {
-    /// A broker has refused records. That broker sends nothing until it returns. It is called with no
-    /// lock of librdkafka held, and is to have what is queued purged and keep others from producing.
-    pub refused: Box<dyn Fn() + Send + Sync>,
+    pub witness: Box<dyn Witness>,
     /// Whatever librdkafka would retry is to be purged. Nobody produces meanwhile.
     pub is_draining: AtomicBool,
 }
@@ -172,7 +186,7 @@ impl Producer {
         if partitions.held_up { Err(NotProduced::NotYet) } else { Err(NotProduced::Refused(code)) }
     }
 
-    /// The next event that is a batch of delivery reports; what else there is goes to the context.
+    /// The next event that is a batch of reports of failures; what else there is goes to the context.
     pub fn next_reports(&self) -> Option<Reports> {
         loop {
             // SAFETY: the queue is alive, and the event is destroyed below or by `Reports`.
@@ -331,14 +345,23 @@ pub(super) struct Headers(NonNull<c::rd_kafka_headers_t>);
 unsafe impl Send for Headers {}
 
 impl Headers {
-    pub fn new() -> Self {
+    /// `None` if there are none.
+    pub fn of<'h>(headers: impl Iterator<Item = Header<'h>>) -> Option<Self> {
+        headers.fold(None, |list: Option<Self>, header| {
+            let mut list = list.unwrap_or_else(Self::new);
+            list.add(&header.name, header.value.as_deref());
+            Some(list)
+        })
+    }
+
+    fn new() -> Self {
         // SAFETY: it has no preconditions. It ends the process rather than give null.
         let headers = unsafe { c::rd_kafka_headers_new(8) };
         Self(NonNull::new(headers).unwrap_or_else(|| unreachable!()))
     }
 
     /// Names end at a NUL for librdkafka, which MQTT forbids and not every server refuses.
-    pub fn add(&mut self, name: &str, value: Option<&[u8]>) {
+    fn add(&mut self, name: &str, value: Option<&[u8]>) {
         let name = name.replace('\0', "\u{fffd}");
         let (address, size) =
             value.map_or((ptr::null(), 0), |value| (value.as_ptr().cast(), value.len() as isize));
@@ -357,7 +380,7 @@ impl Drop for Headers {
     }
 }
 
-/// The delivery reports of one batch of records, all for one partition.
+/// The delivery reports of one batch of records that Kafka does not have, all for one partition.
 pub(super) struct Reports {
     event: NonNull<c::rd_kafka_event_t>,
     messages: Vec<*const c::rd_kafka_message_t>,
@@ -382,7 +405,7 @@ impl Reports {
     }
 
     pub fn get(&self, index: usize) -> Report<'_> {
-        Report { message: self.messages[index], batch: PhantomData }
+        Report { message: self.messages[index], lifetime: PhantomData }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Report<'_>> {
@@ -402,8 +425,7 @@ impl Drop for Reports {
 pub(super) struct Report<'a> {
     /// Never borrowed: its error may be a number that the type of that field does not have.
     message: *const c::rd_kafka_message_t,
-    /// The message lives as long as its batch.
-    batch: PhantomData<&'a Reports>,
+    lifetime: PhantomData<&'a c::rd_kafka_message_t>,
 }
 
 impl<'a> Report<'a> {
@@ -585,27 +607,32 @@ thread_local! {
     static ADMISSION: Cell<*mut Partitions> = const { Cell::new(ptr::null_mut()) };
 }
 
-/// Called for each record just before its delivery report is queued, by whatever thread reports it.
+/// Called for each record as soon as it is known what has become of it, by whatever thread knows.
 unsafe extern "C" fn acknowledged(
     _client: *mut c::rd_kafka_t,
     message: *mut c::rd_kafka_message_t,
     watch: *mut c_void,
 ) -> Code {
-    // SAFETY: the message is alive and no other thread has it.
+    // SAFETY: the message is alive and no other thread has it; the watch outlives the client.
     unsafe {
-        let Some(code) = code_of(message) else { return Code::RD_KAFKA_RESP_ERR_NO_ERROR };
+        let watch: &Watch = &*watch.cast();
+        let Some(code) = code_of(message) else {
+            // Only a broker's thread knows this, from a response.
+            watch.witness.confirmed(Report { message, lifetime: PhantomData });
+            return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
+        };
         if !IS_BROKER.get() || !is_refusal(code) {
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
         }
         // The text is gone when the report is read.
-        if text_at(c::rd_kafka_message_produce_errstr(message)).contains(INNOCENT) {
+        let text = c::rd_kafka_message_produce_errstr(message);
+        if !text.is_null() && CStr::from_ptr(text).to_bytes().ends_with(INNOCENT) {
             (*message).err = Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
         }
         // No lock is held while a response is dealt with, which is when brokers' threads report these
         // codes; so this may wait for others, and may ask for the purge.
         if !HAS_REFUSED.replace(true) {
-            let watch: &Watch = &*watch.cast();
-            (watch.refused)();
+            watch.witness.refused();
         }
     }
     Code::RD_KAFKA_RESP_ERR_NO_ERROR

@@ -1,15 +1,15 @@
 //! What keeps records in order while Kafka refuses some of them.
 //!
-//! Each topic has a gate. While it is open, records go straight to librdkafka. What fails closes it,
-//! and what comes meanwhile waits behind what failed, in the order in which it was sent. Once nothing
-//! of the topic is under way, the first records that wait are sent again: all of them if only some
-//! others were rejected, one if there is trouble, half of them if one of a batch is bad and brokers do
-//! not say which. The gate opens when nothing waits any more.
+//! Each topic has a gate. Few records at a time go straight to librdkafka; what comes while these are
+//! under way waits at the gate, and leaves as one batch as soon as Kafka has them. What fails goes back
+//! to its place among those that wait. Once nothing of the topic is under way, these are sent again: all
+//! of them if only some others were rejected, one if there is trouble, half of them if one of a batch is
+//! bad and brokers do not say which.
 //!
 //! When a broker refuses records, what librdkafka has not sent is taken back, of all topics, since it
 //! knows no smaller measure. So all gates are closed until nothing is under way, a round trip or so.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::error::{Meaning, meaning};
+use super::gathered::Gathered;
 use super::native::{self, NotProduced, Partitions, Parts, Producer, Report, Reports, Watch};
+use super::queue::{Kept, Order, Queue};
 use super::{Rejected, Tag};
 use crate::backoff::Backoff;
 use crate::message::Reason;
@@ -29,10 +31,17 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// limits, so only records that plugins made much larger than their messages fill it.
 const QUEUE_FULL: Duration = Duration::from_millis(10);
 
-/// Records of a topic that librdkafka gets while others are under way. An idempotent producer sends a
-/// partition's next batch only while fewer than five *records* are; for as long as it has more of
-/// them, it looks at the clock in a busy loop. So they wait here, and leave as one batch.
+/// Records of a topic that are under way before others wait. An idempotent producer sends a partition's
+/// next batch only while fewer than five *records* are; for as long as it has more of them, it looks at
+/// the clock in a busy loop.
 const AT_ONCE: usize = 5;
+
+/// Records that librdkafka has before the thread of a broker wakes up and makes a batch of what it finds.
+/// That thread itself sends as many as there are.
+const BEFORE_IT_WAKES: usize = 64;
+
+/// Records that are sent before others get their turn with the gates.
+const TURN: usize = 64;
 
 /// Names that messages have made up and Kafka does not have; librdkafka forgets none of them, so that
 /// a producer is replaced after so many.
@@ -40,9 +49,6 @@ const MADE_UP: usize = 1_000;
 
 /// No batch is made smaller than this for being too large, in bytes.
 const SMALLEST_BATCH: usize = 1_024;
-
-/// A record's place in the order of everything sent.
-type Order = u64;
 
 /// What is known of a record until Kafka has it.
 #[derive(Debug, Clone, Copy)]
@@ -63,26 +69,9 @@ pub struct Terms {
     pub topic_is_made_up: bool,
     /// It cannot be rejected: there is nothing left to be made of it.
     pub must_arrive: bool,
-    /// Others follow at once, and a [release](super::Sink::release): they are to leave together.
-    pub is_gathered: bool,
 }
 
-/// A record that waits at a gate.
-struct Waiting {
-    slot: Slot,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Option<native::Headers>,
-    /// Kafka's client does not know its partition, and brokers are to be asked.
-    is_doubted: bool,
-}
-
-impl Waiting {
-    fn of(report: Report<'_>, slot: Slot) -> Self {
-        let (key, value) = (report.key().map(<[u8]>::to_vec), report.value().map(<[u8]>::to_vec));
-        Self { slot, key, value, headers: report.take_headers(), is_doubted: false }
-    }
-}
+type Waiting = super::queue::Waiting<Slot>;
 
 struct Topic {
     name: String,
@@ -91,9 +80,11 @@ struct Topic {
     /// Records under way.
     outstanding: usize,
     is_closed: bool,
-    waiting: BTreeMap<Order, Waiting>,
+    waiting: Queue<Slot>,
     /// How many records to send at a time while it is closed.
     group: usize,
+    /// How many of those that wait may be sent now.
+    allowed: usize,
     /// Records of the last batch that was refused without a word on which of them are bad.
     suspects: usize,
     /// Why nothing can be written to it.
@@ -114,8 +105,9 @@ impl Topic {
             partitions: Partitions::default(),
             outstanding: 0,
             is_closed: false,
-            waiting: BTreeMap::new(),
+            waiting: Queue::default(),
             group: usize::MAX,
+            allowed: 0,
             suspects: 0,
             trouble: None,
             retry_at: None,
@@ -129,8 +121,14 @@ impl Topic {
         self.is_closed && self.outstanding == 0 && self.retry_at.is_none_or(|at| at <= now)
     }
 
-    fn is_doubted(&self) -> bool {
-        self.waiting.values().any(|waiting| waiting.is_doubted)
+    /// Whether brokers are to be asked of it before anything is sent.
+    fn is_questionable(&self) -> bool {
+        self.is_to_be_asked_for || self.waiting.is_doubted()
+    }
+
+    /// Whether more is to be done than to send again what waits.
+    fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some() || self.retry_at.is_some() || self.is_questionable()
     }
 }
 
@@ -145,11 +143,9 @@ pub(super) enum Renewal {
     Names,
 }
 
-/// What has come of reports.
+/// What has come of failures.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// The report's index among those that came together.
-    pub delivered: Vec<(usize, Tag)>,
     pub rejected: Vec<(Tag, Rejected)>,
     /// Topics to which nothing can be written, for the log: which, why, and the pause.
     pub troubles: Vec<(String, Duration)>,
@@ -157,8 +153,18 @@ pub(super) struct Outcome {
 
 impl Outcome {
     fn is_empty(&self) -> bool {
-        self.delivered.is_empty() && self.rejected.is_empty() && self.troubles.is_empty()
+        self.rejected.is_empty() && self.troubles.is_empty()
     }
+}
+
+/// What is to be done once Kafka has a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    Nothing,
+    /// What waits for this topic may be [sent](Gates::begin).
+    Send(usize),
+    /// More than that: whoever reads reports is to [attend](Gates::attend) to it.
+    Attend,
 }
 
 /// See the [module's documentation](self). Whoever holds it keeps all others from sending.
@@ -179,7 +185,10 @@ pub(super) struct Gates {
     is_draining: bool,
     renewal: Option<Renewal>,
     made_up: usize,
+    /// What came of it that somebody sent what waits, and is still to be told.
     left: Outcome,
+    /// Kept for its memory.
+    touched: Vec<usize>,
     /// After the topics, whose handles it must outlive.
     producer: Arc<Producer>,
     watch: Arc<Watch>,
@@ -200,6 +209,7 @@ impl Gates {
             renewal: None,
             made_up: 0,
             left: Outcome::default(),
+            touched: Vec::new(),
             producer,
             watch,
         }
@@ -224,26 +234,58 @@ impl Gates {
     ) -> Result<bool, Rejected> {
         let index = self.topic(topic);
         let slot = Slot { tag, timestamp_ms: parts.timestamp_ms, topic: index, partition, terms };
-        let order = self.first + self.slots.len() as Order;
-        self.slots.push_back(Some(slot));
+        let order = self.take_in(slot);
         let Topic { is_closed, partitions, outstanding, .. } = &self.topics[index];
         let at_once = if partitions.are_unknown() { 1 } else { AT_ONCE };
-        let waits = *is_closed || *outstanding >= at_once || terms.is_gathered;
-        let refused = if waits || self.is_halted() {
-            NotProduced::NotYet
+        let waits = *is_closed || *outstanding >= at_once || self.is_halted();
+        let refused = if waits {
+            None
         } else {
             match self.produce(index, order, &mut parts) {
                 Ok(()) => return Ok(false),
-                Err(refused) => refused,
+                Err(refused) => Some(refused),
             }
         };
-        let (key, value) = (parts.key.map(<[u8]>::to_vec), parts.value.map(<[u8]>::to_vec));
-        let waiting =
-            Waiting { slot, key, value, headers: parts.headers.take(), is_doubted: false };
+        let kept = Kept::new(parts.key, parts.value, parts.headers.take());
+        let waiting = Waiting { slot, kept, is_doubted: false };
+        let Some(refused) = refused else {
+            self.close(index).waiting.push(order, waiting);
+            return Ok(self.topics[index].outstanding == 0);
+        };
         match self.held(order, waiting, refused) {
-            None => Ok(self.topics[index].outstanding == 0 && !terms.is_gathered),
+            None => Ok(self.topics[index].outstanding == 0),
             Some(rejected) => Err(rejected),
         }
+    }
+
+    /// Sends records together, behind others of their topics. Whether something came of it that is to be
+    /// [told](Self::take_left), or somebody has to [attend](Self::attend) to it.
+    pub fn send_gathered(&mut self, gathered: &mut Gathered) -> bool {
+        let mut touched = std::mem::take(&mut self.touched);
+        for (topic, (tag, timestamp_ms, partition, terms), kept) in gathered.take() {
+            let index = self.topic(topic);
+            let slot = Slot { tag, timestamp_ms, topic: index, partition, terms };
+            let order = self.take_in(slot);
+            let waiting = Waiting { slot, kept, is_doubted: false };
+            let topic = self.close(index);
+            topic.waiting.push(order, waiting);
+            if topic.outstanding == 0 && touched.last() != Some(&index) {
+                touched.push(index);
+            }
+        }
+        gathered.clear();
+        let (mut outcome, now) = (std::mem::take(&mut self.left), Instant::now());
+        for index in touched.drain(..) {
+            self.step(index, now, &mut outcome);
+        }
+        (self.left, self.touched) = (outcome, touched);
+        !self.left.is_empty() || self.is_halted()
+    }
+
+    /// Gives a record its place in the order.
+    fn take_in(&mut self, slot: Slot) -> Order {
+        self.slots.push_back(Some(slot));
+        self.first + self.slots.len() as Order - 1
     }
 
     /// Whether every record goes straight to librdkafka, so that there is nothing to attend to.
@@ -313,7 +355,7 @@ impl Gates {
     fn held(&mut self, order: Order, waiting: Waiting, refused: NotProduced) -> Option<Rejected> {
         match refused {
             NotProduced::NotYet => {
-                self.close(waiting.slot.topic).waiting.insert(order, waiting);
+                self.close(waiting.slot.topic).waiting.put_back(order, waiting);
                 None
             }
             NotProduced::Refused(code) => self.failed(order, waiting, code, true),
@@ -369,7 +411,7 @@ impl Gates {
         }
         topic.is_to_be_asked_for |= trouble.is_some();
         topic.trouble = topic.trouble.take().or(trouble);
-        topic.waiting.insert(order, waiting);
+        topic.waiting.put_back(order, waiting);
         None
     }
 
@@ -382,31 +424,45 @@ impl Gates {
         }
     }
 
-    /// Takes in the reports of a batch.
+    /// Kafka has a record: whose it was, and what is to be done then.
+    pub fn confirm(&mut self, report: Report<'_>) -> Option<(Tag, Then)> {
+        let order = report.ticket();
+        let Slot { tag, topic: index, .. } = self.slot(order)?;
+        self.forget(order);
+        self.outstanding -= 1;
+        let topic = &mut self.topics[index];
+        topic.outstanding -= 1;
+        topic.partitions.prove(report.partition());
+        let then = if self.outstanding == 0 && self.is_halted() {
+            Then::Attend
+        } else {
+            let topic = &self.topics[index];
+            match topic.is_closed && topic.outstanding == 0 {
+                true if topic.is_in_trouble() => Then::Attend,
+                true => Then::Send(index),
+                false => Then::Nothing,
+            }
+        };
+        Some((tag, then))
+    }
+
+    /// Takes in the reports of a batch that has failed.
     pub fn report(&mut self, reports: &Reports, outcome: &mut Outcome) {
         let is_innocent = |report: Report<'_>| {
             report.error() == Some(Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD)
         };
         let is_guilty = reports.len() == 1 || reports.iter().any(is_innocent);
         let mut topic = None;
-        for (at, report) in reports.iter().enumerate() {
+        for report in reports.iter() {
             let order = report.ticket();
-            let Some(slot) = self.slot(order) else { continue };
+            let (Some(slot), Some(code)) = (self.slot(order), report.error()) else { continue };
             topic = Some(slot.topic);
             self.outstanding -= 1;
             self.topics[slot.topic].outstanding -= 1;
-            match report.error() {
-                None => {
-                    self.topics[slot.topic].partitions.prove(report.partition());
-                    self.forget(order);
-                    outcome.delivered.push((at, slot.tag));
-                }
-                Some(code) => {
-                    let waiting = Waiting::of(report, slot);
-                    if let Some(rejected) = self.failed(order, waiting, code, is_guilty) {
-                        outcome.rejected.push((slot.tag, rejected));
-                    }
-                }
+            let kept = Kept::new(report.key(), report.value(), report.take_headers());
+            let waiting = Waiting { slot, kept, is_doubted: false };
+            if let Some(rejected) = self.failed(order, waiting, code, is_guilty) {
+                outcome.rejected.push((slot.tag, rejected));
             }
         }
         let Some(topic) = topic else { return };
@@ -457,83 +513,109 @@ impl Gates {
         }
     }
 
-    /// Sends again what waits for a topic of which nothing is under way.
-    fn step(&mut self, index: usize, now: Instant, outcome: &mut Outcome) {
+    /// Whether what waits for a topic may be sent now, up to so many records: [`Self::go_on`] does.
+    pub fn begin(
+        &mut self,
+        index: usize,
+        limit: usize,
+        now: Instant,
+        outcome: &mut Outcome,
+    ) -> bool {
         if self.made_up > MADE_UP {
             self.renewal.get_or_insert(Renewal::Names);
         }
         let is_halted = self.is_halted();
         let topic = &mut self.topics[index];
-        if is_halted || !topic.is_closed {
-            return;
+        if is_halted || !topic.is_closed || topic.outstanding > 0 {
+            return false;
         }
         if let Some(trouble) = topic.trouble.take() {
             let pause = topic.backoff.next_pause();
             topic.retry_at = Some(now + pause);
             (topic.group, topic.suspects) = (0, 0);
             outcome.troubles.push((trouble, pause));
-            return;
+            return false;
         }
-        if !topic.is_due(now) || topic.is_to_be_asked_for || topic.is_doubted() {
-            return;
+        if topic.retry_at.is_some_and(|at| at > now) || topic.is_questionable() {
+            return false;
         }
         topic.retry_at = None;
         match std::mem::take(&mut topic.suspects) {
             0 => topic.group = topic.group.saturating_mul(2).max(1),
             suspects => topic.group = (suspects / 2).max(1),
         }
-        let group = topic.group;
-        let mut sent = 0;
-        while sent < group
-            && let Some((order, mut waiting)) = self.topics[index].waiting.pop_first()
-        {
-            let mut parts = Parts {
-                key: waiting.key.as_deref(),
-                value: waiting.value.as_deref(),
-                timestamp_ms: waiting.slot.timestamp_ms,
-                partition: waiting.slot.partition,
-                headers: waiting.headers.take(),
-            };
-            let produced = self.produce(index, order, &mut parts);
-            waiting.headers = parts.headers.take();
-            let tag = waiting.slot.tag;
-            match produced.err().map(|refused| (refused, self.held(order, waiting, refused))) {
-                None => sent += 1,
-                Some((_, Some(rejected))) => outcome.rejected.push((tag, rejected)),
-                Some((_, None)) => break,
+        topic.allowed = topic.group.min(limit);
+        if topic.partitions.are_unknown() {
+            topic.allowed = 1;
+        }
+        true
+    }
+
+    /// Sends some of what waits for a topic. Whether more may be sent.
+    pub fn go_on(&mut self, index: usize, outcome: &mut Outcome) -> bool {
+        for _ in 0..TURN {
+            let is_halted = self.is_halted();
+            let topic = &mut self.topics[index];
+            if is_halted || topic.allowed == 0 || topic.is_in_trouble() {
+                topic.allowed = 0;
+                break;
             }
+            let Some((order, mut waiting)) = topic.waiting.pop() else { break };
+            let Slot { tag, timestamp_ms, partition, .. } = waiting.slot;
+            let mut parts = waiting.kept.parts(timestamp_ms, partition);
+            let Err(refused) = self.produce(index, order, &mut parts) else {
+                self.topics[index].allowed -= 1;
+                continue;
+            };
+            waiting.kept.headers = parts.headers.take();
+            let Some(rejected) = self.held(order, waiting, refused) else {
+                self.topics[index].allowed = 0;
+                break;
+            };
+            outcome.rejected.push((tag, rejected));
         }
         let topic = &mut self.topics[index];
         if topic.waiting.is_empty() {
             topic.is_closed = false;
             self.closed.remove(&index);
-            topic.group = usize::MAX;
+            (topic.group, topic.allowed) = (usize::MAX, 0);
             topic.backoff.reset();
-        } else if topic.outstanding == 0 && topic.trouble.is_some() {
-            self.step(index, now, outcome);
+            return false;
+        }
+        topic.allowed > 0
+    }
+
+    /// Sends what waits for a topic of which nothing is under way, as far as anybody but a broker's thread
+    /// may.
+    fn step(&mut self, index: usize, now: Instant, outcome: &mut Outcome) {
+        // What librdkafka refuses by itself is in trouble at once, and begins with a pause.
+        while self.begin(index, BEFORE_IT_WAKES, now, outcome) {
+            while self.go_on(index, outcome) {}
+            if self.topics[index].trouble.is_none() {
+                return;
+            }
         }
     }
 
-    /// Sends what was gathered, and is not behind something that is under way. Whether something came of
-    /// it that is to be [told](Self::take_left).
-    pub fn release(&mut self) -> bool {
-        let mut outcome = std::mem::take(&mut self.left);
-        self.attend(Instant::now(), &mut outcome);
-        self.left = outcome;
-        !self.left.is_empty()
-    }
-
-    /// What has come of releases.
+    /// What is to be told.
     pub fn take_left(&mut self) -> Outcome {
         std::mem::take(&mut self.left)
+    }
+
+    /// Leaves what came of sending what waited for a topic to be told by others. Whether there is
+    /// something, or they have to [attend](Self::attend) to the topic.
+    pub fn leave(&mut self, index: usize, outcome: Outcome) -> bool {
+        self.left.rejected.extend(outcome.rejected);
+        self.left.troubles.extend(outcome.troubles);
+        let topic = &self.topics[index];
+        let stands = topic.outstanding == 0 && topic.is_in_trouble();
+        !self.left.is_empty() || stands || self.outstanding == 0 && self.is_halted()
     }
 
     /// Sends again what is due.
     pub fn attend(&mut self, now: Instant, outcome: &mut Outcome) {
         for index in self.closed.clone() {
-            if self.topics[index].outstanding == 0 {
-                self.step(index, now, outcome);
-            }
+            self.step(index, now, outcome);
         }
     }
 
@@ -545,10 +627,10 @@ impl Gates {
 
     /// A topic of which brokers are to be asked before anything of it is sent again.
     pub fn question(&self, now: Instant) -> Option<(usize, String)> {
-        let asks = |topic: &Topic| topic.is_to_be_asked_for || topic.is_doubted();
         let mut closed = self.closed.iter().map(|index| (*index, &self.topics[*index]));
-        let found = closed
-            .find(|(_, topic)| topic.is_due(now) && topic.trouble.is_none() && asks(topic))?;
+        let found = closed.find(|(_, topic)| {
+            topic.is_due(now) && topic.trouble.is_none() && topic.is_questionable()
+        })?;
         Some((found.0, found.1.name.clone()))
     }
 
@@ -556,15 +638,11 @@ impl Gates {
     pub fn answer(&mut self, index: usize, answer: Result<usize, Code>, outcome: &mut Outcome) {
         let topic = &mut self.topics[index];
         topic.is_to_be_asked_for = false;
-        let doubted: Vec<_> = topic
-            .waiting
-            .iter_mut()
-            .filter_map(|(order, waiting)| {
-                std::mem::take(&mut waiting.is_doubted).then_some((*order, waiting.slot))
-            })
-            .collect();
+        let doubted = topic.waiting.take_doubted();
         let name = topic.name.clone();
-        for (order, slot) in doubted {
+        for (order, mut waiting) in doubted {
+            waiting.is_doubted = false;
+            let slot = waiting.slot;
             let chosen = slot.partition.unwrap_or_default();
             let has =
                 answer.map(|count| usize::try_from(chosen).is_ok_and(|chosen| chosen < count));
@@ -589,10 +667,10 @@ impl Gates {
                     };
                     let trouble = format!("cannot write to Kafka topic {name:?}: {what}");
                     self.topics[index].trouble.get_or_insert(trouble);
+                    self.topics[index].waiting.put_back(order, waiting);
                     continue;
                 }
             };
-            self.topics[index].waiting.remove(&order);
             self.forget(order);
             outcome.rejected.push((slot.tag, rejected));
         }

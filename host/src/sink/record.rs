@@ -1,28 +1,9 @@
-//! Records that Kafka has.
+//! A record that Kafka has, for those who want to show it.
 
-use super::Tag;
-use super::native::{Report, Reports};
-
-/// Records of one batch that Kafka has.
-pub struct Delivered<'a> {
-    pub(super) reports: &'a Reports,
-    /// Each with its place among the reports.
-    pub(super) tags: &'a [(usize, Tag)],
-}
-
-impl Delivered<'_> {
-    pub fn tags(&self) -> impl Iterator<Item = Tag> {
-        self.tags.iter().map(|(_, tag)| *tag)
-    }
-
-    /// The records, for those who want to show them.
-    pub fn records(&self) -> impl Iterator<Item = (Tag, Record<'_>)> {
-        self.tags.iter().map(|(at, tag)| (*tag, Record(self.reports.get(*at))))
-    }
-}
+use super::native::Report;
 
 /// A record that Kafka has.
-pub struct Record<'a>(Report<'a>);
+pub struct Record<'a>(pub(super) Report<'a>);
 
 impl<'a> Record<'a> {
     pub fn topic(&self) -> &'a str {

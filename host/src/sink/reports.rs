@@ -1,17 +1,18 @@
-//! The thread on which delivery reports arrive, and on which what waits is sent again.
+//! The thread that reads reports of what has failed, and sends again what is to be sent again.
 //!
 //! Polling with a timeout would spin through its last millisecond, which costs one percent of a
-//! processor at ten polls a second, for ever. So this thread sleeps until librdkafka rings a bell.
+//! processor at ten polls a second, for ever. So this thread sleeps until librdkafka rings a bell, or
+//! somebody wakes it who knows that there is something to be done.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use super::native::{Producer, Reports};
+use super::native::Producer;
 use super::ordered::{Outcome, Renewal};
-use super::{Delivered, Events, Sink, lock, topic};
+use super::{Sink, lock, topic};
 
 /// How long Kafka may take to say what it knows of a topic.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,18 +21,18 @@ const GLANCE: Duration = Duration::from_secs(1);
 
 impl Sink {
     /// Reads reports until it is told to end.
-    pub(super) fn run(self, events: &dyn Events, ended: &AtomicBool) {
+    pub(super) fn run(self) {
         let mut producer = self.producer();
         let mut bell = producer.ring(std::thread::current());
-        while !ended.load(Ordering::Acquire) {
+        while !self.shared.ended.load(Ordering::Acquire) {
             let reported = producer.next_reports();
             let idle = reported.is_none();
             if let Some(reports) = reported {
                 let mut outcome = Outcome::default();
                 self.gates().report(&reports, &mut outcome);
-                self.tell(events, outcome, Some(&reports));
+                self.tell(outcome);
             }
-            let due = self.attend(events, &producer);
+            let due = self.attend(&producer);
             let current = self.producer();
             if !Arc::ptr_eq(&producer, &current) {
                 drop(bell);
@@ -46,7 +47,7 @@ impl Sink {
     }
 
     /// Does what is due, and says when there is more to do.
-    fn attend(&self, events: &dyn Events, producer: &Producer) -> Option<Instant> {
+    fn attend(&self, producer: &Producer) -> Option<Instant> {
         let (are_open, is_drained) = {
             let gates = self.gates();
             (gates.are_open(), gates.is_drained())
@@ -82,7 +83,7 @@ impl Sink {
         }
         let due = gates.due();
         drop(gates);
-        self.tell(events, outcome, None);
+        self.tell(outcome);
         due
     }
 
@@ -107,12 +108,8 @@ impl Sink {
         }
     }
 
-    /// Passes on what has come of reports.
-    fn tell(&self, events: &dyn Events, outcome: Outcome, reports: Option<&Reports>) {
-        if let Some(reports) = reports.filter(|_| !outcome.delivered.is_empty()) {
-            self.shared.health.delivered();
-            events.delivered(&Delivered { reports, tags: &outcome.delivered });
-        }
+    /// Passes on what has come of failures.
+    fn tell(&self, outcome: Outcome) {
         for (trouble, pause) in outcome.troubles {
             let waiting = self.gates().waiting();
             self.shared.health.blame(trouble.clone());
@@ -122,7 +119,7 @@ impl Sink {
             ));
         }
         for (tag, rejected) in outcome.rejected {
-            events.rejected(self, tag, rejected);
+            self.shared.events.rejected(self, tag, rejected);
         }
     }
 }

@@ -7,7 +7,7 @@ use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::topic::{creates_topics, state};
-use super::{Delivered, Events, Rejected, Settings, Sink, Tag, explain};
+use super::{Events, Rejected, Settings, Sink, Tag, Written, explain};
 
 /// What Kafka has of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,6 @@ impl Sink {
 struct Nobody;
 
 impl Events for Nobody {
-    fn delivered(&self, _records: &Delivered<'_>) {}
+    fn delivered(&self, _tag: Tag, _record: &Written<'_>) {}
     fn rejected(&self, _sink: &Sink, _tag: Tag, _rejected: Rejected) {}
 }

@@ -119,7 +119,7 @@ impl<'a> Connection<'a> {
         if let Some(broken) = foreign.flatten() {
             return Err(broken);
         }
-        downstream.confirmed().iter().for_each(|sequence| protocol.confirm(*sequence));
+        protocol.settle(downstream.settled(protocol.is_draining()));
         let arrival = Arrival { now: Instant::now(), at_ms: now_ms() };
         let received = protocol.receive(input.bytes(), arrival, *downstream)?;
         input.consume(received);

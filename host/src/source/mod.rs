@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
+use crate::account::Settled;
 use crate::backoff::Backoff;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
 use connection::{Connection, Ends};
@@ -62,8 +63,9 @@ pub trait Downstream: Send + 'static {
     fn dropped(&mut self);
     /// Counts a message that is left to the broker.
     fn let_go(&mut self);
-    /// The messages that Kafka has, or that need not get there, since the last call.
-    fn confirmed(&mut self) -> &[Sequence];
+    /// How far all messages are in Kafka, or need not get there. Whoever asks is notified when there is
+    /// more to acknowledge, if it `wants_all` also when nothing is open any more.
+    fn settled(&mut self, wants_all: bool) -> Settled;
     /// Counts acknowledgements that have been written.
     fn acknowledged(&mut self, messages: u64);
     /// News of the connection.
@@ -328,11 +330,11 @@ impl<D: Downstream> Source<D> {
     async fn until_drained(&mut self) {
         let Ends { protocol, downstream, wake, control } = self.ends();
         loop {
-            downstream.confirmed().iter().for_each(|sequence| protocol.confirm(*sequence));
-            protocol.acknowledge();
             if *control.borrow_and_update() == Control::Drain {
                 protocol.drain();
             }
+            protocol.settle(downstream.settled(protocol.is_draining()));
+            protocol.acknowledge();
             if protocol.is_drained() {
                 return;
             }

@@ -1,7 +1,7 @@
 //! How long to let messages gather before reading on, as network cards moderate interrupts.
 //!
-//! Every read wakes this thread, Kafka's client twice and the thread of delivery reports, which costs
-//! more than a message does. At some hundred messages a second and more, a rest of a millisecond or two
+//! Every read wakes this thread, and twice the thread of a broker in Kafka's client, which costs more
+//! than a message does. At some hundred messages a second and more, a rest of a millisecond or two
 //! lets one such round serve several messages. A server that waits for acknowledgements sends less
 //! for it, though, so the rests are left out for a moment now and then: if more comes without them,
 //! they stay out.

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use super::connection::{Connection, Ends};
 use super::protocol::Protocol;
 use super::{Broken, Control, Downstream, Settings};
+use crate::account::Settled;
 use crate::filter;
 use crate::message::{ConnectionEvent, Defect, Publish, Qos, Sequence};
 
@@ -69,8 +70,8 @@ impl Downstream for Nobody {
 
     fn let_go(&mut self) {}
 
-    fn confirmed(&mut self) -> &[Sequence] {
-        &[]
+    fn settled(&mut self, _: bool) -> Settled {
+        Settled { up_to: 0, all: true }
     }
 
     fn acknowledged(&mut self, _: u64) {}

@@ -20,8 +20,8 @@ struct Piece {
     /// Which message of the batch it is made of.
     index: usize,
     draft: Draft,
-    /// The plugin that has chosen its topic.
-    topic_by: Option<Arc<PluginName>>,
+    /// The plugin that has last chosen its topic, or its partition.
+    placed_by: Option<Arc<PluginName>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,7 +58,7 @@ impl Chain {
     /// The next message becomes a record about which so much has been decided.
     pub fn begin(&mut self, draft: Draft) {
         let index = self.first + self.settled.len();
-        self.pieces.push(Piece { index, draft, topic_by: None });
+        self.pieces.push(Piece { index, draft, placed_by: None });
         self.settled.push(None);
     }
 
@@ -97,10 +97,11 @@ impl Chain {
                 answer if settled && !matches!(answer, Answer::Fatal(_)) => {}
                 Answer::Records(drafts) => {
                     for draft in drafts {
-                        let chosen = draft.topic.as_ref().and(plugin);
-                        let topic_by = chosen.or(piece.topic_by.as_ref()).cloned();
+                        let places = draft.topic.is_some() || draft.partition.is_some();
+                        let placed_by =
+                            plugin.filter(|_| places).or(piece.placed_by.as_ref()).cloned();
                         let draft = draft.over(&piece.draft);
-                        if let Err(what) = self.add(Piece { index, draft, topic_by }) {
+                        if let Err(what) = self.add(Piece { index, draft, placed_by }) {
                             self.settle_last(index, too_much(&what, plugin));
                             break;
                         }
@@ -224,7 +225,7 @@ fn record<'a>(piece: &'a Piece, decision: &Decision<'a>, message: &Message<'a>) 
         timestamp_ms: draft.timestamp_ms.unwrap_or(decision.timestamp_ms),
         choice: Some(Box::new(Choice {
             topic: draft.topic.as_deref().map(Cow::Borrowed),
-            topic_by: piece.topic_by.as_ref(),
+            placed_by: piece.placed_by.as_ref(),
             // The plugin's answer was checked.
             partition: draft.partition.and_then(|partition| i32::try_from(partition).ok()),
             headers: headers.map(|headers| headers.iter().map(header).collect()),
@@ -396,7 +397,7 @@ mod tests {
             for choice in records.iter().filter_map(|record| record.choice.as_ref()) {
                 chosen.push((
                     choice.topic.as_deref().map(str::to_owned),
-                    choice.topic_by.map(|plugin| plugin.name.clone()),
+                    choice.placed_by.map(|plugin| plugin.name.clone()),
                 ));
             }
         });

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use crate::account::Settled;
 use crate::case::Sample;
 use crate::filter;
 use crate::message::{Batch, ConnectionEvent, Defect, Publish, Qos, Sequence};
@@ -71,8 +72,8 @@ pub async fn run(
         output,
         count,
         told,
-        written: Vec::new(),
-        confirmed: Vec::new(),
+        taken: 0,
+        settled: 0,
         wake: Arc::clone(&wake),
     };
     let source = Source::new(settings, recorder, wake, seen).run();
@@ -118,9 +119,9 @@ struct Recorder {
     output: Output,
     count: Option<u64>,
     told: watch::Sender<Progress>,
-    /// Messages that the source need not wait for any more, and those of which it knows that.
-    written: Vec<Sequence>,
-    confirmed: Vec<Sequence>,
+    /// Messages that have come, and those of them that the source need not wait for any more.
+    taken: Sequence,
+    settled: Sequence,
     wake: Arc<Notify>,
 }
 
@@ -145,25 +146,20 @@ impl Downstream for Recorder {
 
     fn take(&mut self, sequence: Sequence, received_at_ms: i64, publish: &Publish<'_>) {
         self.batch.push(sequence, received_at_ms, publish);
+        self.taken += 1;
     }
 
-    fn take_defective(
-        &mut self,
-        sequence: Sequence,
-        _: i64,
-        publish: &Publish<'_>,
-        defect: Defect,
-    ) {
+    fn take_defective(&mut self, _: Sequence, _: i64, publish: &Publish<'_>, defect: Defect) {
         let why = defect.rejection().error;
         tracing::warn!("a message on {:?} is not recorded: {why}", publish.topic);
-        self.written.push(sequence);
+        self.taken += 1;
     }
 
     fn forward(&mut self) {
-        if self.batch.is_empty() && self.written.is_empty() {
+        if self.settled == self.taken {
             return;
         }
-        self.written.extend(self.batch.messages().map(|message| message.sequence()));
+        self.settled = self.taken;
         let written = if self.told.borrow().done { Ok(0) } else { self.write() };
         self.batch.clear(1 << 20);
         self.wake.notify_one();
@@ -185,10 +181,8 @@ impl Downstream for Recorder {
 
     fn let_go(&mut self) {}
 
-    fn confirmed(&mut self) -> &[Sequence] {
-        self.confirmed.clear();
-        std::mem::swap(&mut self.confirmed, &mut self.written);
-        &self.confirmed
+    fn settled(&mut self, _: bool) -> Settled {
+        Settled { up_to: self.settled, all: self.settled == self.taken }
     }
 
     fn acknowledged(&mut self, _: u64) {}

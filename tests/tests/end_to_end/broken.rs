@@ -217,6 +217,7 @@ fn a_topic_or_partition_that_a_plugin_cannot_know_of_does_not_make_it_broken() {
         letters.iter().filter_map(|letter| letter.header("reject.reason")).collect();
     reasons.sort_unstable();
     assert_eq!(reasons, ["bad-output", "bad-topic", "bad-topic"]);
+    assert!(letters.iter().all(|letter| letter.header("reject.plugin") == Some("rewrite")));
     let ended = host.stop();
     assert_eq!(ended.assert_clean().delivered, 1);
     assert!(!ended.errors.contains("is broken"), "{}", ended.errors);

@@ -195,3 +195,21 @@ fn a_message_whose_records_are_all_refused_has_one_dead_letter() {
     assert_eq!(letters[0].value_text(), Some(payload.as_str()));
     assert_eq!(kafka.count(&topic), 0);
 }
+
+#[test]
+fn a_dead_letter_topic_that_is_missing_is_said_before_it_is_needed() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = Kafka::unused_topic("early");
+    kafka.create_topic(&topic, 1, &[]);
+    let missing = format!("{:?}", dead_letters(&topic));
+    let host = Host::between(&mosquitto, "plant/#", kafka, &topic).start();
+    host.wait_for_line("which topic is missing", |line| {
+        line.contains(&missing) && line.contains("it is for dead letters")
+    });
+    // Nothing else waits for it.
+    Publisher::connect(mosquitto.port(), "publisher").publish(&[Publish::new("plant/1", "a")]);
+    kafka.wait_for(&topic, 1, A_WHILE);
+    let ended = host.stop();
+    ended.assert_clean();
+    assert_eq!(ended.errors.matches(&missing).count(), 1, "{}", ended.errors);
+}

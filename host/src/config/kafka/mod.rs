@@ -199,7 +199,7 @@ mod tests {
             ("queue.buffering.max.ms=1", "linger.ms"),
             ("compression.codec=lz4", "compression.type"),
             ("queuing.strategy=lifo", "order"),
-            ("delivery.report.only.error=true", "acknowledged"),
+            ("delivery.report.only.error=false", "known before"),
             ("dr_msg_cb=1", "does that itself"),
             ("dr_cb=1", "does that itself"),
             ("opaque=1", "does that itself"),

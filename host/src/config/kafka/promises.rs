@@ -81,8 +81,8 @@ pub(super) const PROMISES: &[Promise] = &[
     },
     Promise {
         names: &["delivery.report.only.error"],
-        allowed: FALSE,
-        reason: "successes must be reported too, or nothing could be acknowledged",
+        allowed: TRUE,
+        reason: "what Kafka has is known before there could be a report of it",
     },
     Promise {
         names: &["queue.buffering.max.messages", "queue.buffering.max.kbytes"],

@@ -24,6 +24,7 @@ use bytes::{Buf, BytesMut};
 
 use super::packet::{self, Malformed, ServerLimits, Version};
 use super::{Broken, Downstream, Settings};
+use crate::account::Settled;
 use crate::message::{Qos, Sequence};
 use clock::Clock;
 use packet_ids::PacketIds;
@@ -66,6 +67,8 @@ pub struct Protocol {
     settings: Arc<Settings>,
     ring: Ring,
     packet_ids: PacketIds,
+    /// Nothing that was taken is open.
+    is_settled: bool,
     /// Nothing more is to be taken.
     draining: bool,
 
@@ -96,6 +99,7 @@ impl Protocol {
             settings,
             ring: Ring::default(),
             packet_ids: PacketIds::default(),
+            is_settled: true,
             draining: false,
             phase: Phase::Offline,
             clock: Clock::default(),
@@ -148,12 +152,17 @@ impl Protocol {
 
     /// How many messages have been received, since the program began.
     pub fn received(&self) -> Sequence {
-        self.ring.end()
+        self.ring.taken()
     }
 
-    /// Nothing more is to be taken, and everything taken is acknowledged as far as it can be.
+    /// Whether nothing more is to be taken.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Nothing more is to be taken, and everything taken is settled, and acknowledged as far as it can be.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.ring.is_empty() && self.output.is_empty()
+        self.draining && self.is_settled && self.ring.is_empty() && self.output.is_empty()
     }
 
     /// Whether the server has accepted the connection.
@@ -230,12 +239,13 @@ impl Protocol {
         self.waiting.is_none() && self.output.len() < OUTPUT_LIMIT
     }
 
-    /// Kafka has this message, or it need not get there.
-    pub fn confirm(&mut self, sequence: Sequence) {
-        self.ring.confirm(sequence);
+    /// So far all messages are in Kafka, or need not get there.
+    pub fn settle(&mut self, Settled { up_to, all }: Settled) {
+        self.ring.settle(up_to);
+        self.is_settled = all;
     }
 
-    /// Puts the acknowledgements of what is confirmed into the output, in the order received; gives
+    /// Puts the acknowledgements of what is settled into the output, in the order received; gives
     /// how many.
     pub fn acknowledge(&mut self) -> u64 {
         // MQTT 5 forbids to send again within a connection (MQTT-4.4.0-1).

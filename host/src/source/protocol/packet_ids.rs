@@ -22,13 +22,14 @@ use std::sync::LazyLock;
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 
-use crate::message::{Publish, Sequence};
+use super::ring::Place;
+use crate::message::Publish;
 
 /// What is known of the last message that came with a packet id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InUse {
-    /// Its place, or that of its latest repetition.
-    pub place: Sequence,
+    /// Its place among the acknowledgements, or that of its latest repetition.
+    pub place: Place,
     pub hash: u64,
     /// PUBACK has been sent, on this connection.
     pub acknowledged: bool,
@@ -68,7 +69,7 @@ impl PacketIds {
     }
 
     /// A message was taken; gives what else used its packet id.
-    pub fn insert(&mut self, packet_id: u16, place: Sequence, hash: u64) -> Option<InUse> {
+    pub fn insert(&mut self, packet_id: u16, place: Place, hash: u64) -> Option<InUse> {
         let index = usize::from(packet_id);
         if index >= self.in_use.len() {
             self.in_use.resize(index + 1, None);
@@ -78,7 +79,7 @@ impl PacketIds {
 
     /// PUBACK is sent for what has this place: the server may give its packet id to another message.
     /// `may_repeat`: it may still send this one again on this connection.
-    pub fn acknowledged(&mut self, packet_id: u16, place: Sequence, may_repeat: bool) {
+    pub fn acknowledged(&mut self, packet_id: u16, place: Place, may_repeat: bool) {
         let Some(known) = self.in_use.get_mut(usize::from(packet_id)) else { return };
         if let Some(message) = known.as_mut().filter(|message| message.place == place) {
             message.acknowledged = true;
@@ -130,12 +131,12 @@ mod tests {
         properties: None,
     };
 
-    fn repeats(ids: &mut PacketIds, publish: &Publish<'_>) -> Option<Sequence> {
+    fn repeats(ids: &mut PacketIds, publish: &Publish<'_>) -> Option<Place> {
         let hash = ids.hash(publish);
         ids.repeated(publish, hash).map(|known| known.place)
     }
 
-    fn with_7_at(place: Sequence) -> PacketIds {
+    fn with_7_at(place: Place) -> PacketIds {
         let mut ids = PacketIds::default();
         let hash = ids.hash(&PUBLISH);
         assert_eq!(ids.insert(7, place, hash), None);

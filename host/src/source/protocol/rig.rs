@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Arrival, Protocol};
+use crate::account::{Accounts, Fate, Settled};
 use crate::message::{ConnectionEvent, Defect, Publish, Qos, Sequence};
 use crate::source::packet::{ConnectProperties, Hello, Version};
 use crate::source::{Broken, Downstream, Server, Settings};
@@ -30,6 +31,7 @@ pub struct Kept {
     pub let_go: u64,
     /// Whether there is credit for QoS 0, and for QoS 1 and 2.
     pub credit: [bool; 2],
+    accounts: Accounts,
 }
 
 impl Kept {
@@ -44,6 +46,7 @@ impl Kept {
         assert!(self.has_credit(publish.qos), "{publish:?} is taken without credit");
         let Publish { topic, payload, qos, packet_id, .. } = *publish;
         let (topic, payload) = (topic.to_owned(), payload.to_vec());
+        self.accounts.open(1, qos != Qos::AtMostOnce);
         self.taken.push(Taken { sequence, topic, payload, qos, packet_id, defect });
     }
 }
@@ -77,8 +80,8 @@ impl Downstream for Kept {
         self.let_go += 1;
     }
 
-    fn confirmed(&mut self) -> &[Sequence] {
-        &[]
+    fn settled(&mut self, _: bool) -> Settled {
+        self.accounts.settled()
     }
 
     fn acknowledged(&mut self, _: u64) {}
@@ -107,7 +110,13 @@ impl Rig {
         change(&mut settings);
         Self {
             protocol: Protocol::new(Arc::new(settings)),
-            kept: Kept { taken: Vec::new(), dropped: 0, let_go: 0, credit: [true; 2] },
+            kept: Kept {
+                taken: Vec::new(),
+                dropped: 0,
+                let_go: 0,
+                credit: [true; 2],
+                accounts: Accounts::default(),
+            },
             now: Instant::now(),
             version,
             input: Vec::new(),
@@ -155,7 +164,9 @@ impl Rig {
 
     /// Kafka has the message with this place among those that were taken.
     pub fn confirm(&mut self, index: usize) {
-        self.protocol.confirm(self.kept.taken[index].sequence);
+        let accounts = &mut self.kept.accounts;
+        accounts.done(self.kept.taken[index].sequence, Fate::Delivered);
+        self.protocol.settle(accounts.settled());
     }
 
     /// What the protocol has to say, written.

@@ -1,9 +1,9 @@
-//! The acknowledgement ring: which received messages Kafka has confirmed, and which of them may be
-//! acknowledged to the MQTT server now.
+//! The acknowledgement ring: what the MQTT server is to be told, once the path says how far all
+//! messages are settled.
 //!
-//! Acknowledgements leave in the order in which the messages came (MQTT-4.6.0-2), so only the
-//! confirmed prefix leaves the ring. What came on an earlier connection leaves without one: packet
-//! ids mean nothing on a later connection, where the server may have given them to other messages.
+//! Acknowledgements leave in the order in which the messages came (MQTT-4.6.0-2). What came on an
+//! earlier connection leaves without one: packet ids mean nothing on a later connection, where the
+//! server may have given them to other messages. Messages at QoS 0 are only counted.
 //!
 //! A message that the server sends again in the same session is not taken again; its repetition
 //! gets a place of its own, so that it is acknowledged when and where the present connection
@@ -13,10 +13,13 @@ use std::collections::VecDeque;
 
 use crate::message::{Qos, Sequence};
 
+/// Where something stands in the order of all that is to be acknowledged.
+pub type Place = u64;
+
 /// What to tell the server about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acknowledgement {
-    pub place: Sequence,
+    pub place: Place,
     pub packet_id: u16,
     pub qos: Qos,
 }
@@ -25,53 +28,59 @@ pub struct Acknowledgement {
 struct Entry {
     packet_id: u16,
     qos: Qos,
-    confirmed: bool,
+    /// How many messages have to be settled first: all up to this one.
+    behind: Sequence,
 }
 
 /// See the [module's documentation](self).
 #[derive(Debug, Default)]
 pub struct Ring {
-    /// Sequence number of the first entry.
-    first: Sequence,
+    /// The place of the first entry.
+    first: Place,
     entries: VecDeque<Entry>,
-    /// Sequence number from which on messages came on the present connection.
-    connection: Sequence,
+    /// Messages that have been taken.
+    taken: Sequence,
+    /// Those up to this one are settled.
+    settled: Sequence,
+    /// From this place on entries came on the present connection.
+    connection: Place,
 }
 
 impl Ring {
-    /// Takes in a message and gives it its place in the order of everything received.
-    pub fn push(&mut self, packet_id: u16, qos: Qos) -> Sequence {
-        let place = self.end();
-        self.entries.push_back(Entry { packet_id, qos, confirmed: false });
-        place
+    /// Takes in a message at QoS 0 and gives it its place in the order of everything received.
+    pub fn count(&mut self) -> Sequence {
+        self.taken += 1;
+        self.taken - 1
     }
 
-    /// Gives a place to the repetition of a message that was taken before. It stands behind that one,
-    /// and so leaves only after it: nothing else has to be waited for.
-    pub fn push_repetition(&mut self, packet_id: u16, qos: Qos) -> Sequence {
-        let place = self.push(packet_id, qos);
-        self.confirm(place);
-        place
+    /// Takes in a message that is to be acknowledged, and gives it that place, too.
+    pub fn push(&mut self, packet_id: u16, qos: Qos) -> (Sequence, Place) {
+        let sequence = self.count();
+        (sequence, self.push_repetition(packet_id, qos))
     }
 
-    /// Marks a message as safe in Kafka. A sequence number that is not in the ring is ignored.
-    pub fn confirm(&mut self, sequence: Sequence) {
-        let index = sequence.checked_sub(self.first);
-        if let Some(entry) = index.and_then(|index| self.entries.get_mut(index as usize)) {
-            entry.confirmed = true;
-        }
+    /// Gives a place to the repetition of a message that was taken before. It leaves when all before it
+    /// may: nothing else has to be waited for.
+    pub fn push_repetition(&mut self, packet_id: u16, qos: Qos) -> Place {
+        self.entries.push_back(Entry { packet_id, qos, behind: self.taken });
+        self.end() - 1
     }
 
-    /// Takes the first message out of the ring that is confirmed, with all before it, and that the
-    /// present connection must be told about.
+    /// All messages up to this one are settled.
+    pub fn settle(&mut self, up_to: Sequence) {
+        self.settled = up_to;
+    }
+
+    /// Takes out the first that may be acknowledged, with all before it, and that the present connection
+    /// must be told about.
     pub fn release(&mut self) -> Option<Acknowledgement> {
         loop {
-            let Entry { packet_id, qos, .. } =
-                *self.entries.front().filter(|entry| entry.confirmed)?;
+            let front = self.entries.front().filter(|entry| entry.behind <= self.settled)?;
+            let Entry { packet_id, qos, .. } = *front;
             let place = self.first;
             self.entries.pop_front();
             self.first += 1;
-            if self.is_of_this_connection(place) && qos != Qos::AtMostOnce {
+            if self.is_of_this_connection(place) {
                 return Some(Acknowledgement { place, packet_id, qos });
             }
         }
@@ -83,12 +92,12 @@ impl Ring {
     }
 
     /// Whether what has this place came on the present connection.
-    pub const fn is_of_this_connection(&self, place: Sequence) -> bool {
+    pub const fn is_of_this_connection(&self, place: Place) -> bool {
         place >= self.connection
     }
 
     /// Whether the present connection will be told about what has this place.
-    pub const fn is_awaited(&self, place: Sequence) -> bool {
+    pub const fn is_awaited(&self, place: Place) -> bool {
         self.is_of_this_connection(place) && place >= self.first
     }
 
@@ -97,8 +106,12 @@ impl Ring {
     }
 
     /// How many messages have been taken in, since the program began.
-    pub fn end(&self) -> Sequence {
-        self.first + self.entries.len() as Sequence
+    pub const fn taken(&self) -> Sequence {
+        self.taken
+    }
+
+    fn end(&self) -> Place {
+        self.first + self.entries.len() as Place
     }
 }
 
@@ -111,77 +124,67 @@ mod tests {
     }
 
     #[test]
-    fn only_the_confirmed_prefix_is_acknowledged_in_the_order_received() {
+    fn what_is_settled_is_acknowledged_in_the_order_received() {
         let mut ring = Ring::default();
-        let sequences: Vec<_> = (10..14).map(|id| ring.push(id, Qos::AtLeastOnce)).collect();
-        ring.confirm(sequences[2]);
-        ring.confirm(sequences[1]);
+        for id in 10..14 {
+            ring.push(id, Qos::AtLeastOnce);
+        }
         assert!(released(&mut ring).is_empty());
-        ring.confirm(sequences[0]);
+        ring.settle(3);
         assert_eq!(released(&mut ring), [10, 11, 12]);
         assert!(!ring.is_empty());
-        ring.confirm(sequences[3]);
+        ring.settle(4);
         assert_eq!(released(&mut ring), [13]);
         assert!(ring.is_empty());
     }
 
     #[test]
-    fn messages_at_qos_0_hold_their_place_and_are_not_acknowledged() {
+    fn messages_at_qos_0_are_counted_and_not_acknowledged() {
         let mut ring = Ring::default();
-        let first = ring.push(0, Qos::AtMostOnce);
-        let second = ring.push(1, Qos::AtLeastOnce);
-        ring.confirm(second);
+        assert_eq!(ring.count(), 0);
+        assert!(ring.is_empty());
+        assert_eq!(ring.push(1, Qos::AtLeastOnce), (1, 0));
+        assert_eq!((ring.count(), ring.taken()), (2, 3));
+        ring.settle(1);
         assert!(released(&mut ring).is_empty());
-        ring.confirm(first);
+        ring.settle(2);
         assert_eq!(released(&mut ring), [1]);
     }
 
     #[test]
     fn what_came_on_an_earlier_connection_is_never_acknowledged() {
         let mut ring = Ring::default();
-        let old = ring.push(1, Qos::AtLeastOnce);
+        ring.push(1, Qos::AtLeastOnce);
         ring.end_connection();
-        let new = ring.push(1, Qos::AtLeastOnce);
-        ring.confirm(old);
+        ring.push(1, Qos::AtLeastOnce);
+        ring.settle(1);
         assert!(released(&mut ring).is_empty());
-        ring.confirm(new);
+        ring.settle(2);
         assert_eq!(released(&mut ring), [1]);
     }
 
     #[test]
-    fn a_confirmation_that_comes_twice_or_too_late_changes_nothing() {
+    fn a_repetition_is_acknowledged_in_its_own_place_once_the_message_is_settled() {
         let mut ring = Ring::default();
-        let first = ring.push(1, Qos::AtLeastOnce);
-        ring.confirm(first);
-        assert_eq!(released(&mut ring), [1]);
-        ring.push(2, Qos::AtLeastOnce);
-        ring.confirm(first);
-        assert!(released(&mut ring).is_empty());
-    }
-
-    #[test]
-    fn a_repetition_is_acknowledged_in_its_own_place_once_the_message_is_safe() {
-        let mut ring = Ring::default();
-        let first = ring.push(1, Qos::ExactlyOnce);
+        ring.push(1, Qos::ExactlyOnce);
         ring.end_connection();
-        let other = ring.push(2, Qos::ExactlyOnce);
+        ring.push(2, Qos::ExactlyOnce);
         ring.push_repetition(1, Qos::ExactlyOnce);
         ring.end_connection();
         ring.push_repetition(1, Qos::ExactlyOnce);
         ring.push_repetition(2, Qos::ExactlyOnce);
-        assert!(released(&mut ring).is_empty());
-        ring.confirm(first);
+        ring.settle(1);
         assert!(released(&mut ring).is_empty(), "packet 2 came first on an earlier connection");
-        ring.confirm(other);
+        ring.settle(2);
         assert_eq!(released(&mut ring), [1, 2]);
         assert!(ring.is_empty());
     }
 
     #[test]
-    fn a_repetition_of_what_kafka_has_is_acknowledged_at_once() {
+    fn a_repetition_of_what_is_settled_is_acknowledged_at_once() {
         let mut ring = Ring::default();
-        let first = ring.push(1, Qos::ExactlyOnce);
-        ring.confirm(first);
+        ring.push(1, Qos::ExactlyOnce);
+        ring.settle(1);
         assert_eq!(released(&mut ring), [1]);
         ring.end_connection();
         ring.push_repetition(1, Qos::ExactlyOnce);
@@ -191,9 +194,9 @@ mod tests {
     #[test]
     fn a_place_is_awaited_until_its_acknowledgement_or_the_end_of_the_connection() {
         let mut ring = Ring::default();
-        let (first, second) = (ring.push(7, Qos::AtLeastOnce), ring.push(8, Qos::AtLeastOnce));
+        let [first, second] = [7, 8].map(|id| ring.push(id, Qos::AtLeastOnce).1);
         assert!(ring.is_awaited(first) && ring.is_awaited(second));
-        ring.confirm(first);
+        ring.settle(1);
         assert_eq!(released(&mut ring), [7]);
         assert!(!ring.is_awaited(first) && ring.is_awaited(second));
         assert!(ring.is_of_this_connection(first));

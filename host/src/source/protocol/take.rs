@@ -99,7 +99,7 @@ impl Protocol {
                 return Step::Done(size);
             }
             self.qos_0_starved = None;
-            self.ring.push(packet_id, qos)
+            self.ring.count()
         } else {
             let hash = self.packet_ids.hash(publish);
             if self.is_repetition(publish, hash) {
@@ -108,14 +108,15 @@ impl Protocol {
             if !downstream.has_credit(qos) {
                 return Step::Wait(qos);
             }
-            let sequence = self.ring.push(packet_id, qos);
-            let other = self.packet_ids.insert(packet_id, sequence, hash);
+            let (sequence, place) = self.ring.push(packet_id, qos);
+            let other = self.packet_ids.insert(packet_id, place, hash);
             let in_use = other.filter(|other| !other.acknowledged);
             if in_use.is_some_and(|other| self.ring.is_of_this_connection(other.place)) {
                 self.id_was_in_use(packet_id);
             }
             sequence
         };
+        self.is_settled = false;
         match defect {
             None => downstream.take(sequence, arrival.at_ms, publish),
             Some(defect) => downstream.take_defective(sequence, arrival.at_ms, publish, defect),
