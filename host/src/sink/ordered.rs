@@ -677,14 +677,9 @@ impl Gates {
         self.step(index, Instant::now(), outcome);
     }
 
-    /// Why the producer is to be replaced, once nothing is under way.
-    pub fn renewal(&mut self) -> Option<Renewal> {
-        if self.outstanding == 0 { self.renewal.take() } else { None }
-    }
-
-    /// Another producer could not be made.
-    pub fn renew_later(&mut self, renewal: Renewal) {
-        self.renewal = Some(renewal);
+    /// Why the producer is to be replaced, once nothing is under way. Until it is, nothing is sent.
+    pub fn renewal(&self) -> Option<Renewal> {
+        self.renewal.clone().filter(|_| self.outstanding == 0)
     }
 
     /// Goes on with another producer. Nothing is under way.
@@ -699,6 +694,7 @@ impl Gates {
         }
         self.last = None;
         self.made_up = 0;
+        self.renewal = None;
         (self.producer, self.watch) = (producer, watch);
         self.attend(Instant::now(), outcome);
     }

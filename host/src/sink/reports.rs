@@ -62,7 +62,7 @@ impl Sink {
         }
         let renewal = self.gates().renewal();
         if let Some(renewal) = renewal {
-            self.replace(renewal, &mut outcome);
+            self.replace(&renewal, &mut outcome);
         }
         let now = Instant::now();
         loop {
@@ -88,8 +88,8 @@ impl Sink {
     }
 
     /// Makes another producer; nothing is under way.
-    fn replace(&self, renewal: Renewal, outcome: &mut Outcome) {
-        match &renewal {
+    fn replace(&self, renewal: &Renewal, outcome: &mut Outcome) {
+        match renewal {
             Renewal::OutOfUse(cause) => {
                 tracing::warn!("the Kafka producer is out of use ({cause}); making another one");
             }
@@ -104,7 +104,6 @@ impl Sink {
         if let Err(problem) = self.renew(outcome) {
             // It has been made once, with the same properties.
             tracing::error!("{problem}; trying again");
-            self.gates().renew_later(renewal);
         }
     }
 
