@@ -16,6 +16,8 @@ mod record;
 mod reports;
 mod settings;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod topic;
 mod try_out;
 

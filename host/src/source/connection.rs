@@ -60,11 +60,12 @@ impl<'a> Connection<'a> {
             let known = ends.protocol.received();
             self.look(&mut ends)?;
             let Self { server, stream, input } = self;
-            let Ends { protocol, wake, control, .. } = &mut ends;
+            let Ends { protocol, downstream, wake, control } = &mut ends;
             if until(protocol) {
                 return Ok(());
             }
-            if let Some(all) = has_read.take() {
+            let just_read = has_read.take();
+            if let Some(all) = just_read {
                 pace.read((protocol.received() - known) as u32, all, Instant::now());
             }
             let due = protocol.next_timeout().map(tokio::time::Instant::from);
@@ -76,6 +77,11 @@ impl<'a> Connection<'a> {
             if let Some(rest) = pace.rest().filter(|_| !writing) {
                 // Nothing else runs on this thread. What happens meanwhile is dealt with at once.
                 std::thread::sleep(rest);
+                protocol.settle(downstream.settled(protocol.is_draining()));
+            }
+            // Acknowledgements may be far: without them, the server may hold back what it has to send.
+            if just_read.is_some() && protocol.is_behind() {
+                stream.receipt();
             }
             let space = input.space(needed);
             let room = space.len();

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Broken;
 use flushed::Flushed;
+use tcp::Receipts;
 pub use tls::{ClientFiles, Tls, TlsSettings};
 pub use websocket::Websocket;
 
@@ -25,12 +26,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Stream {
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
+    receipts: Receipts,
 }
 
 impl Stream {
-    fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+    fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static, receipts: Receipts) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        Self { reader: Box::new(reader), writer: Box::new(Flushed::new(writer)) }
+        Self { reader: Box::new(reader), writer: Box::new(Flushed::new(writer)), receipts }
+    }
+
+    /// Has TCP acknowledge what has come, which it otherwise does with the next bytes to be written, or
+    /// after some 40 ms. A server that gathers small packets (Nagle's algorithm; mosquitto does unless
+    /// `set_tcp_nodelay` is on) sends nothing more until then.
+    pub fn receipt(&self) {
+        self.receipts.send();
     }
 }
 
@@ -63,17 +72,20 @@ impl Server {
     /// Connects to the first address that answers.
     pub(super) async fn dial(&self) -> Result<Stream, Broken> {
         let tcp = tcp::connect(&self.host, self.port).await?;
+        let receipts = Receipts::of(&tcp);
         // Handshakes are large and rare: boxes keep them out of the future of the whole connection.
         match (&self.tls, &self.websocket) {
             (None, None) => {
                 let (reader, writer) = tcp.into_split();
-                Ok(Stream { reader: Box::new(reader), writer: Box::new(writer) })
+                Ok(Stream { reader: Box::new(reader), writer: Box::new(writer), receipts })
             }
-            (Some(tls), None) => Ok(Stream::over(Box::pin(tls.handshake(tcp)).await?)),
-            (None, Some(websocket)) => Ok(Stream::over(Box::pin(websocket.handshake(tcp)).await?)),
+            (Some(tls), None) => Ok(Stream::over(Box::pin(tls.handshake(tcp)).await?, receipts)),
+            (None, Some(websocket)) => {
+                Ok(Stream::over(Box::pin(websocket.handshake(tcp)).await?, receipts))
+            }
             (Some(tls), Some(websocket)) => {
                 let tls = Box::pin(tls.handshake(tcp)).await?;
-                Ok(Stream::over(Box::pin(websocket.handshake(tls)).await?))
+                Ok(Stream::over(Box::pin(websocket.handshake(tls)).await?, receipts))
             }
         }
     }

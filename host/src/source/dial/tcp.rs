@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -21,6 +21,25 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_mins(1))
     .with_interval(Duration::from_secs(10))
     .with_retries(6);
+
+/// Sends TCP's acknowledgements at once.
+pub(super) struct Receipts(Option<Socket>);
+
+impl Receipts {
+    /// Those of this connection. Without a descriptor to spare they take their time.
+    pub fn of(stream: &TcpStream) -> Self {
+        Self(SockRef::from(stream).try_clone().ok())
+    }
+
+    /// For what has come so far: the system forgets that it was asked to.
+    pub fn send(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(socket) = &self.0 {
+            // If it cannot, they take their time.
+            drop(socket.set_tcp_quickack(true));
+        }
+    }
+}
 
 /// Connects to a host name, which is resolved anew each time, or to an address.
 pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, Broken> {

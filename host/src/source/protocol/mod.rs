@@ -245,6 +245,11 @@ impl Protocol {
         self.is_settled = all;
     }
 
+    /// Whether something that is to be acknowledged is not settled yet.
+    pub fn is_behind(&self) -> bool {
+        self.ring.is_behind()
+    }
+
     /// Puts the acknowledgements of what is settled into the output, in the order received; gives
     /// how many.
     pub fn acknowledge(&mut self) -> u64 {

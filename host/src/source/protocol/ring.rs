@@ -71,6 +71,11 @@ impl Ring {
         self.settled = up_to;
     }
 
+    /// Whether something cannot be acknowledged yet.
+    pub fn is_behind(&self) -> bool {
+        self.entries.back().is_some_and(|last| last.behind > self.settled)
+    }
+
     /// Takes out the first that may be acknowledged, with all before it, and that the present connection
     /// must be told about.
     pub fn release(&mut self) -> Option<Acknowledgement> {
@@ -132,8 +137,9 @@ mod tests {
         assert!(released(&mut ring).is_empty());
         ring.settle(3);
         assert_eq!(released(&mut ring), [10, 11, 12]);
-        assert!(!ring.is_empty());
+        assert!(!ring.is_empty() && ring.is_behind());
         ring.settle(4);
+        assert!(!ring.is_behind());
         assert_eq!(released(&mut ring), [13]);
         assert!(ring.is_empty());
     }

@@ -1,0 +1,162 @@
+//! The sink against librdkafka's own simulated brokers, which answer what they are told to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey as Request, RDKafkaRespErr as Code};
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of records.
+#[derive(Default)]
+struct Seen {
+    /// Tag, topic, partition, offset.
+    delivered: Vec<(Tag, String, i32, i64)>,
+    rejected: Vec<(Tag, Reason)>,
+}
+
+#[derive(Default)]
+struct Recorder {
+    seen: Mutex<Seen>,
+    told: Condvar,
+}
+
+impl Events for Recorder {
+    fn delivered(&self, tag: Tag, record: &Written<'_>) {
+        let at = (tag, record.topic().to_owned(), record.partition(), record.offset());
+        lock(&self.seen).delivered.push(at);
+        self.told.notify_all();
+    }
+
+    fn rejected(&self, _: &Sink, tag: Tag, rejected: Rejected) {
+        lock(&self.seen).rejected.push((tag, rejected.reason));
+        self.told.notify_all();
+    }
+}
+
+impl Recorder {
+    /// Waits until something has become of so many records.
+    fn wait(&self, records: usize) -> Seen {
+        let open = |seen: &mut Seen| seen.delivered.len() + seen.rejected.len() < records;
+        let waited = self.told.wait_timeout_while(lock(&self.seen), PATIENCE, open);
+        let mut seen = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let told = seen.delivered.len() + seen.rejected.len();
+        assert_eq!(told, records, "records of which something has become");
+        std::mem::take(&mut *seen)
+    }
+}
+
+/// xorshift64
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+const TOPICS: [&str; 3] = ["a", "b", "c"];
+const KEYS: u64 = 7;
+const RECORDS: u64 = 600;
+
+/// Sends records whose tags count up from `from`, each with one of a few keys, some at a time.
+fn send(sink: &Sink, from: Tag, gathers: bool, random: &mut Random) -> HashMap<Tag, (usize, u64)> {
+    let (mut sent, mut gathered) = (HashMap::new(), Gathered::default());
+    for tag in from..from + RECORDS {
+        let (topic, key) = (random.below(TOPICS.len() as u64) as usize, random.below(KEYS));
+        sent.insert(tag, (topic, key));
+        let text = format!("{from}-{key}");
+        let value = vec![b'x'; random.below(300) as usize];
+        let record = Record {
+            key: Some(text.as_bytes().into()),
+            value: Some(value.as_slice().into()),
+            timestamp_ms: 1_700_000_000_000 + tag as i64,
+            choice: None,
+        };
+        let (name, terms) = (TOPICS[topic], Terms::default());
+        if gathers {
+            gathered.add(tag, name, &record, std::iter::empty(), terms);
+            if random.below(20) == 0 {
+                sink.send_gathered(&mut gathered);
+            }
+        } else {
+            sink.send(tag, name, &record, std::iter::empty(), terms).expect("nothing is too large");
+        }
+        if random.below(50) == 0 {
+            std::thread::sleep(Duration::from_millis(random.below(4)));
+        }
+    }
+    sink.send_gathered(&mut gathered);
+    sent
+}
+
+/// What brokers answer to the next requests.
+fn trouble(random: &mut Random) -> Vec<Code> {
+    let codes = [
+        Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        Code::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+        Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        Code::RD_KAFKA_RESP_ERR_NO_ERROR,
+        Code::RD_KAFKA_RESP_ERR_NO_ERROR,
+    ];
+    (0..random.below(6)).map(|_| codes[random.below(codes.len() as u64) as usize]).collect()
+}
+
+#[test]
+fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_in_order() {
+    for seed in 1..=12 {
+        let mut random = Random(seed);
+        let cluster = MockCluster::new(1 + random.below(2) as i32).expect("simulated brokers");
+        for topic in TOPICS {
+            cluster.create_topic(topic, 1 + random.below(3) as i32, 1).expect("a topic");
+        }
+        let recorder = Arc::<Recorder>::default();
+        let settings = Settings {
+            brokers: cluster.bootstrap_servers(),
+            client_id: "test".to_owned(),
+            ..Settings::default()
+        };
+        let sink = Sink::new(settings, Arc::clone(&recorder) as _).expect("good settings");
+        let sent = std::thread::scope(|scope| {
+            let senders = [(0, true), (RECORDS, false)].map(|(from, gathers)| {
+                let (sink, mut random) = (&sink, Random(random.below(u64::MAX - 1) + 1));
+                scope.spawn(move || send(sink, from, gathers, &mut random))
+            });
+            for _ in 0..6 {
+                cluster.request_errors(Request::Produce, &trouble(&mut random));
+                std::thread::sleep(Duration::from_millis(random.below(8)));
+            }
+            let sent = senders.map(|sender| sender.join().expect("sending does not fail"));
+            sent.into_iter().flatten().collect::<HashMap<_, _>>()
+        });
+        let seen = recorder.wait(sent.len());
+        let rejected = seen.rejected.iter().map(|(tag, _)| *tag);
+        let mut tags: Vec<Tag> = seen.delivered.iter().map(|told| told.0).chain(rejected).collect();
+        tags.sort_unstable();
+        assert!(tags.iter().copied().eq(0..2 * RECORDS), "each once, with seed {seed}");
+        // By sender, topic and key: the same partition, and offsets that rise with the tags.
+        let mut last = HashMap::new();
+        let mut delivered = seen.delivered;
+        delivered.sort_unstable_by_key(|told| told.0);
+        for (tag, topic, partition, offset) in delivered {
+            let (number, key) = sent[&tag];
+            assert_eq!(topic, TOPICS[number]);
+            let before = last.insert((tag / RECORDS, number, key), (partition, offset));
+            let in_order = before.is_none_or(|before| before.0 == partition && before.1 < offset);
+            assert!(
+                in_order,
+                "{tag} is at {offset} of {partition}, behind {before:?}; seed {seed}"
+            );
+        }
+    }
+}
