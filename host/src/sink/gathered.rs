@@ -17,7 +17,7 @@ struct One {
     name: Range<usize>,
 }
 
-/// See the [module's documentation](self).
+/// Records that are to leave together.
 #[derive(Default)]
 pub struct Gathered {
     records: Vec<One>,

@@ -698,4 +698,20 @@ impl Gates {
         (self.producer, self.watch) = (producer, watch);
         self.attend(Instant::now(), outcome);
     }
+
+    /// What stands where, for a test that waits in vain.
+    #[cfg(test)]
+    pub fn state(&self) -> String {
+        let Self { outstanding, is_draining, renewal, .. } = self;
+        let head = format!("outstanding {outstanding}, draining {is_draining}, {renewal:?}");
+        self.topics.iter().fold(head, |text, topic| {
+            let Topic { name, outstanding, is_closed, group, allowed, suspects, trouble, .. } = topic;
+            let (waiting, again) = (topic.waiting.len(), topic.retry_at.map(|at| at - Instant::now()));
+            let is_questionable = topic.is_questionable();
+            format!(
+                "{text}\n{name}: outstanding {outstanding}, closed {is_closed}, waiting {waiting}, group {group}, \
+                 allowed {allowed}, suspects {suspects}, {trouble:?}, again in {again:?}, questionable {is_questionable}"
+            )
+        })
+    }
 }

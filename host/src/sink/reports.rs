@@ -65,6 +65,7 @@ impl Sink {
             self.replace(&renewal, &mut outcome);
         }
         let now = Instant::now();
+        self.gates().attend(now, &mut outcome);
         loop {
             let question = self.gates().question(now);
             let Some((index, name)) = question else { break };
@@ -77,12 +78,7 @@ impl Sink {
             };
             self.gates().answer(index, partitions, &mut outcome);
         }
-        let mut gates = self.gates();
-        if gates.due().is_some_and(|due| due <= now) {
-            gates.attend(now, &mut outcome);
-        }
-        let due = gates.due();
-        drop(gates);
+        let due = self.gates().due();
         self.tell(outcome);
         due
     }
