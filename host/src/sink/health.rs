@@ -20,7 +20,7 @@ const FRESH: Duration = Duration::from_mins(1);
 /// How long a reason that trying again does not cure hides others, which follow from it.
 const DECISIVE: Duration = Duration::from_secs(10);
 
-/// What is known now; the poll thread writes it, the others read it.
+/// What is known now; threads of Kafka's client and that of reports write it, the others read it.
 pub struct Health {
     brokers: String,
     /// Whether `away_since` is set, for who asks with each record.

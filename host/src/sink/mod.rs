@@ -32,7 +32,7 @@ use rdkafka::metadata::Metadata;
 pub use context::check;
 pub use gathered::Gathered;
 pub use health::Health;
-use native::{Headers, Parts, Producer, Report, Watch, Witness};
+use native::{Handler, Headers, Parts, Producer, Report, Watch};
 pub use ordered::Terms;
 use ordered::{Gates, Outcome, Then};
 pub use record::Record as Written;
@@ -107,11 +107,11 @@ struct Shared {
 
 /// Deals with what the threads of brokers tell. It is made before what it serves.
 #[derive(Clone, Default)]
-struct Desk(Arc<OnceLock<Weak<Shared>>>);
+struct BrokerEvents(Arc<OnceLock<Weak<Shared>>>);
 
-impl Desk {
+impl BrokerEvents {
     fn watch(self) -> Arc<Watch> {
-        Arc::new(Watch { witness: Box::new(self), is_draining: AtomicBool::new(false) })
+        Arc::new(Watch { handler: Box::new(self), is_draining: AtomicBool::new(false) })
     }
 
     fn of(shared: &Arc<Shared>) -> Self {
@@ -123,7 +123,7 @@ impl Desk {
     }
 }
 
-impl Witness for Desk {
+impl Handler for BrokerEvents {
     fn confirmed(&self, report: Report<'_>) {
         if let Some(shared) = self.shared() {
             shared.confirmed(report);
@@ -191,8 +191,8 @@ impl Sink {
     /// If librdkafka refuses the settings.
     pub fn new(settings: Settings, events: Arc<dyn Events>) -> Result<Self, String> {
         let health = Arc::new(Health::new(&settings.brokers));
-        let (desk, made) = (Desk::default(), Instant::now());
-        let watch = desk.clone().watch();
+        let (broker_events, made) = (BrokerEvents::default(), Instant::now());
+        let watch = broker_events.clone().watch();
         let producer = Arc::new(context::create(&settings, &health, Arc::clone(&watch))?);
         let shared = Arc::new(Shared {
             settings: Mutex::new(settings),
@@ -205,7 +205,7 @@ impl Sink {
             ended: AtomicBool::new(false),
         });
         // It is set only here, and so is the thread.
-        drop(desk.0.set(Arc::downgrade(&shared)));
+        drop(broker_events.0.set(Arc::downgrade(&shared)));
         let inner = Self { shared: Arc::clone(&shared), _alive: None };
         let thread = std::thread::Builder::new()
             .name("kafka-reports".to_owned())
@@ -322,7 +322,7 @@ impl Sink {
 
     /// Replaces the producer. Nothing may be under way.
     fn renew(&self, outcome: &mut Outcome) -> Result<(), String> {
-        let watch = Desk::of(&self.shared).watch();
+        let watch = BrokerEvents::of(&self.shared).watch();
         let settings = lock(&self.shared.settings).clone();
         let producer = context::create(&settings, &self.shared.health, Arc::clone(&watch))?;
         self.gates().renew(Arc::new(producer), watch, outcome);

@@ -48,7 +48,7 @@ const INNOCENT: &[u8] = b"part of a batch which had one more more invalid record
 
 /// Told by the threads of brokers what has become of records. A broker's thread sends nothing until it
 /// returns, and holds no lock of librdkafka.
-pub(super) trait Witness: Send + Sync {
+pub(super) trait Handler: Send + Sync {
     /// Kafka has a record.
     fn confirmed(&self, report: Report<'_>);
     /// A broker has refused records. What is queued is to be purged, and others are to be kept from
@@ -58,7 +58,7 @@ pub(super) trait Witness: Send + Sync {
 
 /// What librdkafka's threads are told by, and tell.
 pub(super) struct Watch {
-    pub witness: Box<dyn Witness>,
+    pub handler: Box<dyn Handler>,
     /// Whatever librdkafka would retry is to be purged. Nobody produces meanwhile.
     pub is_draining: AtomicBool,
 }
@@ -613,12 +613,16 @@ unsafe extern "C" fn acknowledged(
     message: *mut c::rd_kafka_message_t,
     watch: *mut c_void,
 ) -> Code {
+    // What this thread is producing at the moment, with a lock held, is told by `produce` itself.
+    if !ADMISSION.get().is_null() {
+        return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
     // SAFETY: the message is alive and no other thread has it; the watch outlives the client.
     unsafe {
         let watch: &Watch = &*watch.cast();
         let Some(code) = code_of(message) else {
             // Only a broker's thread knows this, from a response.
-            watch.witness.confirmed(Report { message, lifetime: PhantomData });
+            watch.handler.confirmed(Report { message, lifetime: PhantomData });
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
         };
         if !IS_BROKER.get() || !is_refusal(code) {
@@ -632,7 +636,7 @@ unsafe extern "C" fn acknowledged(
         // No lock is held while a response is dealt with, which is when brokers' threads report these
         // codes; so this may wait for others, and may ask for the purge.
         if !HAS_REFUSED.replace(true) {
-            watch.witness.refused();
+            watch.handler.refused();
         }
     }
     Code::RD_KAFKA_RESP_ERR_NO_ERROR

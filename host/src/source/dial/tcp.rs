@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn what_has_come_is_acknowledged_at_once_where_that_is_asked_for() {
+        let (_listener, address) = alive();
+        let stream = run(first_of(vec![address])).unwrap();
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_quickack(false).unwrap();
+        assert!(!socket.tcp_quickack().unwrap());
+        Receipts::of(&stream).send();
+        assert!(socket.tcp_quickack().unwrap());
+    }
+
+    #[test]
     fn an_address_that_does_not_answer_costs_its_head_start_only() {
         let (_listener, address) = alive();
         let (took, peer) = run(async {
