@@ -94,6 +94,7 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::Dice;
 
     fn settled(up_to: Sequence, all: bool) -> Settled {
         Settled { up_to, all }
@@ -171,39 +172,32 @@ mod tests {
     #[test]
     fn whatever_happens_is_as_the_model_says() {
         for seed in 1..2_000_u64 {
-            let mut random = seed;
-            let mut draw = |below: u64| {
-                // xorshift64
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                random % below
-            };
+            let mut dice = Dice(seed);
             let (mut accounts, mut model) = (Accounts::default(), Vec::<(u32, bool, Fate)>::new());
             for _ in 0..60 {
-                let at = draw(model.len() as u64 + 1);
-                let entry = model.get_mut(at as usize);
-                match draw(3) {
+                let at = dice.below(model.len() + 1);
+                let entry = model.get_mut(at);
+                match dice.below(3) {
                     0 => {
-                        let (parts, is_awaited) = (draw(4) as usize, draw(2) == 0);
+                        let (parts, is_awaited) = (dice.below(4), dice.one_in(2));
                         accounts.open(parts, is_awaited);
                         model.push((parts as u32, is_awaited, Fate::Skipped));
                     }
                     1 => {
-                        let records = 1 + draw(3) as usize;
+                        let records = 1 + dice.below(3);
                         if let Some((left @ 1.., ..)) = entry {
-                            accounts.split(at, records);
+                            accounts.split(at as Sequence, records);
                             *left += records as u32 - 1;
                         }
                     }
                     _ => {
                         let fates = [Fate::Skipped, Fate::Delivered, Fate::DeadLettered];
-                        let fate = fates[draw(3) as usize];
+                        let fate = fates[dice.below(3)];
                         let expected = entry.filter(|(left, ..)| *left > 0).and_then(|entry| {
                             (entry.0, entry.2) = (entry.0 - 1, entry.2.max(fate));
                             (entry.0 == 0).then_some(entry.2)
                         });
-                        assert_eq!(accounts.done(at, fate), expected, "seed {seed}");
+                        assert_eq!(accounts.done(at as Sequence, fate), expected, "seed {seed}");
                     }
                 }
                 let open = |(left, is_awaited, _): &(u32, bool, Fate)| *left > 0 && *is_awaited;

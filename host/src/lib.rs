@@ -11,6 +11,8 @@ pub mod checkup;
 pub mod config;
 pub mod control;
 pub mod demo;
+#[cfg(test)]
+mod dice;
 pub mod filter;
 pub mod kafka_topic;
 pub mod message;

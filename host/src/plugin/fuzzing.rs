@@ -160,6 +160,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::dice::Dice;
 
     /// What is kept of a fuzzer's findings.
     fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -206,17 +207,7 @@ mod tests {
     /// Says how many mutants there are of each file, instead of some that take a moment.
     const MUTANTS: &str = "HOST_TEST_MUTANTS";
 
-    /// Random numbers below a bound, the same ones every time (xorshift).
-    struct Dice(u64);
-
     impl Dice {
-        fn below(&mut self, bound: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 % bound.max(1) as u64) as usize
-        }
-
         /// The file with a few small changes.
         fn mutant(&mut self, file: &[u8]) -> Vec<u8> {
             let mut mutant = file.to_vec();

@@ -8,6 +8,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey as Request, RDKafkaRespErr as Code};
 
 use super::*;
+use crate::dice::Dice;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -50,30 +51,18 @@ impl Recorder {
     }
 }
 
-/// xorshift64
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 const TOPICS: [&str; 3] = ["a", "b", "c"];
-const KEYS: u64 = 7;
+const KEYS: usize = 7;
 const RECORDS: u64 = 600;
 
 /// Sends records whose tags count up from `from`, each with one of a few keys, some at a time.
-fn send(sink: &Sink, from: Tag, gathers: bool, random: &mut Random) -> HashMap<Tag, (usize, u64)> {
+fn send(sink: &Sink, from: Tag, gathers: bool, random: &mut Dice) -> HashMap<Tag, (usize, usize)> {
     let (mut sent, mut gathered) = (HashMap::new(), Gathered::default());
     for tag in from..from + RECORDS {
-        let (topic, key) = (random.below(TOPICS.len() as u64) as usize, random.below(KEYS));
+        let (topic, key) = (random.below(TOPICS.len()), random.below(KEYS));
         sent.insert(tag, (topic, key));
         let text = format!("{from}-{key}");
-        let value = vec![b'x'; random.below(300) as usize];
+        let value = vec![b'x'; random.below(300)];
         let record = Record {
             key: Some(text.as_bytes().into()),
             value: Some(value.as_slice().into()),
@@ -90,7 +79,7 @@ fn send(sink: &Sink, from: Tag, gathers: bool, random: &mut Random) -> HashMap<T
             sink.send(tag, name, &record, std::iter::empty(), terms).expect("nothing is too large");
         }
         if random.below(50) == 0 {
-            std::thread::sleep(Duration::from_millis(random.below(4)));
+            std::thread::sleep(Duration::from_millis(random.below(4) as u64));
         }
     }
     sink.send_gathered(&mut gathered);
@@ -99,7 +88,7 @@ fn send(sink: &Sink, from: Tag, gathers: bool, random: &mut Random) -> HashMap<T
 
 /// What brokers answer to the next requests. If they forbid topics, they do so from one request to the
 /// next, and what is behind a refused batch is not refused: order cannot be kept then.
-fn trouble(random: &mut Random, forbids: bool) -> Vec<Code> {
+fn trouble(random: &mut Dice, forbids: bool) -> Vec<Code> {
     let codes = [
         Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
         Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
@@ -111,14 +100,14 @@ fn trouble(random: &mut Random, forbids: bool) -> Vec<Code> {
         Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
     ];
     let codes = if forbids { &codes[..] } else { &codes[..7] };
-    (0..random.below(6)).map(|_| codes[random.below(codes.len() as u64) as usize]).collect()
+    (0..random.below(6)).map(|_| codes[random.below(codes.len())]).collect()
 }
 
 #[test]
 fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_in_order() {
     for seed in 1..=12 {
         let forbids = seed % 3 == 0;
-        let mut random = Random(seed);
+        let mut random = Dice(seed);
         let cluster = MockCluster::new(1 + random.below(2) as i32).expect("simulated brokers");
         for topic in TOPICS {
             cluster.create_topic(topic, 1 + random.below(3) as i32, 1).expect("a topic");
@@ -135,12 +124,12 @@ fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_i
         let sink = Sink::new(settings, Arc::clone(&recorder) as _).expect("good settings");
         let sent = std::thread::scope(|scope| {
             let senders = [(0, true), (RECORDS, false)].map(|(from, gathers)| {
-                let (sink, mut random) = (&sink, Random(random.below(u64::MAX - 1) + 1));
+                let (sink, mut random) = (&sink, Dice(random.below(usize::MAX - 1) as u64 + 1));
                 scope.spawn(move || send(sink, from, gathers, &mut random))
             });
             for _ in 0..6 {
                 cluster.request_errors(Request::Produce, &trouble(&mut random, forbids));
-                std::thread::sleep(Duration::from_millis(random.below(8)));
+                std::thread::sleep(Duration::from_millis(random.below(8) as u64));
             }
             let sent = senders.map(|sender| sender.join().expect("sending does not fail"));
             sent.into_iter().flatten().collect::<HashMap<_, _>>()

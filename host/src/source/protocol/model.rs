@@ -9,27 +9,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::rig::{self, Rig, packets};
+use crate::dice::Dice;
 use crate::message::{Publish, Qos};
 use crate::source::packet::Version;
 
 /// Says how many histories there are, instead of some that take a moment.
 const HISTORIES: &str = "HOST_TEST_HISTORIES";
-
-/// Random numbers, the same ones every time (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-}
 
 /// What a kind of server does beside what it must.
 #[allow(clippy::struct_excessive_bools, reason = "each goes with any other")]

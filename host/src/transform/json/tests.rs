@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::dice::Dice;
 
 const CORPUS: &[&str] = &[
     r#"{"_key":"dev42","_timestamp":1700000000001,"value":21.5,"unit":"C","ok":true}"#,
@@ -64,18 +65,6 @@ fn assert_agrees(payload: &str) -> bool {
     expected.is_some()
 }
 
-/// Marsaglia's xorshift64: the same numbers on every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
-
 #[test]
 fn it_agrees_with_serde_json_on_the_corpus_and_all_its_prefixes() {
     for document in CORPUS {
@@ -88,7 +77,7 @@ fn it_agrees_with_serde_json_on_the_corpus_and_all_its_prefixes() {
 #[test]
 fn it_agrees_with_serde_json_on_mutations() {
     const ALPHABET: &[u8] = b"{}[]\",:\\ \n\t\x0b\x01\x1f\x7f0123456789-+.eEu_kaeytrfnls/bdD8c";
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Dice(0x9e37_79b9_7f4a_7c15);
     let mut valid = 0;
     for _ in 0..300_000 {
         let mut bytes = CORPUS[random.below(CORPUS.len())].as_bytes().to_vec();
