@@ -250,6 +250,16 @@ impl Host {
         self.wait(SOON)
     }
 
+    /// SIGSTOP: everything about it stays, but it does nothing any more.
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.process.kill();

@@ -1,6 +1,7 @@
 //! A relay between a client and a server: connections can be cut one by one, and either direction
 //! made as bad as a network can be, while somebody looks on.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,10 +47,25 @@ impl Observer for Nobody {
     fn bytes(&self, _: usize, _: Way, _: &[u8]) {}
 }
 
+type IsWanted = dyn Fn(&[u8]) -> bool + Send;
+
+/// Once a client sends something like this, nothing goes this way any more.
+struct Trap {
+    springs: Box<IsWanted>,
+    way: Way,
+}
+
+impl fmt::Debug for Trap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Trap").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     to_server: Flow,
     to_client: Flow,
+    trap: Option<Trap>,
     refuses: bool,
     /// The clients' ends, in the order in which they connected.
     connections: Vec<TcpStream>,
@@ -61,19 +77,39 @@ struct Shared {
     changed: Condvar,
 }
 
+impl State {
+    fn flow(&self, way: Way) -> Flow {
+        match way {
+            Way::ToServer => self.to_server,
+            Way::ToClient => self.to_client,
+        }
+    }
+
+    fn set(&mut self, way: Way, flow: Flow) {
+        match way {
+            Way::ToServer => self.to_server = flow,
+            Way::ToClient => self.to_client = flow,
+        }
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Springs the trap if this is what it waits for.
+    fn look_at(&self, bytes: &[u8]) {
+        let mut state = self.lock();
+        if let Some(Trap { way, .. }) = state.trap.take_if(|trap| (trap.springs)(bytes)) {
+            state.set(way, Flow::Hold);
+        }
+    }
+
     /// How bytes go now; waits as long as they are held.
     fn flow(&self, way: Way) -> Flow {
-        let of = |state: &State| match way {
-            Way::ToServer => state.to_server,
-            Way::ToClient => state.to_client,
-        };
-        let held = self.changed.wait_while(self.lock(), |state| of(state) == Flow::Hold);
-        of(&held.unwrap_or_else(PoisonError::into_inner))
+        let held = self.changed.wait_while(self.lock(), |state| state.flow(way) == Flow::Hold);
+        held.unwrap_or_else(PoisonError::into_inner).flow(way)
     }
 }
 
@@ -161,18 +197,26 @@ impl Relay {
 
     /// What happens to bytes that go this way from now on, on every connection.
     pub fn set(&self, way: Way, flow: Flow) {
-        let mut state = self.shared.lock();
-        match way {
-            Way::ToServer => state.to_server = flow,
-            Way::ToClient => state.to_client = flow,
-        }
+        self.shared.lock().set(way, flow);
         self.shared.changed.notify_all();
+    }
+
+    /// Once a client sends bytes like these in one piece, nothing goes this way any more, until the relay
+    /// [heals](Self::heal). If it is the way to the server, they do not get there either.
+    pub fn hold_after(&self, springs: impl Fn(&[u8]) -> bool + Send + 'static, way: Way) {
+        self.shared.lock().trap = Some(Trap { springs: Box::new(springs), way });
+    }
+
+    /// Whether bytes that go this way are held.
+    pub fn holds(&self, way: Way) -> bool {
+        self.shared.lock().flow(way) == Flow::Hold
     }
 
     /// Bytes pass again, new connections are served, and the old ones end.
     pub fn heal(&self) {
         self.cut_all();
         self.refuse(false);
+        self.shared.lock().trap = None;
         self.set(Way::ToServer, Flow::Pass);
         self.set(Way::ToClient, Flow::Pass);
     }
@@ -208,6 +252,7 @@ impl Pump {
     fn carry(&self, bytes: &[u8], to: &mut TcpStream) -> io::Result<()> {
         if self.way == Way::ToServer {
             self.observer.bytes(self.number, self.way, bytes);
+            self.shared.look_at(bytes);
         }
         let flow = self.shared.flow(self.way);
         if flow == Flow::Swallow {

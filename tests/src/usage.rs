@@ -49,9 +49,13 @@ pub fn shares(ids: &[u32], time: Duration) -> Vec<f64> {
     spent().zip(before).map(share).collect()
 }
 
-/// By the clock of that process, in nanoseconds: `/proc/PID/stat` counts hundredths of a second, which
-/// is a third of what a hundred messages cost.
 fn cpu(id: u32) -> Duration {
+    try_cpu(id).unwrap_or_else(|| panic!("process {id} runs, and has a clock"))
+}
+
+/// What the process with this id has used, if there is one: by its clock, in nanoseconds, since
+/// `/proc/PID/stat` counts hundredths of a second, which is a third of what a hundred messages cost.
+pub fn try_cpu(id: u32) -> Option<Duration> {
     let mut clock: libc::clockid_t = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     #[expect(unsafe_code, reason = "the standard library does not know this clock")]
@@ -62,8 +66,7 @@ fn cpu(id: u32) -> Duration {
             error => error,
         }
     };
-    assert_eq!(status, 0, "process {id} runs, and has a clock");
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    (status == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
 fn peak(status: &str) -> Option<u64> {

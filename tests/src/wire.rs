@@ -82,12 +82,15 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
+/// The flag of CONNECT that asks for a new session.
+const CLEAN: u8 = 2;
+
 /// A CONNECT packet of a clean session with a keep-alive of one minute.
 pub fn connect(version: Version, client_id: &str, login: Option<(&str, &str)>) -> Vec<u8> {
-    connect_with(0x02, version, client_id, login)
+    connect_with(CLEAN, version, client_id, login)
 }
 
-/// A CONNECT packet that goes on with the session that this client has.
+/// A CONNECT packet that goes on with the session that this client has, and leaves it to be gone on with.
 pub fn resume(version: Version, client_id: &str) -> Vec<u8> {
     connect_with(0, version, client_id, None)
 }
@@ -108,7 +111,9 @@ fn connect_with(
     body.push(flags | if login.is_some() { 0xc0 } else { 0 });
     body.extend(60_u16.to_be_bytes());
     if version == Version::V5 {
-        body.push(0);
+        let is_kept = flags & CLEAN == 0;
+        // Session Expiry Interval, in seconds.
+        body.extend(if is_kept { &[5, 0x11, 0, 0, 0x0e, 0x10][..] } else { &[0] });
     }
     body.extend(text(client_id));
     if let Some((username, password)) = login {

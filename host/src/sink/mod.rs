@@ -21,7 +21,7 @@ mod tests;
 mod topic;
 mod try_out;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -111,7 +111,11 @@ struct BrokerEvents(Arc<OnceLock<Weak<Shared>>>);
 
 impl BrokerEvents {
     fn watch(self) -> Arc<Watch> {
-        Arc::new(Watch { handler: Box::new(self), is_draining: AtomicBool::new(false) })
+        Arc::new(Watch {
+            handler: Box::new(self),
+            is_draining: AtomicBool::new(false),
+            failed: AtomicUsize::new(0),
+        })
     }
 
     fn of(shared: &Arc<Shared>) -> Self {
@@ -159,6 +163,12 @@ impl Shared {
         match then {
             Then::Nothing => {}
             Then::Send(topic) => self.send_waiting(topic),
+            Then::SendPostponed => {
+                let topics = self.gates().take_postponed();
+                for topic in topics {
+                    self.send_waiting(topic);
+                }
+            }
             Then::Attend => self.wake(),
         }
     }

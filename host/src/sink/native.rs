@@ -23,7 +23,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,8 @@ pub(super) struct Watch {
     pub handler: Box<dyn Handler>,
     /// Whatever librdkafka would retry is to be purged. Nobody produces meanwhile.
     pub is_draining: AtomicBool,
+    /// Records that have failed and of which nobody has read the report yet.
+    pub failed: AtomicUsize,
 }
 
 /// A producer. Dropping it gives up what is not delivered.
@@ -599,8 +601,6 @@ unsafe extern "C" fn created(
 }
 
 thread_local! {
-    /// This thread belongs to a broker: it has read a response.
-    static IS_BROKER: Cell<bool> = const { Cell::new(false) };
     /// What it has read last was a refusal, which has been told.
     static HAS_REFUSED: Cell<bool> = const { Cell::new(false) };
     /// The partitions of the topic to which this thread is producing.
@@ -620,12 +620,15 @@ unsafe extern "C" fn acknowledged(
     // SAFETY: the message is alive and no other thread has it; the watch outlives the client.
     unsafe {
         let watch: &Watch = &*watch.cast();
-        let Some(code) = code_of(message) else {
+        if code_of(message).is_none() {
             // Only a broker's thread knows this, from a response.
             watch.handler.confirmed(Report { message, lifetime: PhantomData });
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
-        };
-        if !IS_BROKER.get() || !is_refusal(code) {
+        }
+        // Nothing of its topic is sent before that is known to whoever keeps records in order.
+        watch.failed.fetch_add(1, Ordering::SeqCst);
+        // Only of a record that a broker has answered is the broker known.
+        if c::rd_kafka_message_broker_id(message) < 0 {
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
         }
         // The text is gone when the report is read.
@@ -633,8 +636,8 @@ unsafe extern "C" fn acknowledged(
         if !text.is_null() && CStr::from_ptr(text).to_bytes().ends_with(INNOCENT) {
             (*message).err = Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
         }
-        // No lock is held while a response is dealt with, which is when brokers' threads report these
-        // codes; so this may wait for others, and may ask for the purge.
+        // A broker's thread is dealing with a response, and holds no lock; so this may wait for others,
+        // and may ask for the purge.
         if !HAS_REFUSED.replace(true) {
             watch.handler.refused();
         }
@@ -656,7 +659,6 @@ unsafe extern "C" fn responded(
     code: Code,
     watch: *mut c_void,
 ) -> Code {
-    IS_BROKER.set(true);
     HAS_REFUSED.set(false);
     // SAFETY: the client is alive, and `watch` outlives it.
     unsafe {
@@ -667,22 +669,6 @@ unsafe extern "C" fn responded(
         }
     }
     Code::RD_KAFKA_RESP_ERR_NO_ERROR
-}
-
-/// Whether a broker means records by it, and not a topic or itself.
-fn is_refusal(code: Code) -> bool {
-    matches!(
-        code,
-        Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD
-            | Code::RD_KAFKA_RESP_ERR_INVALID_RECORD
-            | Code::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP
-            | Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
-            | Code::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
-            | Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT
-            | Code::RD_KAFKA_RESP_ERR_POLICY_VIOLATION
-            | Code::RD_KAFKA_RESP_ERR_INVALID_MSG
-            | Code::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE
-    )
 }
 
 /// How librdkafka finds a record's partition by its key.

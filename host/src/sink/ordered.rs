@@ -40,6 +40,10 @@ const AT_ONCE: usize = 5;
 /// That thread itself sends as many as there are.
 const BEFORE_IT_WAKES: usize = 64;
 
+/// How long after a refusal a topic is taken for one that has more of it. The first of its records goes alone
+/// then, and the rest in one batch: whatever is in a batch with a bad record is sent twice.
+const REFUSING: Duration = Duration::from_millis(100);
+
 /// Records that are sent before others get their turn with the gates.
 const TURN: usize = 64;
 
@@ -85,6 +89,8 @@ struct Topic {
     group: usize,
     /// How many of those that wait may be sent now.
     allowed: usize,
+    /// When a broker last refused some of its records.
+    refused_at: Option<Instant>,
     /// Records of the last batch that was refused without a word on which of them are bad.
     suspects: usize,
     /// Why nothing can be written to it.
@@ -108,6 +114,7 @@ impl Topic {
             waiting: Queue::default(),
             group: usize::MAX,
             allowed: 0,
+            refused_at: None,
             suspects: 0,
             trouble: None,
             retry_at: None,
@@ -163,6 +170,8 @@ pub(super) enum Then {
     Nothing,
     /// What waits for this topic may be [sent](Gates::begin).
     Send(usize),
+    /// What waits for several topics may be: [those](Gates::take_postponed).
+    SendPostponed,
     /// More than that: whoever reads reports is to [attend](Gates::attend) to it.
     Attend,
 }
@@ -184,6 +193,10 @@ pub(super) struct Gates {
     /// A broker has refused records, and something that was under way then still is.
     is_draining: bool,
     renewal: Option<Renewal>,
+    /// Topics that are left to a broker's thread, which comes by when Kafka has some other record.
+    postponed: Vec<usize>,
+    /// They are not left to it for longer.
+    postponed_until: Instant,
     made_up: usize,
     /// What came of it that somebody sent what waits, and is still to be told.
     left: Outcome,
@@ -207,6 +220,8 @@ impl Gates {
             outstanding: 0,
             is_draining: false,
             renewal: None,
+            postponed: Vec::new(),
+            postponed_until: Instant::now(),
             made_up: 0,
             left: Outcome::default(),
             touched: Vec::new(),
@@ -295,7 +310,8 @@ impl Gates {
 
     /// Whether nothing may be sent to any topic.
     fn is_halted(&self) -> bool {
-        self.is_draining || self.renewal.is_some()
+        let has_failures = self.watch.failed.load(Ordering::SeqCst) > 0;
+        self.is_draining || self.renewal.is_some() || has_failures
     }
 
     fn close(&mut self, index: usize) -> &mut Topic {
@@ -433,21 +449,29 @@ impl Gates {
         let topic = &mut self.topics[index];
         topic.outstanding -= 1;
         topic.partitions.prove(report.partition());
-        let then = if self.outstanding == 0 && self.is_halted() {
+        let is_next = topic.is_closed && topic.outstanding == 0;
+        let is_last = self.outstanding == 0 && self.is_halted();
+        let then = if is_last || is_next && self.topics[index].is_in_trouble() {
             Then::Attend
+        } else if !self.postponed.is_empty() {
+            self.postponed.extend(is_next.then_some(index));
+            Then::SendPostponed
+        } else if is_next {
+            Then::Send(index)
         } else {
-            let topic = &self.topics[index];
-            match topic.is_closed && topic.outstanding == 0 {
-                true if topic.is_in_trouble() => Then::Attend,
-                true => Then::Send(index),
-                false => Then::Nothing,
-            }
+            Then::Nothing
         };
         Some((tag, then))
     }
 
+    /// Topics whose turn has come, which are not postponed any more.
+    pub fn take_postponed(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.postponed)
+    }
+
     /// Takes in the reports of a batch that has failed.
     pub fn report(&mut self, reports: &Reports, outcome: &mut Outcome) {
+        self.watch.failed.fetch_sub(reports.len(), Ordering::SeqCst);
         let is_innocent = |report: Report<'_>| {
             report.error() == Some(Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD)
         };
@@ -467,6 +491,9 @@ impl Gates {
         }
         let Some(topic) = topic else { return };
         let first = reports.get(0).error().map(meaning);
+        if matches!(first, Some(Meaning::Rejected(..))) || reports.iter().any(is_innocent) {
+            self.topics[topic].refused_at = Some(Instant::now());
+        }
         if !is_guilty && matches!(first, Some(Meaning::Rejected(Reason::TooLarge, _))) {
             let size = |report: Report<'_>| {
                 report.key().map_or(0, <[u8]>::len) + report.value().map_or(0, <[u8]>::len)
@@ -489,11 +516,17 @@ impl Gates {
         self.is_draining && self.outstanding == 0
     }
 
-    /// Goes on after a refusal.
+    /// Goes on after a refusal: with topics of which little waits, such as dead letters. Once Kafka has
+    /// some of that, the broker's thread sends the rest, so that it leaves as one batch of each topic.
     pub fn resume(&mut self, outcome: &mut Outcome) {
         self.is_draining = false;
         self.watch.is_draining.store(false, Ordering::Release);
-        self.attend(Instant::now(), outcome);
+        let closed = self.closed.iter().copied();
+        self.postponed =
+            closed.filter(|index| self.topics[*index].waiting.len() > BEFORE_IT_WAKES).collect();
+        let now = Instant::now();
+        self.postponed_until = now + REFUSING;
+        self.attend(now, outcome);
     }
 
     fn slot(&self, order: Order) -> Option<Slot> {
@@ -588,8 +621,11 @@ impl Gates {
     /// Sends what waits for a topic of which nothing is under way, as far as anybody but a broker's thread
     /// may.
     fn step(&mut self, index: usize, now: Instant, outcome: &mut Outcome) {
+        let refused_at = self.topics[index].refused_at;
+        let is_refusing = refused_at.is_some_and(|at| now.duration_since(at) < REFUSING);
+        let limit = if is_refusing { 1 } else { BEFORE_IT_WAKES };
         // What librdkafka refuses by itself is in trouble at once, and begins with a pause.
-        while self.begin(index, BEFORE_IT_WAKES, now, outcome) {
+        while self.begin(index, limit, now, outcome) {
             while self.go_on(index, outcome) {}
             if self.topics[index].trouble.is_none() {
                 return;
@@ -615,7 +651,14 @@ impl Gates {
     /// Sends again what is due.
     pub fn attend(&mut self, now: Instant, outcome: &mut Outcome) {
         for index in self.closed.clone() {
-            self.step(index, now, outcome);
+            if !self.postponed.contains(&index) {
+                self.step(index, now, outcome);
+            }
+        }
+        if self.outstanding == 0 || now > self.postponed_until {
+            for index in self.take_postponed() {
+                self.step(index, now, outcome);
+            }
         }
     }
 

@@ -8,8 +8,8 @@ use super::watch::Seen;
 
 const HEAD: &str = "\
 | fault | rounds | good | messages | lost | early | invented | corrupted | restamped | misplaced | out of order \
-| doubled | left behind | longest quiet, s | caught up within, s | MiB | descriptors | threads |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| doubled | left behind | longest quiet, s | spin, % | caught up within, s | MiB | descriptors | threads |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// Rows in the order in which faults came first.
@@ -58,8 +58,9 @@ fn row(text: &mut String, name: &str, outcomes: &[&Outcome]) {
     }
     let _ = writeln!(
         text,
-        " {:.1} | {late} | {} | {} | {} |",
+        " {:.1} | {} | {late} | {} | {} | {} |",
         seen.silence.as_secs_f64(),
+        seen.spin,
         seen.resident_bytes >> 20,
         seen.descriptors,
         seen.threads
@@ -92,7 +93,13 @@ mod tests {
             qos: 1,
             version: Version::V311,
             findings: Findings { messages: 1_234, lost, ..Findings::default() },
-            seen: Seen { resident_bytes: 3 << 20, descriptors: 19, threads: 11, ..Seen::default() },
+            seen: Seen {
+                spin: 7,
+                resident_bytes: 3 << 20,
+                descriptors: 19,
+                threads: 11,
+                ..Seen::default()
+            },
             caught_up: caught_up.map(Duration::from_secs),
             ids_in_use: 0,
             violations: (lost > 0).then(|| "lost".to_owned()).into_iter().collect(),
@@ -105,9 +112,9 @@ mod tests {
         let table = table(&outcomes);
         let rows: Vec<_> = table.lines().skip(2).collect();
         let expected = [
-            "| a | 2 | 2 | 2,468 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 | 2.0 | 3 | 19 | 11 |",
-            "| b | 1 | 0 | 1,234 | 5 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 | never | 3 | 19 | 11 |",
-            "| all | 3 | 2 | 3,702 | 5 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 | never | 3 | 19 | 11 |",
+            "| a | 2 | 2 | 2,468 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 | 7 | 2.0 | 3 | 19 | 11 |",
+            "| b | 1 | 0 | 1,234 | 5 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 | 7 | never | 3 | 19 | 11 |",
+            "| all | 3 | 2 | 3,702 | 5 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0.0 | 7 | never | 3 | 19 | 11 |",
         ];
         assert_eq!(rows, expected);
     }

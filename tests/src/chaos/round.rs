@@ -14,6 +14,9 @@ use crate::wire::Version;
 /// minute, and what a busy machine adds.
 const SILENCE: Duration = Duration::from_secs(33);
 
+/// The largest share of a processor, in percent, that `host` may use while nothing moves.
+const SPIN: u8 = 25;
+
 /// What a round has shown.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -70,6 +73,9 @@ fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
     }
     if seen.silence > SILENCE {
         violations.push(format!("silent for {:.0} s", seen.silence.as_secs_f64()));
+    }
+    if seen.spin > SPIN {
+        violations.push(format!("uses {} % of a processor while nothing moves", seen.spin));
     }
     for (number, ended) in (1..).zip(&ended) {
         // Only one that is stopped while Kafka is away may leave something in flight.

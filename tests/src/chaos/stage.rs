@@ -125,6 +125,24 @@ impl Stage {
         self.host.as_ref().expect("host runs")
     }
 
+    /// SIGSTOP: nobody expects anything of it until it [goes on](Self::resume_host).
+    pub fn pause_host(&mut self) {
+        self.watch.on(None);
+        self.host().pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume_host(&mut self) {
+        self.host().resume();
+        self.watch.on(self.host.as_ref());
+    }
+
+    /// Another client takes the place of `host`, and leaves at once.
+    pub fn take_over(&self) {
+        let (client_id, version) = (client_id(&self.topic), self.scene.version);
+        Publisher::count_waiting(self.mosquitto.port(), &client_id, version);
+    }
+
     /// Waits until so many messages more are confirmed to the publisher, drawn from this range.
     pub fn load(&mut self, messages: std::ops::Range<u64>) {
         let count = self.random.within(messages);

@@ -10,6 +10,7 @@ use super::tap::Tap;
 use super::traffic::Confirmed;
 use crate::host::Host;
 use crate::process::Written;
+use crate::usage::try_cpu;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -20,6 +21,9 @@ pub struct Seen {
     /// The longest time without a line in the log and without an acknowledgement, while messages
     /// waited.
     pub silence: Duration,
+    /// The largest share of a processor, in percent, while nothing was acknowledged although messages
+    /// waited.
+    pub spin: u8,
     pub resident_bytes: u64,
     pub descriptors: usize,
     pub threads: usize,
@@ -41,6 +45,7 @@ impl Shared {
 
     fn watch(&self) -> Seen {
         let (mut seen, mut known, mut since) = (Seen::default(), None, Instant::now());
+        let mut standstill: Option<Standstill> = None;
         while !self.stop.load(Relaxed) {
             let subject = self.subject().clone();
             let waiting = self.confirmed.count() > self.tap.acknowledged_count();
@@ -52,12 +57,55 @@ impl Shared {
                 (known, since) = (signs, Instant::now());
             }
             seen.silence = seen.silence.max(since.elapsed());
+            let stands = signs.map(|(id, _, answers)| (id, answers));
+            standstill = match (standstill, stands) {
+                (Some(it), Some(stands)) if it.stands == stands => Some(it),
+                (_, stands) => stands.map(|stands| Standstill::begin(stands, Instant::now())),
+            };
+            if let Some(standstill) = &mut standstill
+                && let Some(used) = try_cpu(standstill.stands.0)
+            {
+                seen.spin = seen.spin.max(standstill.share(Instant::now(), used));
+            }
             if let Some((id, _)) = subject {
                 seen.measure(id);
             }
             std::thread::sleep(LOOK);
         }
         seen
+    }
+}
+
+/// How long `host` has to stand still before what it uses is looked at: it may be busy with what it
+/// has taken.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// A time in which nothing is acknowledged.
+struct Standstill {
+    /// Which process, and how many acknowledgements it has sent.
+    stands: (u32, usize),
+    begun: Instant,
+    /// What it had used when it had settled, and when that was.
+    settled: Option<(Instant, Duration)>,
+}
+
+impl Standstill {
+    fn begin(stands: (u32, usize), begun: Instant) -> Self {
+        Self { stands, begun, settled: None }
+    }
+
+    /// How much of a processor is used, in percent, by a process that has used so much until now.
+    fn share(&mut self, now: Instant, used: Duration) -> u8 {
+        if now.duration_since(self.begun) < SETTLING {
+            return 0;
+        }
+        let (since, before) = *self.settled.get_or_insert((now, used));
+        let time = now.duration_since(since);
+        if time < SETTLING {
+            return 0;
+        }
+        let share = used.saturating_sub(before).as_secs_f64() / time.as_secs_f64();
+        (share * 100.0).round().clamp(0.0, 255.0) as u8
     }
 }
 
@@ -81,6 +129,7 @@ impl Seen {
     pub fn worst(self, other: Self) -> Self {
         Self {
             silence: self.silence.max(other.silence),
+            spin: self.spin.max(other.spin),
             resident_bytes: self.resident_bytes.max(other.resident_bytes),
             descriptors: self.descriptors.max(other.descriptors),
             threads: self.threads.max(other.threads),
@@ -113,5 +162,23 @@ impl Watch {
     pub fn finish(self) -> Seen {
         self.shared.stop.store(true, Relaxed);
         self.thread.join().expect("looking does not fail")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_while_nothing_moves_is_noticed() {
+        let begun = Instant::now();
+        let mut standstill = Standstill::begin((1, 0), begun);
+        // Seconds since then, seconds used, and the share that is seen.
+        for (after, used, share) in
+            [(0.5, 5.0, 0), (1.0, 5.5, 0), (1.5, 6.0, 0), (2.0, 6.5, 100), (3.0, 6.5, 50)]
+        {
+            let now = begun + Duration::from_secs_f64(after);
+            assert_eq!(standstill.share(now, Duration::from_secs_f64(used)), share, "{after}");
+        }
     }
 }

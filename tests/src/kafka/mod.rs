@@ -19,7 +19,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use crate::process::Process;
 use crate::relay::Relay;
 use crate::scratch::{Folder, free_port};
-use crate::{eventually, target};
+use crate::{A_WHILE, eventually, target};
 
 pub use cluster::Cluster;
 pub use jars::VERSION;
@@ -223,7 +223,15 @@ impl Kafka {
         self.process().kill();
     }
 
-    /// Starts it again after a kill: same ports, same data.
+    /// SIGTERM, and waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn stop(&self) {
+        self.process().stop(A_WHILE);
+    }
+
+    /// Starts it again after its end: same ports, same data.
     pub fn start_again(&self) {
         *self.process() = launch(&self.folder.path().join(SETTINGS));
         self.wait_until_it_answers();

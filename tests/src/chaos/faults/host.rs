@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::Stage;
 use crate::chaos::scene::{Duplicates, Scene};
+use crate::kafka::dead_letters;
 use crate::process::Stream;
+use crate::relay::{Flow, Way};
+use crate::{SOON, eventually};
 
 pub fn kill(stage: &mut Stage) {
     for _ in 0..stage.scene.times() * 2 {
@@ -17,6 +20,99 @@ pub fn kill_once(stage: &mut Stage) {
     stage.kill_host();
     stage.wait(0..300);
     stage.start_host();
+}
+
+/// Where a message is when `host` dies: what its relays hold says that it has got there, and that it
+/// gets no further.
+const POINTS: [fn(&mut Stage); 5] = [received, sent, confirmed, rejected, dead_lettered];
+
+/// No record leaves.
+fn received(stage: &mut Stage) {
+    stage.kafka_relay().set(Way::ToServer, Flow::Hold);
+    stage.load(50..500);
+}
+
+/// Kafka has records, and `host` does not know.
+fn sent(stage: &mut Stage) {
+    stage.kafka_relay().set(Way::ToClient, Flow::Hold);
+    stage.load(50..500);
+}
+
+/// `host` knows, and the MQTT server does not.
+fn confirmed(stage: &mut Stage) {
+    stage.mqtt.set(Way::ToServer, Flow::Hold);
+    stage.load(50..500);
+}
+
+/// Kafka has refused a record, and does not have its dead letter.
+fn rejected(stage: &mut Stage) {
+    dead_letter(stage, Way::ToServer);
+}
+
+/// Kafka has a dead letter, and `host` does not know.
+fn dead_lettered(stage: &mut Stage) {
+    dead_letter(stage, Way::ToClient);
+}
+
+/// Holds what goes this way from the next dead letter on.
+fn dead_letter(stage: &mut Stage, way: Way) {
+    let topic = dead_letters(&stage.topic);
+    // The size of a request is before its kind; 0 is Produce.
+    let is_produced = move |request: &[u8]| {
+        request.get(4..6) == Some(&[0, 0])
+            && request.windows(topic.len()).any(|name| name == topic.as_bytes())
+    };
+    stage.kafka_relay().hold_after(is_produced, way);
+    eventually("a dead letter leaves", SOON, || stage.kafka_relay().holds(way).then_some(()));
+}
+
+pub fn kill_at_points(stage: &mut Stage) {
+    let rounds = if stage.scene.is_quick() { 1 } else { 5 };
+    let mut points = POINTS;
+    for _ in 0..rounds {
+        stage.random.shuffle(&mut points);
+        for die_at in points {
+            stage.host().wait_until_ready();
+            die_at(stage);
+            stage.kill_host();
+            stage.kafka_relay().heal();
+            stage.mqtt.heal();
+            stage.start_host();
+            stage.load(200..800);
+        }
+    }
+}
+
+pub fn stop(stage: &mut Stage) {
+    for _ in 0..stage.scene.times() * 2 {
+        stop_once(stage);
+        stage.load(100..2_000);
+    }
+}
+
+pub fn stop_once(stage: &mut Stage) {
+    stage.host().wait_until_ready();
+    stage.stop_host();
+    stage.wait(0..300);
+    stage.start_host();
+}
+
+/// Beyond the time after which the MQTT server hangs up, unless the round is a quick one.
+pub fn freeze(stage: &mut Stage) {
+    let longest = if stage.scene.is_quick() { 3_000 } else { 60_000 };
+    for _ in 0..stage.scene.times() {
+        stage.pause_host();
+        stage.wait(500..longest);
+        stage.resume_host();
+        stage.load(300..1_500);
+    }
+}
+
+pub fn take_over(stage: &mut Stage) {
+    for _ in 0..stage.scene.times() * 2 {
+        stage.take_over();
+        stage.load(100..1_500);
+    }
 }
 
 pub fn kill_in_outage(stage: &mut Stage) {
@@ -46,8 +142,10 @@ pub fn stop_in_outage(stage: &mut Stage) {
     }
 }
 
+/// A hundred versions, unless the round is a quick one.
 pub fn change_plugin_and_kill(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() {
+    let rounds = if stage.scene.is_quick() { 2 } else { 25 };
+    for _ in 0..rounds {
         stage.host().wait_until_ready();
         stage.change_plugin();
         stage.host().wait_for_line("a version takes over", |line| line.contains("takes over"));
@@ -101,6 +199,11 @@ fn stuck(stage: &mut Stage, stream: Stream) {
     stage.expect_at_least(carried, messages as usize / 2, "while nobody read");
     stage.stop_host();
     stage.start_host();
+}
+
+pub fn stdout_closed(stage: &mut Stage) {
+    stage.host().drop_reader(Stream::Out);
+    super::records::nothing_more(stage);
 }
 
 pub fn stderr_closed(stage: &mut Stage) {

@@ -17,6 +17,38 @@ pub fn kill_once(stage: &mut Stage) {
     stage.kafka().start_again();
 }
 
+pub fn term(stage: &mut Stage) {
+    for _ in 0..stage.scene.times() {
+        term_once(stage);
+        stage.load(300..1_500);
+    }
+}
+
+pub fn term_once(stage: &mut Stage) {
+    stage.kafka().stop();
+    stage.wait(100..2_000);
+    stage.kafka().start_again();
+}
+
+/// Longer than requests, connections and keep-alives live, unless the round is a quick one.
+pub fn away(stage: &mut Stage) {
+    let time = if stage.scene.is_quick() { 12_000..15_000 } else { 150_000..200_000 };
+    stage.kafka().kill();
+    stage.wait(time);
+    stage.kafka().start_again();
+}
+
+pub fn absent(stage: &mut Stage) {
+    for _ in 0..stage.scene.times() {
+        stage.stop_host();
+        stage.kafka().kill();
+        stage.start_host();
+        stage.load(500..3_000);
+        stage.kafka().start_again();
+        stage.load(300..1_500);
+    }
+}
+
 pub fn kill_swallow(stage: &mut Stage) {
     for _ in 0..stage.scene.times() {
         kill_swallow_once(stage);

@@ -64,6 +64,24 @@ pub static FAULTS: &[Fault] = &[
         disturb: kafka::stop,
     },
     Fault {
+        name: "kafka-term",
+        about: "Kafka is stopped in good order and started again",
+        scene: |scene| scene.brokers = Brokers::Disturbed,
+        disturb: kafka::term,
+    },
+    Fault {
+        name: "kafka-away",
+        about: "Kafka is killed, and away for minutes",
+        scene: |scene| scene.brokers = Brokers::Disturbed,
+        disturb: kafka::away,
+    },
+    Fault {
+        name: "kafka-absent",
+        about: "host starts while Kafka is away",
+        scene: |scene| scene.brokers = Brokers::Disturbed,
+        disturb: kafka::absent,
+    },
+    Fault {
         name: "kafka-net",
         about: "each fault of a network in turn, between host and Kafka",
         scene: |scene| scene.brokers = Brokers::Disturbed,
@@ -150,6 +168,15 @@ pub static FAULTS: &[Fault] = &[
         disturb: mqtt::restore,
     },
     Fault {
+        name: "mqtt-fresh",
+        about: "mosquitto, which keeps nothing on disk, is killed and started again",
+        scene: |scene| {
+            scene.server_forgets = true;
+            scene.duplicates = Duplicates::Always;
+        },
+        disturb: mqtt::kill,
+    },
+    Fault {
         name: "mqtt-term",
         about: "mosquitto is stopped in good order and started again",
         scene: |scene| {
@@ -195,6 +222,16 @@ pub static FAULTS: &[Fault] = &[
         disturb: host::kill,
     },
     Fault {
+        name: "host-kill-points",
+        about: "host is killed with a message received, sent, confirmed, rejected and dead-lettered",
+        scene: |scene| {
+            scene.brokers = Brokers::Disturbed;
+            scene.refused_timestamps();
+            scene.duplicates = Duplicates::Always;
+        },
+        disturb: host::kill_at_points,
+    },
+    Fault {
         name: "host-kill-outage",
         about: "host is killed while Kafka is away",
         scene: |scene| {
@@ -202,6 +239,12 @@ pub static FAULTS: &[Fault] = &[
             scene.duplicates = Duplicates::Always;
         },
         disturb: host::kill_in_outage,
+    },
+    Fault {
+        name: "host-term",
+        about: "host is stopped (SIGTERM) under load and started again",
+        scene: |_| {},
+        disturb: host::stop,
     },
     Fault {
         name: "host-term-outage",
@@ -212,6 +255,18 @@ pub static FAULTS: &[Fault] = &[
             scene.shutdown_timeout = Duration::from_secs(2);
         },
         disturb: host::stop_in_outage,
+    },
+    Fault {
+        name: "host-stop",
+        about: "host stands still (SIGSTOP) for some seconds",
+        scene: |scene| scene.duplicates = Duplicates::AtQos1,
+        disturb: host::freeze,
+    },
+    Fault {
+        name: "host-take-over",
+        about: "another client takes over the session of host and leaves again",
+        scene: |scene| scene.duplicates = Duplicates::AtQos1,
+        disturb: host::take_over,
     },
     Fault {
         name: "plugin-trap",
@@ -247,6 +302,12 @@ pub static FAULTS: &[Fault] = &[
         disturb: host::stdout_stuck,
     },
     Fault {
+        name: "stdout-closed",
+        about: "standard output is closed while --print writes to it",
+        scene: |scene| scene.arguments.push("--print".to_owned()),
+        disturb: host::stdout_closed,
+    },
+    Fault {
         name: "stderr-stuck",
         about: "nobody reads the log, of which there is much; then host is stopped all the same",
         scene: |scene| {
@@ -266,10 +327,12 @@ pub static FAULTS: &[Fault] = &[
     },
     Fault {
         name: "mixed",
-        about: "one thing after the other, for as long as is asked for",
+        about: "one thing after the other, on bad networks, among refused messages, for as long as is asked for",
         scene: |scene| {
             scene.brokers = Brokers::Disturbed;
             scene.persistent();
+            scene.refused_timestamps();
+            scene.plugin = Some("scripted");
             scene.server_forgets = true;
             scene.duplicates = Duplicates::Always;
             scene.patience = Duration::from_mins(2);
@@ -286,11 +349,15 @@ fn mixed(stage: &mut Stage) {
         kafka::kill_once,
         kafka::stop_once,
         kafka::kill_swallow_once,
+        kafka::term_once,
         mqtt::kill_once,
         mqtt::stop_once,
         mqtt::restore_once,
         host::kill_once,
         host::kill_in_outage_once,
+        host::stop_once,
+        Stage::change_plugin,
+        |stage| stage.take_over(),
         network::one_to_kafka,
         network::one_to_mqtt,
     ];
@@ -300,9 +367,11 @@ fn mixed(stage: &mut Stage) {
     };
     let end = Instant::now() + time;
     while Instant::now() < end {
+        let slow = network::slow(stage);
         let step = stage.random.within(0..STEPS.len() as u64);
         STEPS[step as usize](stage);
         stage.load(100..500);
+        slow(stage).heal();
     }
 }
 

@@ -5,7 +5,15 @@ use std::time::Duration;
 use super::Stage;
 use crate::relay::{Flow, Relay, Way};
 
-/// What a network does.
+/// What a slow network does, and one that is well.
+const SLOW: [fn(&Relay); 4] = [
+    |_| {},
+    |relay| both(relay, Flow::Pieces(1, Duration::ZERO)),
+    |relay| both(relay, Flow::Late(Duration::from_millis(60))),
+    |relay| both(relay, Flow::Pieces(4_096, Duration::from_millis(20))),
+];
+
+/// What a bad network does.
 const FAULTS: [fn(&Relay); 8] = [
     |relay| relay.cut_all(),
     |relay| {
@@ -15,9 +23,9 @@ const FAULTS: [fn(&Relay); 8] = [
     |relay| relay.set(Way::ToClient, Flow::Swallow),
     |relay| relay.set(Way::ToServer, Flow::Swallow),
     |relay| both(relay, Flow::Hold),
-    |relay| both(relay, Flow::Pieces(1, Duration::ZERO)),
-    |relay| both(relay, Flow::Late(Duration::from_millis(60))),
-    |relay| both(relay, Flow::Pieces(4_096, Duration::from_millis(20))),
+    SLOW[1],
+    SLOW[2],
+    SLOW[3],
 ];
 
 fn both(relay: &Relay, flow: Flow) {
@@ -31,6 +39,15 @@ pub fn to_kafka(stage: &mut Stage) {
 
 pub fn to_mqtt(stage: &mut Stage) {
     all(stage, |stage| &stage.mqtt);
+}
+
+/// Makes one of the networks slow, whose relay it gives.
+pub fn slow(stage: &mut Stage) -> fn(&Stage) -> &Relay {
+    let relays: [fn(&Stage) -> &Relay; 2] = [Stage::kafka_relay, |stage| &stage.mqtt];
+    let relay = relays[stage.random.within(0..2) as usize];
+    let fault = stage.random.within(0..SLOW.len() as u64) as usize;
+    SLOW[fault](relay(stage));
+    relay
 }
 
 /// All of them, in another order each time.
