@@ -14,11 +14,12 @@ use host::config::{
 };
 use host::control::Control;
 use host::demo;
+use host::ledger::Ledger;
 use host::output;
 use host::plugin;
 use host::setup::{self, Prepared};
 use host::swap::Ask;
-use host::telemetry::{self, Ledger};
+use host::telemetry;
 use host::workbench::{self, capture, new, redeliver, replay, swap};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;

@@ -8,12 +8,10 @@
 //! With `--print=wait` there is none while the reader of standard output is behind.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use tokio::sync::Notify;
 
 use crate::message::Qos;
 use crate::output::Output;
+use crate::sync::{AtomicBool, AtomicUsize, Notify, Ordering};
 
 /// What a message costs beside its own bytes: its places in the batch, the ring and librdkafka.
 pub const OVERHEAD: usize = 320;
@@ -56,16 +54,17 @@ impl Credit {
         if self.is_left(qos) {
             return true;
         }
-        self.wanted.store(true, Ordering::SeqCst);
-        // It may have come back before anybody knew that it was wanted.
+        // Whoever gives credit back changes this, too: either that comes later and finds it wanted, or it came
+        // before, and what came back is seen here.
+        self.wanted.swap(true, Ordering::AcqRel);
         self.is_left(qos)
     }
 
     fn is_left(&self, qos: Qos) -> bool {
-        let bytes = self.bytes.load(Ordering::SeqCst);
+        let bytes = self.bytes.load(Ordering::Acquire);
         match qos {
             Qos::AtMostOnce => {
-                bytes < self.limit / 2 && self.qos_0.load(Ordering::SeqCst) < QOS_0_MESSAGES
+                bytes < self.limit / 2 && self.qos_0.load(Ordering::Acquire) < QOS_0_MESSAGES
             }
             Qos::AtLeastOnce | Qos::ExactlyOnce => bytes < self.limit,
         }
@@ -94,9 +93,9 @@ pub struct Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let Some(credit) = &self.credit else { return };
-        credit.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
-        credit.qos_0.fetch_sub(self.qos_0, Ordering::SeqCst);
-        if credit.wanted.load(Ordering::SeqCst) && credit.wanted.swap(false, Ordering::SeqCst) {
+        credit.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        credit.qos_0.fetch_sub(self.qos_0, Ordering::AcqRel);
+        if credit.wanted.swap(false, Ordering::AcqRel) {
             credit.wakes.iter().for_each(|wake| wake.notify_one());
         }
     }

@@ -6,14 +6,13 @@
 //! is woken that may acknowledge something now.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 use super::inbox::Parcel;
 use crate::account::{Accounts, Fate, Settled};
+use crate::ledger::Ledger;
 use crate::message::Rejection;
-use crate::telemetry::Ledger;
+use crate::sync::{Mutex, MutexGuard, Notify, PoisonError};
 
 #[derive(Debug)]
 struct Entry {
@@ -247,7 +246,7 @@ mod tests {
         fn counts(&self) -> [u64; 5] {
             let counts = self.ledger.counts();
             assert_eq!(counts.balance(), Ok(()));
-            let crate::telemetry::Counts {
+            let crate::ledger::Counts {
                 received,
                 delivered,
                 dead_lettered,

@@ -1,11 +1,12 @@
 //! The inbox of a lane: parcels of messages from the sources.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::credit::{Credit, Permit};
 use crate::message::{Batch, Defect, Publish, Sequence};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Messages of one source on their way by one route, with the credit that they hold.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use super::lane::Lane;
 use super::router::Router;
 use super::tag::MESSAGES;
 use crate::account::Settled;
+use crate::ledger::Ledger;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
 use crate::source::Downstream;
-use crate::telemetry::Ledger;
 
 /// Implements [`Downstream`] for the bridge.
 pub struct Intake {

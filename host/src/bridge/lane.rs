@@ -17,9 +17,9 @@ use super::tag::{RecordId, Role};
 use super::waiting::{Load, Waiting};
 use super::{Ended, Route, Stop};
 use crate::account::Fate;
+use crate::ledger::Ledger;
 use crate::message::{Header, Message, Reason, Record, Rejection, Verdict};
 use crate::sink::{Gathered, Rejected, Sink, Terms};
-use crate::telemetry::Ledger;
 use crate::transform::Transform;
 use crate::transform::headers::headers;
 

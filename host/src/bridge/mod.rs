@@ -37,10 +37,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::kafka_topic::KafkaTopic;
+use crate::ledger::Ledger;
 use crate::output::Print;
 use crate::sink::{self, Sink};
 use crate::source::{self, Control};
-use crate::telemetry::Ledger;
 use crate::transform::Transform;
 use crate::transform::headers::HeaderPolicy;
 pub use hooks::Hook;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::waiting::Reasons;
+use crate::ledger::{Counts, Ledger};
 use crate::output;
 use crate::sink::Health;
-use crate::telemetry::{Counts, Ledger};
 
 const GLANCE: Duration = Duration::from_secs(1);
 /// How long it may be silent without a word here.

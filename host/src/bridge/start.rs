@@ -25,10 +25,10 @@ use super::waiting::Waiting;
 use super::{OnError, Path, Settings, Sources, Stop, Stops};
 use crate::backoff::Backoff;
 use crate::kafka_topic::KafkaTopic;
+use crate::ledger::Ledger;
 use crate::output::{self, Print};
 use crate::sink::{self, Gathered, ProbeError, Sink};
 use crate::source::{Control, Source};
-use crate::telemetry::Ledger;
 use crate::transform::Transform;
 
 impl Path {

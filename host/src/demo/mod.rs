@@ -28,8 +28,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep_until};
 
 use crate::bridge::Stops;
+use crate::ledger::Ledger;
 use crate::message::now_ms;
-use crate::telemetry::Ledger;
 use bridges::{Bridges, LoadedPlugins};
 use brokers::Brokers;
 use check::Check;

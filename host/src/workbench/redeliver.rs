@@ -15,9 +15,9 @@ use super::Ended;
 use super::replay::Options;
 use crate::bridge::{self, LettersSettings, OnError, Seen, Settings, Stops};
 use crate::config::Replayed;
+use crate::ledger::Ledger;
 use crate::setup::Prepared;
 use crate::sink::{From, Reader};
-use crate::telemetry::Ledger;
 
 /// How long to wait for a record before looking whether all have come.
 pub const GLANCE: Duration = Duration::from_millis(100);
