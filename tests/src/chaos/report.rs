@@ -102,6 +102,7 @@ mod tests {
             },
             caught_up: caught_up.map(Duration::from_secs),
             ids_in_use: 0,
+            sent_after_release: 0,
             violations: (lost > 0).then(|| "lost".to_owned()).into_iter().collect(),
         }
     }

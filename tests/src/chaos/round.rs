@@ -29,6 +29,8 @@ pub struct Outcome {
     pub caught_up: Option<Duration>,
     /// How often the MQTT server gave out a packet id that was in use.
     pub ids_in_use: usize,
+    /// How often it sent a message again after PUBREL.
+    pub sent_after_release: usize,
     /// What must not be. Empty is good.
     pub violations: Vec<String>,
 }
@@ -45,8 +47,9 @@ pub fn run(fault: &Fault, seed: u64, length: Length) -> Outcome {
 }
 
 fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
-    let findings = check(&finished.evidence);
-    let Finished { scene, seen, caught_up, ended, starts, ids_in_use, complaints, .. } = finished;
+    let mut findings = check(&finished.evidence);
+    let Finished { scene, seen, caught_up, ended, starts, ids_in_use, tap, complaints, .. } =
+        finished;
     let mut violations = complaints;
     let duplicates_are_allowed = match scene.duplicates {
         Duplicates::Never => false,
@@ -55,7 +58,14 @@ fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
     };
     // Of two messages with one packet id, mosquitto takes both acknowledgements for those of the first.
     let left_behind = if ids_in_use > 0 { 0 } else { findings.left_behind };
-    let doubled = if duplicates_are_allowed { 0 } else { findings.doubled };
+    let doubled = findings.doubled.saturating_sub(tap.sent_after_release());
+    let doubled = if duplicates_are_allowed { 0 } else { doubled };
+    if doubled > 0 {
+        for message in &findings.doubles {
+            let history = tap.history(*message);
+            findings.examples.push(format!("doubled: {message:?}, sent on {history}"));
+        }
+    }
     for (count, name) in [
         (findings.lost, "lost"),
         (findings.early, "acknowledged and nowhere"),
@@ -100,6 +110,7 @@ fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
         seen,
         caught_up,
         ids_in_use,
+        sent_after_release: tap.sent_after_release(),
         violations,
     }
 }
@@ -128,6 +139,9 @@ impl fmt::Display for Outcome {
         }
         if self.ids_in_use > 0 {
             write!(formatter, "{} packet ids given out while in use, ", self.ids_in_use)?;
+        }
+        if self.sent_after_release > 0 {
+            write!(formatter, "{} messages sent again after PUBREL, ", self.sent_after_release)?;
         }
         write!(formatter, "{verdict}")?;
         for example in &findings.examples {

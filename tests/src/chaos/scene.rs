@@ -110,6 +110,12 @@ impl Scene {
         if self.is_quick() { 2 } else { 5 }
     }
 
+    /// No more is published in this time than mosquitto has packet ids for: it gives out those in use else.
+    pub fn slow_for(&mut self, time: Duration) {
+        let most = u64::from(u16::MAX) * 2 / 3 / time.as_secs();
+        self.per_second = self.per_second.min(most as u32);
+    }
+
     /// mosquitto keeps sessions on disk and writes them every second.
     pub fn persistent(&mut self) {
         self.mosquitto.extend([("persistence", "true"), ("autosave_interval", "1")]);

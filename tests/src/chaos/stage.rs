@@ -300,6 +300,7 @@ impl Stage {
             ended: self.ended,
             starts: self.starts,
             ids_in_use: self.tap.ids_in_use(),
+            tap: self.tap,
             complaints: self.complaints,
         }
     }
@@ -315,6 +316,7 @@ pub struct Finished {
     pub ended: Vec<Ended>,
     pub starts: usize,
     pub ids_in_use: usize,
+    pub tap: Arc<Tap>,
     pub complaints: Vec<String>,
 }
 

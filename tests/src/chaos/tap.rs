@@ -15,9 +15,20 @@ pub struct Tap {
     seen: Mutex<Seen>,
 }
 
+/// A PUBLISH packet: the number of its connection, its packet id, and whether it says that it is sent
+/// again.
+type Sent = (usize, u16, bool);
+
 #[derive(Debug, Default)]
 struct Seen {
     connections: Vec<Connection>,
+    messages: HashMap<Id, Vec<Sent>>,
+    /// Messages for which `host` has sent PUBREC, by packet id.
+    received: HashMap<u16, Id>,
+    /// Messages for which PUBREL has reached it.
+    released: HashSet<Id>,
+    /// PUBLISH packets of those, which no server may send any more (MQTT-4.3.3-1; MQTT 5: MQTT-4.3.3-6).
+    sent_after_release: usize,
     acknowledged: HashSet<Id>,
     /// PUBLISH packets.
     sent: usize,
@@ -56,6 +67,23 @@ impl Tap {
     /// How many messages it has acknowledged.
     pub fn acknowledged_count(&self) -> usize {
         self.lock().acknowledged.len()
+    }
+
+    /// How often the server has sent a message once more after it had sent PUBREL for it: that makes it
+    /// two messages for any client.
+    pub fn sent_after_release(&self) -> usize {
+        self.lock().sent_after_release
+    }
+
+    /// How often a message has reached it.
+    pub fn history(&self, message: Id) -> String {
+        let seen = self.lock();
+        let sent = seen.messages.get(&message).map_or(&[][..], Vec::as_slice);
+        let texts = sent.iter().map(|(connection, id, again)| {
+            let again = if *again { ", again" } else { "" };
+            format!("connection {connection} with packet id {id}{again}")
+        });
+        texts.collect::<Vec<_>>().join("; ")
     }
 
     /// How many PUBLISH packets have reached it.
@@ -103,7 +131,19 @@ impl Observer for Tap {
         if seen.connections.len() <= connection {
             seen.connections.resize_with(connection + 1, Connection::default);
         }
-        let Seen { connections, acknowledged, sent, answers, ids_in_use, subscribed } = &mut *seen;
+        let Seen {
+            connections,
+            messages,
+            received,
+            released,
+            sent_after_release,
+            acknowledged,
+            sent,
+            answers,
+            ids_in_use,
+            subscribed,
+        } = &mut *seen;
+        let number = connection;
         let connection = &mut connections[connection];
         let buffer = match way {
             Way::ToClient => &mut connection.to_client,
@@ -116,16 +156,22 @@ impl Observer for Tap {
                 (Way::ToClient, 3) => {
                     let Some((id, message)) = publish(self.version, first, &body) else { continue };
                     *sent += 1;
+                    *sent_after_release += usize::from(released.contains(&message));
+                    messages.entry(message).or_default().push((number, id, first & 8 != 0));
                     *ids_in_use += usize::from(!connection.in_use.insert(id));
                     connection.unacknowledged.entry(id).or_default().push_back(message);
                 }
+                (Way::ToClient, 6) => released.extend(received.remove(&id())),
                 (Way::ToClient, 9) => *subscribed = true,
                 (Way::ToServer, 4 | 5) => {
                     *answers += 1;
                     let waiting = connection.unacknowledged.get_mut(&id());
-                    acknowledged.extend(waiting.and_then(VecDeque::pop_front));
+                    let message = waiting.and_then(VecDeque::pop_front);
+                    acknowledged.extend(message);
                     if first >> 4 == 4 {
                         connection.in_use.remove(&id());
+                    } else {
+                        received.extend(message.map(|message| (id(), message)));
                     }
                 }
                 (Way::ToServer, 7) => {
@@ -198,6 +244,22 @@ mod tests {
             assert_eq!((tap.acknowledged_count(), tap.unacknowledged()), (2, 0));
             assert_eq!((tap.answers(), tap.ids_in_use()), (2, 0));
         }
+    }
+
+    #[test]
+    fn a_message_that_is_sent_again_after_its_release_is_noticed() {
+        let tap = Tap::new(Version::V311);
+        let publish = message(1, 2, Version::V311).publish().encode(Version::V311, 7);
+        tap.bytes(0, Way::ToClient, &publish);
+        tap.bytes(0, Way::ToServer, &wire::packet(0x50, &[0, 7]));
+        tap.bytes(1, Way::ToClient, &publish);
+        tap.bytes(1, Way::ToServer, &wire::packet(0x50, &[0, 7]));
+        assert_eq!(tap.sent_after_release(), 0, "the server need not have seen PUBREC");
+        tap.bytes(1, Way::ToClient, &wire::packet(0x62, &[0, 7]));
+        tap.bytes(2, Way::ToClient, &publish);
+        assert_eq!(tap.sent_after_release(), 1);
+        let history = tap.history((3, 1));
+        assert_eq!(history.matches("packet id 7").count(), 3, "{history}");
     }
 
     #[test]

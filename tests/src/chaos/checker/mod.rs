@@ -51,6 +51,8 @@ pub struct Findings {
     pub misplaced: usize,
     /// Records beyond the first of their message.
     pub doubled: usize,
+    /// Some of their messages.
+    pub doubles: Vec<Id>,
     /// First records of messages that come after one of a later message of the same MQTT topic.
     pub out_of_order: usize,
     /// Messages that wait in the MQTT server.
@@ -113,6 +115,9 @@ pub fn check(evidence: &Evidence) -> Findings {
                 *last = n.max(*last);
             } else {
                 findings.doubled += 1;
+                if findings.doubles.len() < EXAMPLES {
+                    findings.doubles.push(message.id);
+                }
             }
         }
     }

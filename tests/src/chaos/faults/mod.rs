@@ -72,7 +72,10 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "kafka-away",
         about: "Kafka is killed, and away for minutes",
-        scene: |scene| scene.brokers = Brokers::Disturbed,
+        scene: |scene| {
+            scene.brokers = Brokers::Disturbed;
+            scene.slow_for(Duration::from_mins(3));
+        },
         disturb: kafka::away,
     },
     Fault {
@@ -259,7 +262,10 @@ pub static FAULTS: &[Fault] = &[
     Fault {
         name: "host-stop",
         about: "host stands still (SIGSTOP) for some seconds",
-        scene: |scene| scene.duplicates = Duplicates::AtQos1,
+        scene: |scene| {
+            scene.duplicates = Duplicates::AtQos1;
+            scene.slow_for(Duration::from_mins(1));
+        },
         disturb: host::freeze,
     },
     Fault {
