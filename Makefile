@@ -17,7 +17,7 @@ GUESTS   := $(call members,tests/guests)
 # 12 has no Go and no Node that is new enough; installing them takes 450 MB.
 LANGUAGES ?= c python
 
-.PHONY: help demo test test-languages bench bench-languages chaos fuzz lint plugins deps test-deps
+.PHONY: help demo test test-languages bench bench-languages chaos fuzz memcheck lint plugins deps test-deps
 
 help:
 	@echo "make demo      see it work: brokers, devices and plugins included (ARGS='--seconds 30')"
@@ -27,6 +27,7 @@ help:
 	@echo "make chaos     disturb servers, networks and host under load, and check every message"
 	@echo "               (FAULT='kafka-kill mqtt-net' ROUNDS=4 SEED=1; ARGS=--list says which there are)"
 	@echo "make fuzz      attack what reads plugins and MQTT, with a nightly compiler (FUZZ_SECONDS=600 for each of four)"
+	@echo "make memcheck  watch memory on both sides of librdkafka's C interface, with valgrind"
 	@echo "make lint      format, clippy, documentation; licences where cargo-deny is installed"
 	@echo "make plugins   build the example plugins into target/wasm32-unknown-unknown/plugin/"
 	@echo "make deps      install what building needs, and nothing else"
@@ -68,6 +69,11 @@ fuzz: deps
 	    cargo +nightly fuzz run --fuzz-dir . --sanitizer none $$target target/found/$$target corpus/$$target -- \
 	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=60 -max_len=4096 || exit 1; \
 	done
+
+memcheck: deps
+	@valgrind --version || { echo 'first: apt-get install valgrind'; exit 1; }
+	cargo test --config 'target."cfg(all())".runner = ["valgrind", "--error-exitcode=1"]' \
+		--release --package host --lib -- sink::tests
 
 lint: deps
 	cargo metadata --locked --format-version 1 --quiet >/dev/null

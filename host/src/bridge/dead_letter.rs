@@ -82,7 +82,7 @@ impl Rejections {
             OnError::DeadLetter { topic } => {
                 self.warn(&format!("{text}; it goes to {topic:?}"));
                 if self.in_flight.reject(slot, index, &Arc::new(rejection)) {
-                    self.send_letter(sink, (slot, index, 0), parcel, topic);
+                    self.send_letter(sink, (slot, index), (0, false), parcel, topic);
                 } else {
                     self.in_flight.done(slot, index, Fate::DeadLettered);
                 }
@@ -100,11 +100,13 @@ impl Rejections {
         lines.warn(format_args!("{line}"));
     }
 
-    /// Sends the dead letter of a message, made smaller so many times, or more often if need be.
+    /// Sends the dead letter of a message, made smaller so many times, or more often if need be. One that
+    /// `fits` waits until the topic takes it.
     fn send_letter(
         &self,
         sink: &Sink,
-        (slot, index, cuts): (usize, usize, usize),
+        (slot, index): (usize, usize),
+        (cuts, fits): (usize, bool),
         parcel: &Parcel,
         topic: &str,
     ) {
@@ -118,7 +120,7 @@ impl Rejections {
         for (cuts, fit) in Fit::ALL.into_iter().enumerate().skip(cuts) {
             let letter = letter.fit(fit);
             let id = RecordId { slot, index, role: Role::DeadLetter(cuts as u8) };
-            let terms = Terms { must_arrive: fit == Fit::SMALLEST, ..Terms::default() };
+            let terms = Terms { must_arrive: fits || fit == Fit::SMALLEST, ..Terms::default() };
             if sink.send(id.tag(), topic, &letter.record(), letter.headers(), terms).is_ok() {
                 return;
             }
@@ -153,8 +155,10 @@ impl Events for Rejections {
             Role::DeadLetter(cuts) => {
                 let fated = self.routes.get(parcel.route);
                 let on_error = fated.map_or(&self.unrouted, |fated| &fated.on_error);
+                let fits = reason != Reason::TooLarge;
+                let cuts = usize::from(cuts) + usize::from(!fits);
                 if let Some(topic) = on_error.topic() {
-                    self.send_letter(sink, (slot, index, usize::from(cuts) + 1), &parcel, topic);
+                    self.send_letter(sink, (slot, index), (cuts, fits), &parcel, topic);
                 }
             }
         }

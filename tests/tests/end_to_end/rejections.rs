@@ -147,6 +147,32 @@ fn a_message_with_megabytes_of_properties_becomes_a_dead_letter_that_fits() {
 }
 
 #[test]
+fn a_dead_letter_that_is_refused_for_its_time_waits_and_stays_whole() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = Kafka::unused_topic("late");
+    kafka.create_topic(&topic, 1, &[("max.message.bytes", "1000")]);
+    let letters = dead_letters(&topic);
+    // A dead letter has the time at which its message arrived, which is over.
+    kafka.create_topic(&letters, 1, &[("message.timestamp.before.max.ms", "0")]);
+    let host = Host::between(&mosquitto, "plant/#", kafka, &topic).flag("mqtt-version", 5).start();
+    let payload: Vec<u8> = tests::load::noise(3_000);
+    let property = [&[0x26, 0, 1, b'n', 0, 5][..], b"whole"].concat();
+    let large = Publish::new("plant/a", payload.clone()).qos(1).properties(property);
+    Publisher::connect_v5(mosquitto.port(), "publisher").publish(&[large]);
+    host.wait_for_line("why nothing is written", |line| {
+        line.contains(&letters) && line.contains("Kafka refuses this record")
+    });
+    let for_ever = i64::MAX.to_string();
+    kafka.configure_topic(&letters, &[("message.timestamp.before.max.ms", &for_ever)]);
+
+    let letter = &kafka.wait_for(&letters, 1, SOON)[0];
+    assert_eq!(letter.value.as_deref(), Some(&payload[..]));
+    assert_eq!((letter.key_text(), letter.header("n")), (Some("plant/a"), Some("whole")));
+    assert_eq!(letter.header("reject.properties"), None);
+    assert_eq!(host.stop().assert_clean().dead_lettered, 1);
+}
+
+#[test]
 fn a_message_that_names_a_topic_of_kafkas_own_is_rejected_and_stops_nothing() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let dead_letters = Kafka::unused_topic("dead");
