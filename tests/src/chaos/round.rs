@@ -66,6 +66,12 @@ fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
             findings.examples.push(format!("doubled: {message:?}, sent on {history}"));
         }
     }
+    for (late, early) in &findings.overtaken {
+        let [one, other] = [late, early].map(|message| tap.history(*message));
+        findings
+            .examples
+            .push(format!("{late:?} was sent on {one}\n    {early:?} was sent on {other}"));
+    }
     for (count, name) in [
         (findings.lost, "lost"),
         (findings.early, "acknowledged and nowhere"),

@@ -55,6 +55,8 @@ pub struct Findings {
     pub doubles: Vec<Id>,
     /// First records of messages that come after one of a later message of the same MQTT topic.
     pub out_of_order: usize,
+    /// Some of them, and the later message that came before.
+    pub overtaken: Vec<(Id, Id)>,
     /// Messages that wait in the MQTT server.
     pub left_behind: usize,
     /// Records and dead letters in all.
@@ -111,6 +113,9 @@ pub fn check(evidence: &Evidence) -> Findings {
                     Findings::note(&mut findings.examples, count, "out of order", || {
                         format!("{} of {} after {last}", n, message.topic())
                     });
+                    if findings.overtaken.len() < EXAMPLES {
+                        findings.overtaken.push(((topic, n), (topic, *last)));
+                    }
                 }
                 *last = n.max(*last);
             } else {

@@ -337,6 +337,7 @@ pub static FAULTS: &[Fault] = &[
         scene: |scene| {
             scene.brokers = Brokers::Disturbed;
             scene.persistent();
+            scene.slow_for(Duration::from_mins(1));
             scene.refused_timestamps();
             scene.plugin = Some("scripted");
             scene.server_forgets = true;

@@ -6,9 +6,8 @@ use super::Stage;
 use crate::relay::{Flow, Relay, Way};
 
 /// What a slow network does, and one that is well.
-const SLOW: [fn(&Relay); 4] = [
+const SLOW: [fn(&Relay); 3] = [
     |_| {},
-    |relay| both(relay, Flow::Pieces(1, Duration::ZERO)),
     |relay| both(relay, Flow::Late(Duration::from_millis(60))),
     |relay| both(relay, Flow::Pieces(4_096, Duration::from_millis(20))),
 ];
@@ -23,9 +22,9 @@ const FAULTS: [fn(&Relay); 8] = [
     |relay| relay.set(Way::ToClient, Flow::Swallow),
     |relay| relay.set(Way::ToServer, Flow::Swallow),
     |relay| both(relay, Flow::Hold),
+    |relay| both(relay, Flow::Pieces(1, Duration::ZERO)),
     SLOW[1],
     SLOW[2],
-    SLOW[3],
 ];
 
 fn both(relay: &Relay, flow: Flow) {

@@ -1,0 +1,218 @@
+//! What librdkafka says of records, and what it keeps of them.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use rdkafka::bindings as c;
+use rdkafka::types::RDKafkaRespErr as Code;
+
+use crate::message::Header;
+
+/// A record's headers, in order.
+pub struct Headers(pub(super) NonNull<c::rd_kafka_headers_t>);
+
+// SAFETY: a list in memory that belongs to whoever holds it.
+unsafe impl Send for Headers {}
+
+impl Headers {
+    /// `None` if there are none.
+    pub fn of<'h>(headers: impl Iterator<Item = Header<'h>>) -> Option<Self> {
+        headers.fold(None, |list: Option<Self>, header| {
+            let mut list = list.unwrap_or_else(Self::new);
+            list.add(&header.name, header.value.as_deref());
+            Some(list)
+        })
+    }
+
+    fn new() -> Self {
+        // SAFETY: it has no preconditions. It ends the process rather than give null.
+        let headers = unsafe { c::rd_kafka_headers_new(8) };
+        Self(NonNull::new(headers).unwrap_or_else(|| unreachable!()))
+    }
+
+    /// Names end at a NUL for librdkafka, which MQTT forbids and not every server refuses.
+    fn add(&mut self, name: &str, value: Option<&[u8]>) {
+        let name = name.replace('\0', "\u{fffd}");
+        let (address, size) =
+            value.map_or((ptr::null(), 0), |value| (value.as_ptr().cast(), value.len() as isize));
+        // SAFETY: all of it is alive, and copied.
+        unsafe {
+            let (name, length) = (name.as_ptr().cast(), name.len() as isize);
+            c::rd_kafka_header_add(self.0.as_ptr(), name, length, address, size);
+        }
+    }
+}
+
+impl Drop for Headers {
+    fn drop(&mut self) {
+        // SAFETY: the list is alive, and not used afterwards.
+        unsafe { c::rd_kafka_headers_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// The delivery reports of one batch of records that Kafka does not have, all for one partition.
+pub struct Reports {
+    event: NonNull<c::rd_kafka_event_t>,
+    messages: Vec<*const c::rd_kafka_message_t>,
+}
+
+impl Reports {
+    pub fn of(event: NonNull<c::rd_kafka_event_t>) -> Self {
+        // SAFETY: the event is alive, and holds the messages until it is destroyed.
+        let messages = unsafe {
+            let count = c::rd_kafka_event_message_count(event.as_ptr());
+            let mut messages = Vec::with_capacity(count);
+            let array = messages.as_mut_ptr();
+            let got = c::rd_kafka_event_message_array(event.as_ptr(), array, count);
+            messages.set_len(got);
+            messages
+        };
+        Self { event, messages }
+    }
+
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub fn get(&self, index: usize) -> Report<'_> {
+        Report { message: self.messages[index], lifetime: PhantomData }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Report<'_>> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+}
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        // SAFETY: the event is alive, and not used afterwards.
+        unsafe { c::rd_kafka_event_destroy(self.event.as_ptr()) }
+    }
+}
+
+/// What became of one record.
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    /// Never borrowed: its error may be a number that the type of that field does not have.
+    message: *const c::rd_kafka_message_t,
+    lifetime: PhantomData<&'a c::rd_kafka_message_t>,
+}
+
+impl<'a> Report<'a> {
+    /// # Safety
+    /// The message is alive for as long as it is borrowed.
+    pub unsafe fn of(message: *const c::rd_kafka_message_t) -> Self {
+        Self { message, lifetime: PhantomData }
+    }
+
+    pub fn ticket(self) -> u64 {
+        // SAFETY: the message is alive.
+        unsafe { (*self.message)._private.addr() as u64 }
+    }
+
+    /// Why Kafka does not have it. A broker's code that librdkafka does not know is `UNKNOWN`.
+    pub fn error(self) -> Option<Code> {
+        // SAFETY: the message is alive.
+        unsafe { code_of(self.message) }
+    }
+
+    pub fn partition(self) -> i32 {
+        // SAFETY: the message is alive.
+        unsafe { (*self.message).partition }
+    }
+
+    pub fn offset(self) -> i64 {
+        // SAFETY: the message is alive.
+        unsafe { (*self.message).offset }
+    }
+
+    /// Milliseconds since the Unix epoch; only a record that Kafka has tells it.
+    pub fn timestamp_ms(self) -> Option<i64> {
+        // SAFETY: the message is alive.
+        let time = unsafe { c::rd_kafka_message_timestamp(self.message, ptr::null_mut()) };
+        (time >= 0).then_some(time)
+    }
+
+    pub fn topic(self) -> &'a str {
+        // SAFETY: the message's topic lives as long as the message, and so does its name.
+        let name = unsafe { CStr::from_ptr(c::rd_kafka_topic_name((*self.message).rkt)) };
+        name.to_str().unwrap_or_default()
+    }
+
+    pub fn key(self) -> Option<&'a [u8]> {
+        // SAFETY: the message is alive, and so is its memory.
+        unsafe { bytes_at((*self.message).key, (*self.message).key_len) }
+    }
+
+    pub fn value(self) -> Option<&'a [u8]> {
+        // SAFETY: the message is alive, and so is its memory.
+        unsafe { bytes_at((*self.message).payload, (*self.message).len) }
+    }
+
+    pub fn headers(self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is alive; without headers the pointer stays null.
+        unsafe { c::rd_kafka_message_headers(self.message, &raw mut headers) };
+        (0..).map_while(move |index| {
+            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+            if headers.is_null() {
+                return None;
+            }
+            // SAFETY: the list lives as long as the message, and its texts do, too.
+            unsafe {
+                let code = c::rd_kafka_header_get_all(
+                    headers,
+                    index,
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut size,
+                );
+                (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| {
+                    let name = CStr::from_ptr(name).to_str().unwrap_or_default();
+                    (name, bytes_at(value.cast_mut(), size))
+                })
+            }
+        })
+    }
+
+    /// Takes the headers out.
+    pub fn take_headers(self) -> Option<Headers> {
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is alive, and belongs to the event, which is ours.
+        unsafe {
+            c::rd_kafka_message_detach_headers(self.message.cast_mut(), &raw mut headers);
+        }
+        NonNull::new(headers).map(Headers)
+    }
+}
+
+/// Reads an error's number, which need not be one that this librdkafka has a name for.
+///
+/// # Safety
+/// The message is alive.
+pub unsafe fn code_of(message: *const c::rd_kafka_message_t) -> Option<Code> {
+    // SAFETY: the caller says so, and any value of the field is an integer of this size.
+    let number = unsafe { (&raw const (*message).err).cast::<i32>().read() };
+    match number {
+        0 => None,
+        _ => Some(Code::try_from(number).unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN)),
+    }
+}
+
+/// # Safety
+/// The address is null, or `size` bytes are alive there for as long as it is borrowed.
+unsafe fn bytes_at<'a>(address: *mut c_void, size: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller says so.
+    (!address.is_null()).then(|| unsafe { std::slice::from_raw_parts(address.cast(), size) })
+}
+
+/// # Safety
+/// The address is null, or that of a text that ends with a NUL.
+pub unsafe fn text_at<'a>(address: *const c_char) -> std::borrow::Cow<'a, str> {
+    if address.is_null() {
+        return "".into();
+    }
+    // SAFETY: the caller says so.
+    unsafe { CStr::from_ptr(address) }.to_string_lossy()
+}
