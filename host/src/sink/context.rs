@@ -99,7 +99,7 @@ pub(super) fn create(
     config.set("sticky.partitioning.linger.ms", "0");
     // What Kafka has is known before there could be a report.
     config.set("delivery.report.only.error", "true");
-    let partitioner = (settings.partitioner(), settings.stick_for());
+    let partitioner = (settings.partitioner(), settings.batches());
     Producer::new(&config, partitioner, context, watch).map_err(|error| refused(&error))
 }
 

@@ -1,9 +1,10 @@
 //! librdkafka's settings: those that the promises rest on, and the user's on top.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::time::Duration;
 
-use super::native::{PARTITIONERS, Partitioner};
+use super::native::{Batches, PARTITIONERS, Partitioner};
 
 /// How to reach Kafka.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,9 @@ const STICK_FOR: Duration = Duration::from_millis(10);
 
 /// librdkafka's own limit for a batch, in bytes.
 const BATCH_SIZE: usize = 1_000_000;
+
+/// librdkafka's own limit for the records of a batch.
+const BATCH_RECORDS: usize = 10_000;
 
 /// Each with its reason.
 const DEFAULTS: [(&str, &str); 17] = [
@@ -85,11 +89,17 @@ impl Settings {
         found.unwrap_or(&PARTITIONERS[0])
     }
 
-    /// For how long records without a key stay with a partition.
-    pub(super) fn stick_for(&self) -> Duration {
-        let wanted =
-            self.last("sticky.partitioning.linger.ms").and_then(|wanted| wanted.parse().ok());
-        wanted.map_or(STICK_FOR, Duration::from_millis)
+    /// How records of a partition are put together.
+    pub(super) fn batches(&self) -> Batches {
+        fn number<T: FromStr>(wanted: Option<&str>) -> Option<T> {
+            wanted.and_then(|wanted| wanted.parse().ok())
+        }
+        let stick_for = number(self.last("sticky.partitioning.linger.ms"));
+        Batches {
+            stick_for: stick_for.map_or(STICK_FOR, Duration::from_millis),
+            records: number(self.last("batch.num.messages")).unwrap_or(BATCH_RECORDS),
+            bytes: self.batch_size(),
+        }
     }
 
     /// The user's last word on a property.

@@ -7,15 +7,16 @@ use std::time::Duration;
 use tests::certificates::Authority;
 use tests::host::{Builder, Host};
 use tests::kafka::{Door, Kafka, Secured};
-use tests::load::messages;
+use tests::load::{messages, noise};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::raw::raw;
+use tests::relay::{Flow, Way};
 use tests::scratch::free_port;
 use tests::scripted::ScriptedServer;
 use tests::usage::shares;
-use tests::wire::{self, Packet, Version};
-use tests::{A_WHILE, eventually, heavy};
+use tests::wire::{self, Packet, Publish, Version};
+use tests::{A_WHILE, SOON, eventually, heavy};
 
 /// Of one processor.
 const NEXT_TO_NOTHING: f64 = 0.005;
@@ -52,6 +53,36 @@ fn a_host_whose_kafka_is_away_costs_next_to_nothing_while_messages_wait() {
     assert_idle(&host);
     kafka.start_again();
     assert_eq!(kafka.wait_for(&topic, published.len(), A_WHILE).len(), published.len());
+    host.stop().assert_clean();
+}
+
+#[test]
+fn a_host_whose_kafka_answers_nothing_costs_next_to_nothing_while_batches_wait() {
+    let _alone = heavy();
+    let (kafka, relay) = Kafka::start_behind_relay("auto.create.topics.enable=false\n");
+    let mosquitto = Mosquitto::builder().setting("max_inflight_messages", 0).start();
+    let topic = kafka.topic("idle-unanswered");
+    let address = format!("127.0.0.1:{}", relay.port());
+    let host = Host::between_ports(mosquitto.port(), "#", &address, &topic)
+        .flag("mqtt-version", 5)
+        .start();
+    let mut publisher = Publisher::connect(mosquitto.port(), "publisher");
+    publisher.publish(&[Publish::new("plant/a", "first").qos(1)]);
+    kafka.wait_for(&topic, 1, SOON);
+    // Some records are under way, the others wait for them.
+    relay.set(Way::ToClient, Flow::Hold);
+    let payload = noise(200);
+    let wait: Vec<_> = (0..30_000).map(|_| Publish::new("plant/a", &payload[..]).qos(1)).collect();
+    publisher.publish(&wait);
+    // Once these are answered the others leave, and are not answered any more.
+    let is_large = |request: &[u8]| request.get(4..6) == Some(&[0, 0]) && request.len() > 2_000;
+    relay.hold_after(is_large, Way::ToClient);
+    relay.set(Way::ToClient, Flow::Pass);
+    eventually("a batch leaves", SOON, || relay.holds(Way::ToClient).then_some(()));
+    assert_idle(&host);
+    relay.set(Way::ToClient, Flow::Pass);
+    let count = 1 + wait.len();
+    assert_eq!(kafka.wait_for(&topic, count, A_WHILE).len(), count);
     host.stop().assert_clean();
 }
 

@@ -27,7 +27,6 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
-use std::time::Duration;
 
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, ClientContext};
@@ -37,7 +36,7 @@ use rdkafka::types::{RDKafkaRespErr as Code, RDKafkaType};
 
 use super::context::Context;
 use partitions::choose_partition;
-pub use partitions::{PARTITIONERS, Partitioner, Partitions};
+pub use partitions::{Batches, PARTITIONERS, Partitioner, Partitions};
 use report::text_at;
 pub use report::{Headers, Report, Reports};
 pub use watch::{Handler, Watch};
@@ -63,8 +62,7 @@ type Value = c::rd_kafka_vu_s__bindgen_ty_1;
 /// A producer. Dropping it gives up what is not delivered.
 pub(super) struct Producer {
     client: Option<Client<Context>>,
-    /// For how long records without a key stay with a partition, so that batches are not small.
-    stick_for: Duration,
+    batches: Batches,
     queue: *mut c::rd_kafka_queue_t,
     /// What librdkafka knows the address of.
     watch: Arc<Watch>,
@@ -78,7 +76,7 @@ unsafe impl Sync for Producer {}
 impl Producer {
     pub fn new(
         config: &ClientConfig,
-        (partitioner, stick_for): (&'static Partitioner, Duration),
+        (partitioner, batches): (&'static Partitioner, Batches),
         context: Context,
         watch: Arc<Watch>,
     ) -> KafkaResult<Self> {
@@ -105,7 +103,7 @@ impl Producer {
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
         // SAFETY: the client is alive; the reference is given back in `drop`.
         let queue = unsafe { c::rd_kafka_queue_get_main(client.native_ptr()) };
-        Ok(Self { client: Some(client), stick_for, queue, watch })
+        Ok(Self { client: Some(client), batches, queue, watch })
     }
 
     pub fn client(&self) -> &Client<Context> {
@@ -146,7 +144,7 @@ impl Producer {
                 size: bytes.map_or(0, <[u8]>::len),
             },
         };
-        let headers = record.headers.as_ref().map_or(ptr::null_mut(), |headers| headers.0.as_ptr());
+        let headers = record.headers.as_ref().map_or(ptr::null_mut(), Headers::as_ptr);
         let fields = [
             (Kind::RD_KAFKA_VTYPE_RKT, Value { rkt: topic.0.as_ptr() }),
             (Kind::RD_KAFKA_VTYPE_MSGFLAGS, Value { i: c::RD_KAFKA_MSG_F_COPY }),
@@ -166,7 +164,7 @@ impl Producer {
         .map(|(vtype, u)| c::rd_kafka_vu_t { vtype, u });
         let count = if headers.is_null() { fields.len() - 1 } else { fields.len() };
         // SAFETY: the client, the topic and everything that the fields point to are alive.
-        let (error, is_held_up) = partitions.admit_one(self.stick_for, || unsafe {
+        let (error, is_held_up) = partitions.admit_one(self.batches, record.size(), || unsafe {
             c::rd_kafka_produceva(self.client().native_ptr(), fields.as_ptr(), count)
         });
         if error.is_null() {
@@ -312,6 +310,14 @@ pub(super) struct Parts<'a> {
     pub partition: Option<i32>,
     /// Gone if the record was handed over.
     pub headers: Option<Headers>,
+}
+
+impl Parts<'_> {
+    /// In bytes.
+    fn size(&self) -> usize {
+        let size = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        size(self.key) + size(self.value) + self.headers.as_ref().map_or(0, Headers::size)
+    }
 }
 
 /// Why a record was not handed over.

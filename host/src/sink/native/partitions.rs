@@ -59,6 +59,20 @@ pub static PARTITIONERS: [Partitioner; 7] = {
     ]
 };
 
+/// How records of a partition are put together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Batches {
+    /// For how long records without a key stay with a partition, so that batches are not small.
+    pub stick_for: Duration,
+    /// Records of a batch at most.
+    pub records: usize,
+    /// Bytes of a batch at most.
+    pub bytes: usize,
+}
+
+/// What a record takes in a batch beside its parts, in bytes, generously.
+const OVERHEAD: usize = 100;
+
 /// What is known of a topic's partitions.
 #[derive(Debug, Default)]
 pub struct Partitions {
@@ -70,7 +84,11 @@ pub struct Partitions {
     tried: Vec<i32>,
     /// Where records without a key go, and until when.
     sticky: Option<(i32, Instant)>,
-    stick_for: Duration,
+    /// By partition, how many records and bytes have been produced since nothing was under way.
+    used: Vec<(usize, usize)>,
+    batches: Batches,
+    /// The size of the record at hand, in bytes.
+    size: usize,
     /// The last record may not be produced yet.
     held_up: bool,
 }
@@ -94,9 +112,15 @@ impl Partitions {
         }
     }
 
-    /// Runs what produces one record, on this thread. Whether the record may not be produced yet.
-    pub fn admit_one<T>(&mut self, stick_for: Duration, produce: impl FnOnce() -> T) -> (T, bool) {
-        (self.held_up, self.stick_for) = (false, stick_for);
+    /// Runs what produces one record of so many bytes, on this thread. Whether the record may not be
+    /// produced yet.
+    pub fn admit_one<T>(
+        &mut self,
+        batches: Batches,
+        size: usize,
+        produce: impl FnOnce() -> T,
+    ) -> (T, bool) {
+        (self.held_up, self.batches, self.size) = (false, batches, size + OVERHEAD);
         ADMISSION.set(ptr::from_mut(self));
         let produced = produce();
         ADMISSION.set(ptr::null_mut());
@@ -106,19 +130,37 @@ impl Partitions {
     /// Nothing is under way.
     pub fn rest(&mut self) {
         self.tried.clear();
+        self.used.clear();
     }
 
-    /// Whether a record may go to this partition now; if so, it is taken for on its way.
+    /// Whether the record at hand may go to this partition now; if so, it is taken for on its way.
     pub fn admit(&mut self, partition: i32) -> bool {
         let Some((word, bit)) = place(partition) else { return true };
         if self.proven.get(word).is_some_and(|word| word & bit != 0) {
-            return true;
+            return self.has_room(partition as usize);
         }
         if self.tried.contains(&partition) {
             return false;
         }
         self.tried.push(partition);
         true
+    }
+}
+
+impl Partitions {
+    /// Whether the record at hand still fits into the partition's next batch. librdkafka looks at the clock
+    /// in a busy loop for as long as it has more than that, which may be long if Kafka does not answer.
+    fn has_room(&mut self, partition: usize) -> bool {
+        if self.used.len() <= partition {
+            self.used.resize(partition + 1, (0, 0));
+        }
+        let (records, bytes) = &mut self.used[partition];
+        let Batches { records: most, bytes: limit, .. } = self.batches;
+        let has_room = *records == 0 || *records < most && *bytes + self.size <= limit;
+        if has_room {
+            (*records, *bytes) = (*records + 1, *bytes + self.size);
+        }
+        has_room
     }
 }
 
@@ -149,7 +191,8 @@ pub unsafe extern "C" fn choose_partition(
                 Some((sticky, until)) if sticky < count && until > Instant::now() => sticky,
                 _ => {
                     let chosen = choose();
-                    partitions.sticky = Some((chosen, Instant::now() + partitions.stick_for));
+                    partitions.sticky =
+                        Some((chosen, Instant::now() + partitions.batches.stick_for));
                     chosen
                 }
             }
@@ -179,6 +222,27 @@ mod tests {
         assert!(!partitions.are_unknown());
         partitions.rest();
         assert!(partitions.admit(70) && partitions.admit(3));
+    }
+
+    #[test]
+    fn a_partition_gets_no_more_than_a_batch_until_nothing_is_under_way() {
+        let batches = Batches { records: 3, bytes: 1_000, ..Batches::default() };
+        let mut partitions = Partitions::default();
+        partitions.prove(0);
+        partitions.prove(1);
+        let mut admit = |partition, size| {
+            partitions.admit_one(batches, size, || ());
+            let admitted = partitions.admit(partition);
+            if !admitted {
+                partitions.rest();
+            }
+            admitted
+        };
+        assert!(admit(0, 1) && admit(0, 1) && admit(0, 1) && admit(1, 1));
+        assert!(!admit(0, 1), "three records are enough");
+        assert!(admit(0, 5_000), "the first may be larger");
+        assert!(!admit(0, 1));
+        assert!(admit(0, 700) && admit(0, 50) && !admit(0, 50), "a thousand bytes are enough");
     }
 
     #[test]

@@ -9,8 +9,15 @@ use rdkafka::types::RDKafkaRespErr as Code;
 
 use crate::message::Header;
 
+/// What a header takes beside its name and its value, in bytes at most.
+const LENGTHS: usize = 10;
+
 /// A record's headers, in order.
-pub struct Headers(pub(super) NonNull<c::rd_kafka_headers_t>);
+pub struct Headers {
+    list: NonNull<c::rd_kafka_headers_t>,
+    /// In bytes, about as they are sent.
+    size: usize,
+}
 
 // SAFETY: a list in memory that belongs to whoever holds it.
 unsafe impl Send for Headers {}
@@ -28,7 +35,16 @@ impl Headers {
     fn new() -> Self {
         // SAFETY: it has no preconditions. It ends the process rather than give null.
         let headers = unsafe { c::rd_kafka_headers_new(8) };
-        Self(NonNull::new(headers).unwrap_or_else(|| unreachable!()))
+        Self { list: NonNull::new(headers).unwrap_or_else(|| unreachable!()), size: 0 }
+    }
+
+    pub fn as_ptr(&self) -> *mut c::rd_kafka_headers_t {
+        self.list.as_ptr()
+    }
+
+    /// In bytes, about as they are sent.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Names end at a NUL for librdkafka, which MQTT forbids and not every server refuses.
@@ -36,10 +52,11 @@ impl Headers {
         let name = name.replace('\0', "\u{fffd}");
         let (address, size) =
             value.map_or((ptr::null(), 0), |value| (value.as_ptr().cast(), value.len() as isize));
+        self.size += name.len() + size as usize + LENGTHS;
         // SAFETY: all of it is alive, and copied.
         unsafe {
             let (name, length) = (name.as_ptr().cast(), name.len() as isize);
-            c::rd_kafka_header_add(self.0.as_ptr(), name, length, address, size);
+            c::rd_kafka_header_add(self.as_ptr(), name, length, address, size);
         }
     }
 }
@@ -47,7 +64,7 @@ impl Headers {
 impl Drop for Headers {
     fn drop(&mut self) {
         // SAFETY: the list is alive, and not used afterwards.
-        unsafe { c::rd_kafka_headers_destroy(self.0.as_ptr()) }
+        unsafe { c::rd_kafka_headers_destroy(self.as_ptr()) }
     }
 }
 
@@ -178,12 +195,16 @@ impl<'a> Report<'a> {
 
     /// Takes the headers out.
     pub fn take_headers(self) -> Option<Headers> {
+        let size = |(name, value): (&str, Option<&[u8]>)| {
+            name.len() + value.map_or(0, <[u8]>::len) + LENGTHS
+        };
+        let size = self.headers().map(size).sum();
         let mut headers = ptr::null_mut();
         // SAFETY: the message is alive, and belongs to the event, which is ours.
         unsafe {
             c::rd_kafka_message_detach_headers(self.message.cast_mut(), &raw mut headers);
         }
-        NonNull::new(headers).map(Headers)
+        NonNull::new(headers).map(|list| Headers { list, size })
     }
 }
 
