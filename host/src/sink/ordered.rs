@@ -7,7 +7,8 @@
 //! bad and brokers do not say which.
 //!
 //! When a broker refuses records, what librdkafka has not sent is taken back, of all topics, since it
-//! knows no smaller measure. So all gates are closed until nothing is under way, a round trip or so.
+//! knows no smaller measure. So all gates are closed until nothing is under way, a round trip or so. Then
+//! topics of which little waits go first, such as dead letters, and the broker's thread sends the rest.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! librdkafka's producer by its C interface: topic handles, and three things that rdkafka does not
+//! librdkafka's producer by its C interface: topic handles, and four things that rdkafka does not
 //! offer, on which order and speed rest.
 //!
 //! **What Kafka has is told by the broker's own thread**, record by record, as it reads the response:
@@ -15,6 +15,10 @@
 //! **The first record of a partition goes alone.** A broker that knows nothing of a producer on a
 //! partition takes any batch as the first one, also one whose predecessor it has just refused. So a
 //! partitioner in front of librdkafka's own admits a second record only after the first is confirmed.
+//!
+//! **A partition gets no more than a batch at a time.** For as long as librdkafka has more than it may send,
+//! it looks at the clock in a busy loop. The same partitioner admits what fits into one batch, until
+//! nothing of the topic is under way.
 
 #![allow(unsafe_code, reason = "rdkafka does not offer what this module is about")]
 
@@ -132,6 +136,7 @@ impl Producer {
         record: &mut Parts<'_>,
     ) -> Result<(), NotProduced> {
         use c::rd_kafka_vtype_t as Kind;
+        partitions.begin(self.batches, record.size());
         if let Some(partition) = record.partition
             && !partitions.admit(partition)
         {
@@ -164,7 +169,7 @@ impl Producer {
         .map(|(vtype, u)| c::rd_kafka_vu_t { vtype, u });
         let count = if headers.is_null() { fields.len() - 1 } else { fields.len() };
         // SAFETY: the client, the topic and everything that the fields point to are alive.
-        let (error, is_held_up) = partitions.admit_one(self.batches, record.size(), || unsafe {
+        let (error, is_held_up) = partitions.admit_one(|| unsafe {
             c::rd_kafka_produceva(self.client().native_ptr(), fields.as_ptr(), count)
         });
         if error.is_null() {

@@ -112,15 +112,13 @@ impl Partitions {
         }
     }
 
-    /// Runs what produces one record of so many bytes, on this thread. Whether the record may not be
-    /// produced yet.
-    pub fn admit_one<T>(
-        &mut self,
-        batches: Batches,
-        size: usize,
-        produce: impl FnOnce() -> T,
-    ) -> (T, bool) {
+    /// A record of so many bytes is to be admitted.
+    pub fn begin(&mut self, batches: Batches, size: usize) {
         (self.held_up, self.batches, self.size) = (false, batches, size + OVERHEAD);
+    }
+
+    /// Runs what produces it, on this thread. Whether it may not be produced yet.
+    pub fn admit_one<T>(&mut self, produce: impl FnOnce() -> T) -> (T, bool) {
         ADMISSION.set(ptr::from_mut(self));
         let produced = produce();
         ADMISSION.set(ptr::null_mut());
@@ -145,9 +143,7 @@ impl Partitions {
         self.tried.push(partition);
         true
     }
-}
 
-impl Partitions {
     /// Whether the record at hand still fits into the partition's next batch. librdkafka looks at the clock
     /// in a busy loop for as long as it has more than that, which may be long if Kafka does not answer.
     fn has_room(&mut self, partition: usize) -> bool {
@@ -215,6 +211,7 @@ mod tests {
     #[test]
     fn a_second_record_waits_until_the_first_of_its_partition_is_confirmed() {
         let mut partitions = Partitions::default();
+        partitions.begin(Batches { records: 2, bytes: 1_000, ..Batches::default() }, 1);
         assert!(partitions.are_unknown());
         assert!(partitions.admit(3) && !partitions.admit(3) && partitions.admit(70));
         partitions.prove(3);
@@ -231,7 +228,7 @@ mod tests {
         partitions.prove(0);
         partitions.prove(1);
         let mut admit = |partition, size| {
-            partitions.admit_one(batches, size, || ());
+            partitions.begin(batches, size);
             let admitted = partitions.admit(partition);
             if !admitted {
                 partitions.rest();
