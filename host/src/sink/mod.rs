@@ -162,6 +162,8 @@ impl Shared {
         self.events.delivered(tag, &record::Record(report));
         match then {
             Then::Nothing => {}
+            // librdkafka holds a lock of the partition then.
+            Then::Send(_) | Then::SendPostponed if report.is_implied() => self.wake(),
             Then::Send(topic) => self.send_waiting(topic),
             Then::SendPostponed => {
                 let topics = self.gates().take_postponed();

@@ -417,10 +417,13 @@ impl Gates {
                 topic.retry_at = Some(Instant::now() + QUEUE_FULL);
             }
             Meaning::NoTopic(what) | Meaning::Retryable(what) => trouble = Some(cannot(&what)),
-            Meaning::OutOfUse(_) => {
+            Meaning::OutOfUse(what) => {
                 let fatal = self.producer.client().fatal_error();
                 if let Some((code, reason)) = fatal {
                     self.renewal = Some(Renewal::OutOfUse(format!("{code}: {reason}")));
+                } else if code == Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH {
+                    // Epochs count refusals, and begin anew after 32,767 of them.
+                    self.renewal = Some(Renewal::OutOfUse(what));
                 } else {
                     topic.retry_at = Some(Instant::now() + PAUSES.0);
                 }
@@ -574,11 +577,16 @@ impl Gates {
             return false;
         }
         topic.retry_at = None;
-        match std::mem::take(&mut topic.suspects) {
-            0 => topic.group = topic.group.saturating_mul(2).max(1),
-            suspects => topic.group = (suspects / 2).max(1),
-        }
-        topic.allowed = topic.group.min(limit);
+        topic.allowed = match std::mem::take(&mut topic.suspects) {
+            0 => {
+                topic.group = topic.group.saturating_mul(2).max(1);
+                topic.group.min(limit)
+            }
+            suspects => {
+                topic.group = (suspects / 2).max(1);
+                topic.group
+            }
+        };
         if topic.partitions.are_unknown() {
             topic.allowed = 1;
         }
@@ -656,7 +664,7 @@ impl Gates {
                 self.step(index, now, outcome);
             }
         }
-        if self.outstanding == 0 || now > self.postponed_until {
+        if self.outstanding == 0 || now >= self.postponed_until {
             for index in self.take_postponed() {
                 self.step(index, now, outcome);
             }
@@ -666,7 +674,8 @@ impl Gates {
     /// When there is something to [attend](Self::attend) to.
     pub fn due(&self) -> Option<Instant> {
         let closed = self.closed.iter().map(|index| &self.topics[*index]);
-        closed.filter(|topic| topic.outstanding == 0).filter_map(|topic| topic.retry_at).min()
+        let again = closed.filter(|topic| topic.outstanding == 0).filter_map(|it| it.retry_at);
+        again.chain((!self.postponed.is_empty()).then_some(self.postponed_until)).min()
     }
 
     /// A topic of which brokers are to be asked before anything of it is sent again.

@@ -97,6 +97,7 @@ fn trouble(random: &mut Dice) -> Vec<Code> {
         Code::RD_KAFKA_RESP_ERR_NO_ERROR,
         Code::RD_KAFKA_RESP_ERR_NO_ERROR,
         Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
     ];
     (0..random.below(6)).map(|_| codes[random.below(codes.len())]).collect()
 }

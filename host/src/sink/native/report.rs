@@ -134,6 +134,12 @@ impl<'a> Report<'a> {
         unsafe { code_of(self.message) }
     }
 
+    /// No broker has answered it: a later record of its partition is in Kafka, so it is, too.
+    pub fn is_implied(self) -> bool {
+        // SAFETY: the message is alive.
+        unsafe { c::rd_kafka_message_broker_id(self.message) < 0 }
+    }
+
     pub fn partition(self) -> i32 {
         // SAFETY: the message is alive.
         unsafe { (*self.message).partition }

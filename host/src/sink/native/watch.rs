@@ -90,7 +90,7 @@ unsafe extern "C" fn acknowledged(
         }
         // Nothing of its topic is sent before that is known to whoever keeps records in order.
         watch.failed.fetch_add(1, Ordering::SeqCst);
-        // Only of a record that a broker has answered is the broker known.
+        // Only of a record that was sent, and answered or given up, is the broker known.
         if c::rd_kafka_message_broker_id(message) < 0 {
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
         }

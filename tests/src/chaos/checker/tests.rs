@@ -51,7 +51,10 @@ fn good() -> Evidence {
 fn found(spoil: impl FnOnce(&mut Evidence)) -> Findings {
     let mut evidence = good();
     spoil(&mut evidence);
-    Findings { examples: Vec::new(), records: (9, 1), ..check(&evidence) }
+    let findings = check(&evidence);
+    // Which messages they are is another test.
+    let (examples, doubles, overtaken) = Default::default();
+    Findings { examples, doubles, overtaken, records: (9, 1), ..findings }
 }
 
 fn nothing() -> Findings {
@@ -217,4 +220,13 @@ fn a_line_at_exit_that_does_not_agree_is_noticed() {
     ] {
         assert!(says(wrong, &nothing(), whole).is_some(), "{wrong:?}");
     }
+}
+
+#[test]
+fn what_is_doubled_or_overtaken_is_named() {
+    let mut evidence = good();
+    evidence.records[..5].rotate_left(1);
+    evidence.records.push(evidence.records[1].clone());
+    let findings = check(&evidence);
+    assert_eq!((findings.doubles.len(), findings.overtaken), (1, vec![((0, 0), (0, 4))]));
 }
