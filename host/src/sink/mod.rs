@@ -12,7 +12,6 @@ mod health;
 mod native;
 mod ordered;
 mod queue;
-mod record;
 mod reports;
 mod settings;
 mod stored;
@@ -32,10 +31,11 @@ use rdkafka::metadata::Metadata;
 pub use context::check;
 pub use gathered::Gathered;
 pub use health::Health;
-use native::{Handler, Headers, Parts, Producer, Report, Watch};
+pub use native::Written;
+use native::{Handler, Headers, Parts, Producer, Watch};
 pub use ordered::Terms;
 use ordered::{Gates, Outcome, Then};
-pub use record::Record as Written;
+use queue::Order;
 pub use settings::Settings;
 pub use stored::{From, Next, Position, Reader, Stored};
 pub use topic::largest_batch;
@@ -128,9 +128,9 @@ impl BrokerEvents {
 }
 
 impl Handler for BrokerEvents {
-    fn confirmed(&self, report: Report<'_>) {
+    fn confirmed(&self, ticket: u64, record: &Written<'_>) {
         if let Some(shared) = self.shared() {
-            shared.confirmed(report);
+            shared.confirmed(ticket, record);
         }
     }
 
@@ -155,15 +155,13 @@ impl Shared {
     }
 
     /// Tells that Kafka has a record, and sends what has waited for it.
-    fn confirmed(&self, report: Report<'_>) {
-        let confirmed = self.gates().confirm(report);
+    fn confirmed(&self, order: Order, record: &Written<'_>) {
+        let confirmed = self.gates().confirm(order, record.partition);
         let Some((tag, then)) = confirmed else { return };
         self.health.delivered();
-        self.events.delivered(tag, &record::Record(report));
+        self.events.delivered(tag, record);
         match then {
             Then::Nothing => {}
-            // librdkafka holds a lock of the partition then.
-            Then::Send(_) | Then::SendPostponed if report.is_implied() => self.wake(),
             Then::Send(topic) => self.send_waiting(topic),
             Then::SendPostponed => {
                 let topics = self.gates().take_postponed();

@@ -291,11 +291,13 @@ impl Gates {
         }
         gathered.clear();
         let (mut outcome, now) = (std::mem::take(&mut self.left), Instant::now());
+        let mut stands = false;
         for index in touched.drain(..) {
             self.step(index, now, &mut outcome);
+            stands |= self.stands(index);
         }
         (self.left, self.touched) = (outcome, touched);
-        !self.left.is_empty() || self.is_halted()
+        stands || !self.left.is_empty() || self.is_halted()
     }
 
     /// Gives a record its place in the order.
@@ -352,7 +354,7 @@ impl Gates {
     ) -> Result<(), NotProduced> {
         let topic = &mut self.topics[index];
         if topic.outstanding == 0 {
-            topic.partitions.rest();
+            topic.partitions.rest(Instant::now());
         }
         if topic.handle.is_none() {
             let handle = self.producer.topic(&topic.name);
@@ -444,15 +446,14 @@ impl Gates {
         }
     }
 
-    /// Kafka has a record: whose it was, and what is to be done then.
-    pub fn confirm(&mut self, report: Report<'_>) -> Option<(Tag, Then)> {
-        let order = report.ticket();
+    /// Kafka has a record, in this partition: whose it was, and what is to be done then.
+    pub fn confirm(&mut self, order: Order, partition: i32) -> Option<(Tag, Then)> {
         let Slot { tag, topic: index, .. } = self.slot(order)?;
         self.forget(order);
         self.outstanding -= 1;
         let topic = &mut self.topics[index];
         topic.outstanding -= 1;
-        topic.partitions.prove(report.partition());
+        topic.partitions.prove(partition);
         let is_next = topic.is_closed && topic.outstanding == 0;
         let is_last = self.outstanding == 0 && self.is_halted();
         let then = if is_last || is_next && self.topics[index].is_in_trouble() {
@@ -652,9 +653,13 @@ impl Gates {
     pub fn leave(&mut self, index: usize, outcome: Outcome) -> bool {
         self.left.rejected.extend(outcome.rejected);
         self.left.troubles.extend(outcome.troubles);
+        !self.left.is_empty() || self.stands(index) || self.outstanding == 0 && self.is_halted()
+    }
+
+    /// Whether nothing of a topic goes on by itself.
+    fn stands(&self, index: usize) -> bool {
         let topic = &self.topics[index];
-        let stands = topic.outstanding == 0 && topic.is_in_trouble();
-        !self.left.is_empty() || stands || self.outstanding == 0 && self.is_halted()
+        topic.outstanding == 0 && topic.is_in_trouble()
     }
 
     /// Sends again what is due.

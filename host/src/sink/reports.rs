@@ -60,12 +60,15 @@ impl Sink {
             producer.purge_queued_and_wait();
             self.gates().resume(&mut outcome);
         }
-        let renewal = self.gates().renewal();
+        let now = Instant::now();
+        let renewal = {
+            let mut gates = self.gates();
+            gates.attend(now, &mut outcome);
+            gates.renewal()
+        };
         if let Some(renewal) = renewal {
             self.replace(&renewal, &mut outcome);
         }
-        let now = Instant::now();
-        self.gates().attend(now, &mut outcome);
         loop {
             let question = self.gates().question(now);
             let Some((index, name)) = question else { break };

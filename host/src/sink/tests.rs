@@ -12,11 +12,23 @@ use crate::dice::Dice;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What is told of a record that Kafka has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Delivered {
+    tag: Tag,
+    topic: String,
+    partition: i32,
+    offset: Option<i64>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    timestamp_ms: Option<i64>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
 /// What became of records.
 #[derive(Default)]
 struct Seen {
-    /// Tag, topic, partition, offset.
-    delivered: Vec<(Tag, String, i32, i64)>,
+    delivered: Vec<Delivered>,
     rejected: Vec<(Tag, Reason)>,
 }
 
@@ -28,8 +40,19 @@ struct Recorder {
 
 impl Events for Recorder {
     fn delivered(&self, tag: Tag, record: &Written<'_>) {
-        let at = (tag, record.topic().to_owned(), record.partition(), record.offset());
-        lock(&self.seen).delivered.push(at);
+        let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+        let headers = record.headers.iter();
+        let delivered = Delivered {
+            tag,
+            topic: record.topic.to_owned(),
+            partition: record.partition,
+            offset: record.offset,
+            key: owned(record.key),
+            value: owned(record.value),
+            timestamp_ms: record.timestamp_ms,
+            headers: headers.map(|(name, value)| (name.to_owned(), owned(value))).collect(),
+        };
+        lock(&self.seen).delivered.push(delivered);
         self.told.notify_all();
     }
 
@@ -134,19 +157,81 @@ fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_i
         });
         let seen = recorder.wait(sent.len(), &sink);
         let rejected = seen.rejected.iter().map(|(tag, _)| *tag);
-        let mut tags: Vec<Tag> = seen.delivered.iter().map(|told| told.0).chain(rejected).collect();
+        let mut tags: Vec<Tag> =
+            seen.delivered.iter().map(|told| told.tag).chain(rejected).collect();
         tags.sort_unstable();
         assert!(tags.iter().copied().eq(0..2 * RECORDS), "each once, with seed {seed}");
         // By sender, topic and key: the same partition, and offsets that rise with the tags.
         let mut last = HashMap::new();
         let mut delivered = seen.delivered;
-        delivered.sort_unstable_by_key(|told| told.0);
-        for (tag, topic, partition, offset) in delivered {
+        delivered.sort_unstable_by_key(|told| told.tag);
+        for Delivered { tag, topic, partition, offset, .. } in delivered {
             let (number, key) = sent[&tag];
             assert_eq!(topic, TOPICS[number]);
             let before = last.insert((tag / RECORDS, number, key), (partition, offset));
             let rises = before.is_none_or(|before| before.0 == partition && before.1 < offset);
-            assert!(rises, "{tag} is at {offset} of {partition}, behind {before:?}; seed {seed}");
+            assert!(rises, "{tag} is at {offset:?} of {partition}, behind {before:?}; seed {seed}");
         }
     }
+}
+
+#[test]
+fn a_record_that_kafka_must_have_since_it_has_a_later_one_is_told_whole() {
+    const ROUNDS: u64 = 300;
+    const OF_A_ROUND: u64 = 4;
+    const APPENDED: i64 = 1_234;
+    let cluster = MockCluster::new(1).expect("simulated brokers");
+    cluster.create_topic("a", 1, 1).expect("a topic");
+    let recorder = Arc::<Recorder>::default();
+    let settings = Settings {
+        brokers: cluster.bootstrap_servers(),
+        client_id: "test".to_owned(),
+        properties: vec![("retry.backoff.ms".to_owned(), "10".to_owned())],
+        ..Settings::default()
+    };
+    let sink = Sink::new(settings, Arc::clone(&recorder) as _).expect("good settings");
+    let value = |tag: Tag| tag.to_string().into_bytes();
+    let send = |tag: Tag| {
+        let (name, value) = ("from".into(), value(tag));
+        let header = Header { name, value: Some(value.as_slice().into()) };
+        let record = Record {
+            key: Some((&b"k"[..]).into()),
+            value: Some(value.as_slice().into()),
+            timestamp_ms: 1_700_000_000_000 + tag as i64,
+            choice: None,
+        };
+        sink.send(tag, "a", &record, std::iter::once(header), Terms::default())
+            .expect("nothing is too large");
+    };
+    send(0);
+    let mut delivered = recorder.wait(1, &sink).delivered;
+    let mut random = Dice(1);
+    for round in 0..ROUNDS {
+        // The first batch gets no answer that says so, and others are on their way behind it.
+        cluster.request_errors(Request::Produce, &[Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]);
+        for tag in 1 + round * OF_A_ROUND..=(round + 1) * OF_A_ROUND {
+            send(tag);
+            std::thread::sleep(Duration::from_micros(random.below(100) as u64));
+        }
+        delivered.extend(recorder.wait(OF_A_ROUND as usize, &sink).delivered);
+    }
+    delivered.sort_unstable_by_key(|told| told.tag);
+    let implied = delivered.iter().filter(|told| told.offset.is_none()).count();
+    assert!(implied > 0, "none was told for a later one");
+    for (tag, told) in (0..).zip(&delivered) {
+        // Simulated brokers say that they have appended each record at the same time.
+        let sent = 1_700_000_000_000 + tag as i64;
+        let expected = Delivered {
+            tag,
+            topic: "a".to_owned(),
+            partition: 0,
+            offset: told.offset,
+            key: Some(b"k".to_vec()),
+            value: Some(value(tag)),
+            timestamp_ms: Some(told.offset.map_or(sent, |_| APPENDED)),
+            headers: vec![("from".to_owned(), Some(value(tag)))],
+        };
+        assert_eq!(*told, expected);
+    }
+    assert_eq!(delivered.len() as u64, 1 + ROUNDS * OF_A_ROUND);
 }

@@ -42,7 +42,7 @@ use super::context::Context;
 use partitions::choose_partition;
 pub use partitions::{Batches, PARTITIONERS, Partitioner, Partitions};
 use report::text_at;
-pub use report::{Headers, Report, Reports};
+pub use report::{Headers, Report, Reports, Written};
 pub use watch::{Handler, Watch};
 use watch::{NAME, created, purge_queued};
 

@@ -70,6 +70,10 @@ pub struct Batches {
     pub bytes: usize,
 }
 
+/// For how long a partition stays proven. Brokers forget a producer of which they have heard nothing for
+/// a day, unless told otherwise (`producer.id.expiration.ms`), or whose topic has been made anew.
+const PROVEN_FOR: Duration = Duration::from_mins(10);
+
 /// What a record takes in a batch beside its parts, in bytes, generously.
 const OVERHEAD: usize = 100;
 
@@ -80,6 +84,8 @@ pub struct Partitions {
     count: i32,
     /// Those in which this producer has a record, a bit each.
     proven: Vec<u64>,
+    /// Since when they are counted.
+    proven_since: Option<Instant>,
     /// Others to which a record is under way.
     tried: Vec<i32>,
     /// Where records without a key go, and until when.
@@ -126,9 +132,13 @@ impl Partitions {
     }
 
     /// Nothing is under way.
-    pub fn rest(&mut self) {
+    pub fn rest(&mut self, now: Instant) {
         self.tried.clear();
         self.used.clear();
+        if self.proven_since.is_none_or(|since| now.duration_since(since) >= PROVEN_FOR) {
+            self.proven.clear();
+            self.proven_since = Some(now);
+        }
     }
 
     /// Whether the record at hand may go to this partition now; if so, it is taken for on its way.
@@ -217,8 +227,24 @@ mod tests {
         partitions.prove(3);
         assert!(partitions.admit(3) && partitions.admit(3) && !partitions.admit(70));
         assert!(!partitions.are_unknown());
-        partitions.rest();
-        assert!(partitions.admit(70) && partitions.admit(3));
+        partitions.rest(Instant::now());
+        assert!(partitions.admit(70) && !partitions.admit(70));
+    }
+
+    #[test]
+    fn after_some_minutes_the_first_record_goes_alone_again() {
+        let mut partitions = Partitions::default();
+        let batches = Batches { records: 9, bytes: 1_000, ..Batches::default() };
+        partitions.begin(batches, 1);
+        let start = Instant::now();
+        partitions.rest(start);
+        partitions.prove(3);
+        let mut admits_two = |after| {
+            partitions.rest(start + after);
+            (partitions.admit(3), partitions.admit(3))
+        };
+        assert_eq!(admits_two(PROVEN_FOR / 2), (true, true));
+        assert_eq!(admits_two(PROVEN_FOR), (true, false));
     }
 
     #[test]
@@ -231,7 +257,7 @@ mod tests {
             partitions.begin(batches, size);
             let admitted = partitions.admit(partition);
             if !admitted {
-                partitions.rest();
+                partitions.used.clear();
             }
             admitted
         };

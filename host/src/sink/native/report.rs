@@ -12,6 +12,52 @@ use crate::message::Header;
 /// What a header takes beside its name and its value, in bytes at most.
 const LENGTHS: usize = 10;
 
+/// A record that Kafka has.
+pub struct Written<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    /// Unknown if it took more than one attempt.
+    pub offset: Option<i64>,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: Option<i64>,
+    pub headers: HeaderList<'a>,
+}
+
+/// Somebody's headers, in order.
+#[derive(Clone, Copy)]
+pub struct HeaderList<'a> {
+    /// Null if there are none.
+    list: *mut c::rd_kafka_headers_t,
+    lifetime: PhantomData<&'a Headers>,
+}
+
+impl<'a> HeaderList<'a> {
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
+        (0..).map_while(move |index| {
+            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+            if self.list.is_null() {
+                return None;
+            }
+            // SAFETY: the list is alive for as long as it is borrowed, and its texts are, too.
+            unsafe {
+                let code = c::rd_kafka_header_get_all(
+                    self.list,
+                    index,
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut size,
+                );
+                (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| {
+                    let name = CStr::from_ptr(name).to_str().unwrap_or_default();
+                    (name, bytes_at(value.cast_mut(), size))
+                })
+            }
+        })
+    }
+}
+
 /// A record's headers, in order.
 pub struct Headers {
     list: NonNull<c::rd_kafka_headers_t>,
@@ -134,35 +180,6 @@ impl<'a> Report<'a> {
         unsafe { code_of(self.message) }
     }
 
-    /// No broker has answered it: a later record of its partition is in Kafka, so it is, too.
-    pub fn is_implied(self) -> bool {
-        // SAFETY: the message is alive.
-        unsafe { c::rd_kafka_message_broker_id(self.message) < 0 }
-    }
-
-    pub fn partition(self) -> i32 {
-        // SAFETY: the message is alive.
-        unsafe { (*self.message).partition }
-    }
-
-    pub fn offset(self) -> i64 {
-        // SAFETY: the message is alive.
-        unsafe { (*self.message).offset }
-    }
-
-    /// Milliseconds since the Unix epoch; only a record that Kafka has tells it.
-    pub fn timestamp_ms(self) -> Option<i64> {
-        // SAFETY: the message is alive.
-        let time = unsafe { c::rd_kafka_message_timestamp(self.message, ptr::null_mut()) };
-        (time >= 0).then_some(time)
-    }
-
-    pub fn topic(self) -> &'a str {
-        // SAFETY: the message's topic lives as long as the message, and so does its name.
-        let name = unsafe { CStr::from_ptr(c::rd_kafka_topic_name((*self.message).rkt)) };
-        name.to_str().unwrap_or_default()
-    }
-
     pub fn key(self) -> Option<&'a [u8]> {
         // SAFETY: the message is alive, and so is its memory.
         unsafe { bytes_at((*self.message).key, (*self.message).key_len) }
@@ -173,44 +190,87 @@ impl<'a> Report<'a> {
         unsafe { bytes_at((*self.message).payload, (*self.message).len) }
     }
 
-    pub fn headers(self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
-        let mut headers = ptr::null_mut();
-        // SAFETY: the message is alive; without headers the pointer stays null.
-        unsafe { c::rd_kafka_message_headers(self.message, &raw mut headers) };
-        (0..).map_while(move |index| {
-            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-            if headers.is_null() {
-                return None;
-            }
-            // SAFETY: the list lives as long as the message, and its texts do, too.
-            unsafe {
-                let code = c::rd_kafka_header_get_all(
-                    headers,
-                    index,
-                    &raw mut name,
-                    &raw mut value,
-                    &raw mut size,
-                );
-                (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| {
-                    let name = CStr::from_ptr(name).to_str().unwrap_or_default();
-                    (name, bytes_at(value.cast_mut(), size))
-                })
-            }
-        })
-    }
-
     /// Takes the headers out.
     pub fn take_headers(self) -> Option<Headers> {
         let size = |(name, value): (&str, Option<&[u8]>)| {
             name.len() + value.map_or(0, <[u8]>::len) + LENGTHS
         };
-        let size = self.headers().map(size).sum();
-        let mut headers = ptr::null_mut();
-        // SAFETY: the message is alive, and belongs to the event, which is ours.
-        unsafe {
-            c::rd_kafka_message_detach_headers(self.message.cast_mut(), &raw mut headers);
+        let mut list = self.headers();
+        let size = list.iter().map(size).sum();
+        // SAFETY: the message is alive, and nobody else looks at its headers.
+        unsafe { c::rd_kafka_message_detach_headers(self.message.cast_mut(), &raw mut list.list) };
+        NonNull::new(list.list).map(|list| Headers { list, size })
+    }
+
+    fn headers(self) -> HeaderList<'a> {
+        let mut list = ptr::null_mut();
+        // SAFETY: the message is alive; without headers the pointer stays null.
+        unsafe { c::rd_kafka_message_headers(self.message, &raw mut list) };
+        HeaderList { list, lifetime: PhantomData }
+    }
+
+    pub fn written(self) -> Written<'a> {
+        // SAFETY: the message is alive, so its topic is, and its topic's name.
+        let (topic, partition, offset, time) = unsafe {
+            let name = c::rd_kafka_topic_name((*self.message).rkt);
+            let time = c::rd_kafka_message_timestamp(self.message, ptr::null_mut());
+            (CStr::from_ptr(name), (*self.message).partition, (*self.message).offset, time)
+        };
+        Written {
+            topic: topic.to_str().unwrap_or_default(),
+            partition,
+            offset: (offset >= 0).then_some(offset),
+            key: self.key(),
+            value: self.value(),
+            timestamp_ms: (time >= 0).then_some(time),
+            headers: self.headers(),
         }
-        NonNull::new(headers).map(|list| Headers { list, size })
+    }
+}
+
+/// A copy of a record that Kafka has, to be told of later.
+pub struct Copied {
+    ticket: u64,
+    topic: String,
+    partition: i32,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    timestamp_ms: Option<i64>,
+    headers: Option<Headers>,
+}
+
+impl Copied {
+    pub fn of(report: Report<'_>) -> Self {
+        let Written { topic, partition, offset: _, key, value, timestamp_ms, headers: _ } =
+            report.written();
+        Self {
+            ticket: report.ticket(),
+            topic: topic.to_owned(),
+            partition,
+            key: key.map(<[u8]>::to_vec),
+            value: value.map(<[u8]>::to_vec),
+            timestamp_ms,
+            headers: report.take_headers(),
+        }
+    }
+
+    pub fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
+    pub fn written(&self) -> Written<'_> {
+        Written {
+            topic: &self.topic,
+            partition: self.partition,
+            offset: None,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            timestamp_ms: self.timestamp_ms,
+            headers: HeaderList {
+                list: self.headers.as_ref().map_or(ptr::null_mut(), Headers::as_ptr),
+                lifetime: PhantomData,
+            },
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::partitions::is_producing;
-use super::report::{Report, code_of};
+use super::report::{Copied, Report, Written, code_of};
 
 /// `Produce`, as Kafka's protocol numbers its requests.
 const PRODUCE: i16 = 0;
@@ -20,8 +20,8 @@ const INNOCENT: &[u8] = b"part of a batch which had one more more invalid record
 /// Told by the threads of brokers what has become of records. A broker's thread sends nothing until it
 /// returns, and holds no lock of librdkafka.
 pub trait Handler: Send + Sync {
-    /// Kafka has a record.
-    fn confirmed(&self, report: Report<'_>);
+    /// Kafka has the record of this ticket.
+    fn confirmed(&self, ticket: u64, record: &Written<'_>);
     /// A broker has refused records. What is queued is to be purged, and others are to be kept from
     /// producing.
     fn refused(&self);
@@ -68,6 +68,9 @@ pub unsafe extern "C" fn created(
 thread_local! {
     /// What this thread has read last was a refusal, which has been told.
     static HAS_REFUSED: Cell<bool> = const { Cell::new(false) };
+    /// Records that Kafka must have, since it has a later one of their partition, although it has not
+    /// said so. They are told with that one: until then this thread holds the lock of the partition.
+    static IMPLIED: Cell<Vec<Copied>> = const { Cell::new(Vec::new()) };
 }
 
 /// Called for each record as soon as it is known what has become of it, by whatever thread knows.
@@ -83,15 +86,16 @@ unsafe extern "C" fn acknowledged(
     // SAFETY: the message is alive and no other thread has it; the watch outlives the client.
     unsafe {
         let watch: &Watch = &*watch.cast();
+        // Only of a record that was sent, and answered or given up, is the broker known.
+        let is_answered = c::rd_kafka_message_broker_id(message) >= 0;
         if code_of(message).is_none() {
             // Only a broker's thread knows this, from a response.
-            watch.handler.confirmed(Report::of(message));
+            confirmed(watch, Report::of(message), is_answered);
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
         }
         // Nothing of its topic is sent before that is known to whoever keeps records in order.
         watch.failed.fetch_add(1, Ordering::SeqCst);
-        // Only of a record that was sent, and answered or given up, is the broker known.
-        if c::rd_kafka_message_broker_id(message) < 0 {
+        if !is_answered {
             return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
         }
         // The text is gone when the report is read.
@@ -106,6 +110,20 @@ unsafe extern "C" fn acknowledged(
         }
     }
     Code::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Tells that Kafka has a record, and those before it that it must have.
+fn confirmed(watch: &Watch, report: Report<'_>, is_answered: bool) {
+    let mut implied = IMPLIED.take();
+    if is_answered {
+        for record in implied.drain(..) {
+            watch.handler.confirmed(record.ticket(), &record.written());
+        }
+        watch.handler.confirmed(report.ticket(), &report.written());
+    } else {
+        implied.push(Copied::of(report));
+    }
+    IMPLIED.set(implied);
 }
 
 /// Called by a broker's thread for each response, before it is looked at.
