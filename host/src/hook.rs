@@ -1,13 +1,12 @@
 //! Tells whoever wants to know of the connections, on a thread of its own: neither MQTT nor the
 //! lanes wait for a hook.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Ended, Stop};
 use crate::message::ConnectionEvent;
 
 /// Called with each event, in order. An answer ends the program, and says why.
@@ -27,16 +26,19 @@ enum Item {
 }
 
 impl News {
-    /// Starts a hook's thread. It ends when all clones of the answer are gone.
-    pub fn start(hook: Option<Hook>, stop: &Arc<Stop>) -> Result<Self, String> {
+    /// Starts a hook's thread; whatever the hook answers goes to `end`. It ends when all clones of what
+    /// this returns are gone.
+    pub fn start(
+        hook: Option<Hook>,
+        end: impl Fn(String) + Send + 'static,
+    ) -> Result<Self, String> {
         let Some(hook) = hook else {
             return Ok(Self(None));
         };
         let (sender, items) = mpsc::channel();
-        let stop = Arc::clone(stop);
         std::thread::Builder::new()
             .name("hooks".to_owned())
-            .spawn(move || tell_all(hook, &items, &stop))
+            .spawn(move || tell_all(hook, &items, &end))
             .map_err(|error| format!("cannot start a thread: {error}"))?;
         Ok(Self(Some(sender)))
     }
@@ -58,12 +60,12 @@ impl News {
     }
 }
 
-fn tell_all(mut hook: Hook, items: &mpsc::Receiver<Item>, stop: &Stop) {
+fn tell_all(mut hook: Hook, items: &mpsc::Receiver<Item>, end: &dyn Fn(String)) {
     for item in items {
         match item {
             Item::Event(event) => {
                 if let Some(why) = hook(&event) {
-                    stop.end(Ended::Asked(why));
+                    end(why);
                 }
             }
             // Whoever waited may have lost patience.
@@ -74,21 +76,16 @@ fn tell_all(mut hook: Hook, items: &mpsc::Receiver<Item>, stop: &Stop) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
-    use tokio::sync::mpsc::error::TryRecvError;
-    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
     use super::*;
     use crate::message::ConnectionOutcome;
 
     /// Longer than any of this takes.
     const SOON: Duration = Duration::from_secs(20);
 
-    fn start(hook: Option<Hook>) -> (News, UnboundedReceiver<Ended>) {
-        let (sender, ended) = unbounded_channel();
-        let stop = Arc::new(Stop { ended: sender, abandoned: AtomicBool::new(false) });
-        (News::start(hook, &stop).expect("a thread starts"), ended)
+    fn start(hook: Option<Hook>) -> (News, mpsc::Receiver<String>) {
+        let (sender, ended) = mpsc::channel();
+        let end = move |why| sender.send(why).expect("the test listens");
+        (News::start(hook, end).expect("a thread starts"), ended)
     }
 
     fn event(attempt: u32) -> ConnectionEvent {
@@ -109,7 +106,7 @@ mod tests {
     #[test]
     fn a_hook_is_told_everything_in_order_before_it_counts_as_settled() {
         let (tell, told) = mpsc::channel();
-        let (news, mut ended) = start(Some(Box::new(move |event| {
+        let (news, ended) = start(Some(Box::new(move |event| {
             tell.send(event.attempt).expect("the test listens");
             None
         })));
@@ -124,13 +121,13 @@ mod tests {
 
     #[test]
     fn an_answer_asks_for_the_end_and_what_comes_after_it_is_told_all_the_same() {
-        let (news, mut ended) = start(Some(Box::new(|event: &ConnectionEvent| {
+        let (news, ended) = start(Some(Box::new(|event: &ConnectionEvent| {
             (event.attempt != 1).then(|| format!("enough of {}", event.attempt))
         })));
         (0..3).for_each(|attempt| news.tell(event(attempt)));
         settle(&news);
         for said in ["enough of 0", "enough of 2"] {
-            assert_eq!(ended.try_recv(), Ok(Ended::Asked(said.to_owned())));
+            assert_eq!(ended.try_recv(), Ok(said.to_owned()));
         }
         assert!(ended.try_recv().is_err());
     }
@@ -173,9 +170,13 @@ mod tests {
 
     #[test]
     fn without_a_hook_there_is_nothing_to_wait_for() {
-        let (news, mut ended) = start(None);
+        let (news, ended) = start(None);
         news.tell(event(1));
         settle(&news);
-        assert_eq!(ended.try_recv(), Err(TryRecvError::Disconnected), "no thread holds on to it");
+        assert_eq!(
+            ended.try_recv(),
+            Err(mpsc::TryRecvError::Disconnected),
+            "no thread holds on to it"
+        );
     }
 }

@@ -14,11 +14,14 @@ pub mod demo;
 #[cfg(test)]
 mod dice;
 pub mod filter;
+mod hook;
 pub mod kafka_topic;
 pub mod ledger;
 pub mod message;
 pub mod output;
 pub mod plugin;
+mod print;
+mod progress;
 pub mod reject;
 pub mod scaffold;
 pub mod setup;

@@ -52,13 +52,13 @@ impl Printer {
 
 fn render(record: &Written<'_>, message: Message<'_>) -> Value {
     let mut object = Map::new();
-    object.insert("kafka_topic".to_owned(), record.topic().into());
-    object.insert("partition".to_owned(), record.partition().into());
-    object.insert("offset".to_owned(), record.offset().into());
-    insert_bytes(&mut object, "key", record.key());
-    insert_bytes(&mut object, "value", record.value());
-    object.insert("timestamp".to_owned(), record.timestamp_ms().into());
-    let headers = record.headers().map(|(name, value)| {
+    object.insert("kafka_topic".to_owned(), record.topic.into());
+    object.insert("partition".to_owned(), record.partition.into());
+    object.insert("offset".to_owned(), record.offset.into());
+    insert_bytes(&mut object, "key", record.key);
+    insert_bytes(&mut object, "value", record.value);
+    object.insert("timestamp".to_owned(), record.timestamp_ms.into());
+    let headers = record.headers.iter().map(|(name, value)| {
         let mut header = Map::new();
         header.insert("name".to_owned(), name.into());
         insert_bytes(&mut header, "value", value);

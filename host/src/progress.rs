@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::waiting::Reasons;
 use crate::ledger::{Counts, Ledger};
 use crate::output;
 use crate::sink::Health;
@@ -20,26 +19,24 @@ const REPEAT: Duration = Duration::from_secs(30);
 /// half a minute, and when it goes on.
 pub async fn watch(
     ledger: Arc<Ledger>,
-    health: Vec<Arc<Health>>,
-    pauses: Vec<Arc<Reasons>>,
+    health: Arc<Health>,
+    why_it_pauses: impl Fn() -> Option<String>,
 ) -> Infallible {
     let mut progress = Progress::new(Instant::now());
     let mut to_blame = "Kafka";
     loop {
         sleep(GLANCE).await;
-        let away = health.iter().filter_map(|health| health.away_since()).min();
         // With --print=wait only.
         let unread = output::waiting_for_reader();
-        let paused = pauses.iter().find_map(|reasons| reasons.first());
         // A reason is known a moment before it is noticed that there is trouble.
         let reason = |since: Instant| {
             let since = since.checked_sub(SILENCE).unwrap_or(since);
-            health.iter().find_map(|health| health.reason(since)).unwrap_or_default()
+            health.reason(since).unwrap_or_default()
         };
-        let stands = away.into_iter().chain(unread).min();
+        let stands = health.away_since().into_iter().chain(unread).min();
         match progress.look(Instant::now(), &ledger.counts(), stands) {
             Some(News::Trouble { since, what }) => {
-                let (who, why) = match (unread, paused) {
+                let (who, why) = match (unread, why_it_pauses()) {
                     (Some(_), _) => ("the reader of standard output", String::new()),
                     (None, Some(why)) => ("the plugin", why),
                     (None, None) => ("Kafka", reason(since)),

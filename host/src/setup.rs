@@ -2,6 +2,7 @@
 //! configuration", before the first connection.
 
 use crate::config::{self, Config};
+use crate::hook::Hook;
 use crate::plugin::{
     Ability, Clock, Hooks, Limits, Loader, OnBroken, Plugins, Replacements, Spec, Swapper,
 };
@@ -161,9 +162,9 @@ pub fn limits(limits: &config::PluginLimits) -> Limits {
 }
 
 /// Tells the plugins of all routes about the connections, if one wants to know.
-fn hook(setters: &[(Builtin, Plugins)]) -> Option<bridge::Hook> {
+fn hook(setters: &[(Builtin, Plugins)]) -> Option<Hook> {
     let mut hooks = Hooks::new(setters.iter().map(|(_, plugins)| plugins));
-    (!hooks.is_empty()).then(|| Box::new(move |event: &_| hooks.call(event)) as bridge::Hook)
+    (!hooks.is_empty()).then(|| Box::new(move |event: &_| hooks.call(event)) as Hook)
 }
 
 fn route(route: config::Route) -> bridge::Route {

@@ -7,20 +7,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module and what it may use of the others; `main`, `setup`, `checkup`, `demo` and `workbench` may use all.
-const USES: [(&str, &[&str]); 17] = [
+const USES: [(&str, &[&str]); 23] = [
+    ("account", &["message"]),
     ("backoff", &[]),
     (
         "bridge",
         &[
+            "account",
             "backoff",
             "case",
             "filter",
+            "hook",
             "kafka_topic",
+            "ledger",
             "message",
             "output",
+            "print",
+            "progress",
             "reject",
             "sink",
             "source",
+            "sync",
             "telemetry",
             "transform",
         ],
@@ -29,15 +36,20 @@ const USES: [(&str, &[&str]); 17] = [
     ("config", &["filter", "kafka_topic", "message", "output", "transform"]),
     ("control", &["plugin", "swap"]),
     ("filter", &[]),
+    ("hook", &["message"]),
     ("kafka_topic", &[]),
+    ("ledger", &[]),
     ("message", &[]),
     ("output", &[]),
     ("plugin", &["backoff", "message"]),
+    ("print", &["case", "message", "output", "sink"]),
+    ("progress", &["ledger", "output", "sink"]),
     ("reject", &["message", "transform"]),
     ("scaffold", &["plugin"]),
     ("sink", &["backoff", "message", "telemetry"]),
-    ("source", &["backoff", "filter", "message", "telemetry"]),
+    ("source", &["account", "backoff", "filter", "message", "telemetry"]),
     ("swap", &["case", "filter", "message", "plugin", "transform"]),
+    ("sync", &[]),
     ("telemetry", &["config", "output"]),
     ("transform", &["message", "plugin"]),
 ];

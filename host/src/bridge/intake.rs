@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::Stop;
 use super::credit::Credit;
-use super::hooks::News;
+use super::dead_letter::MESSAGES;
 use super::in_flight::InFlight;
 use super::inbox::{Inbox, Parcel};
 use super::lane::Lane;
 use super::router::Router;
-use super::tag::MESSAGES;
 use crate::account::Settled;
+use crate::hook::News;
 use crate::ledger::Ledger;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
 use crate::source::Downstream;
@@ -92,18 +92,16 @@ impl Packer {
 impl Intake {
     /// For the source of that number. `own` carries what takes no lane of `inboxes`, which has a place
     /// for each route.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of the path")]
     pub fn new(
         source: usize,
         router: Router,
         own: Lane,
         inboxes: Vec<Option<Arc<Inbox>>>,
-        in_flight: Arc<InFlight>,
-        ledger: Arc<Ledger>,
         credit: Arc<Credit>,
-        stop: Arc<Stop>,
         news: News,
     ) -> Self {
+        let (in_flight, ledger) = (Arc::clone(&own.in_flight), Arc::clone(&own.ledger));
+        let stop = Arc::clone(&own.stop);
         let parcels = (0..router.places()).map(|route| Parcel::new(route, source)).collect();
         let packer = Packer { own, inboxes, credit, parcels, filled: Vec::new(), full: Vec::new() };
         let (defective, taken) = (Vec::new(), Vec::new());

@@ -10,10 +10,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::dead_letter::Rejections;
+use super::dead_letter::{RecordId, Rejections, Role};
 use super::in_flight::InFlight;
 use super::inbox::{Inbox, Mail, Parcel};
-use super::tag::{RecordId, Role};
 use super::waiting::{Load, Waiting};
 use super::{Ended, Route, Stop};
 use crate::account::Fate;

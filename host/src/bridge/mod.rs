@@ -15,17 +15,13 @@
 
 mod credit;
 mod dead_letter;
-mod hooks;
 mod in_flight;
 mod inbox;
 mod intake;
 mod lane;
 mod letters;
-mod print;
-mod progress;
 mod router;
 mod start;
-mod tag;
 mod waiting;
 
 use std::sync::Arc;
@@ -36,15 +32,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::hook::{Hook, News};
 use crate::kafka_topic::KafkaTopic;
 use crate::ledger::Ledger;
 use crate::output::Print;
+use crate::progress;
 use crate::sink::{self, Sink};
 use crate::source::{self, Control};
 use crate::transform::Transform;
 use crate::transform::headers::HeaderPolicy;
-pub use hooks::Hook;
-use hooks::News;
 use in_flight::InFlight;
 use inbox::Inbox;
 pub use letters::{Seen, Settings as LettersSettings};
@@ -155,8 +151,9 @@ pub async fn run(
     else {
         return Ok(());
     };
-    let progress =
-        progress::watch(Arc::clone(&path.ledger), vec![path.sink.health()], path.pauses.clone());
+    let pauses = path.pauses.clone();
+    let why_it_pauses = move || pauses.iter().find_map(|reasons| reasons.first());
+    let progress = progress::watch(Arc::clone(&path.ledger), path.sink.health(), why_it_pauses);
     let failed = tokio::select! {
         _ = stops.wait_for(|stops| *stops > 0) => None,
         ended = path.ended.recv() => Some(ended),

@@ -13,20 +13,20 @@ use tokio::time::sleep;
 
 use super::credit::Credit;
 use super::dead_letter::Rejections;
-use super::hooks::News;
 use super::in_flight::InFlight;
 use super::inbox::Inbox;
 use super::intake::Intake;
 use super::lane::Lane;
 use super::letters::Letters;
-use super::print::Printer;
 use super::router::Router;
 use super::waiting::Waiting;
-use super::{OnError, Path, Settings, Sources, Stop, Stops};
+use super::{Ended, OnError, Path, Settings, Sources, Stop, Stops};
 use crate::backoff::Backoff;
+use crate::hook::News;
 use crate::kafka_topic::KafkaTopic;
 use crate::ledger::Ledger;
 use crate::output::{self, Print};
+use crate::print::Printer;
 use crate::sink::{self, Gathered, ProbeError, Sink};
 use crate::source::{Control, Source};
 use crate::transform::Transform;
@@ -44,7 +44,8 @@ impl Path {
         let wakes: Arc<[Arc<Notify>]> = (0..sources).map(|_| Arc::default()).collect();
         let (sender, ended) = mpsc::unbounded_channel();
         let stop = Arc::new(Stop { ended: sender, abandoned: AtomicBool::new(false) });
-        let news = News::start(settings.hook.take(), &stop)?;
+        let ends = Arc::clone(&stop);
+        let news = News::start(settings.hook.take(), move |why| ends.end(Ended::Asked(why)))?;
         let in_flight = Arc::new(InFlight::new(Arc::clone(&wakes), Arc::clone(&ledger)));
         let rejections = Arc::new(Rejections::new(
             &settings.routes,
@@ -94,12 +95,8 @@ impl Path {
         let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes), reader);
         let take_in = |number: usize| {
             let router = Router::new(&settings.routes);
-            let (in_flight, ledger) = (Arc::clone(&in_flight), Arc::clone(&ledger));
-            let (credit, stop) = (Arc::clone(&credit), Arc::clone(&stop));
             let own = lane(Some(Gathered::default()), &|route| inboxes[route].is_none());
-            let inboxes = inboxes.clone();
-            let news = news.clone();
-            Intake::new(number, router, own, inboxes, in_flight, ledger, credit, stop, news)
+            Intake::new(number, router, own, inboxes.clone(), Arc::clone(&credit), news.clone())
         };
         let mut runners: Vec<(String, Runner)> = Vec::with_capacity(sources);
         for source in settings.sources {
@@ -165,7 +162,7 @@ async fn reach_kafka(sink: &Sink, settings: &Settings) -> Result<(), String> {
 }
 
 /// How often a broker that creates a topic now may say that there is none.
-const NOT_YET: u32 = 4;
+const NOT_YET: usize = 4;
 
 /// Asks Kafka once for a topic, or only for an answer.
 async fn ask(sink: &Sink, topic: Option<&str>) -> Result<Result<(), ProbeError>, String> {
@@ -179,16 +176,29 @@ fn backoff() -> Backoff {
     Backoff::new(Duration::from_millis(200), Duration::from_secs(10))
 }
 
+/// The same, and gives a broker that creates the topic now the time for it.
+async fn ask_for(
+    sink: &Sink,
+    topic: Option<&str>,
+    backoff: &mut Backoff,
+) -> Result<Result<(), ProbeError>, String> {
+    for _ in 1..NOT_YET {
+        match ask(sink, topic).await? {
+            Err(ProbeError::NoTopic(_)) => sleep(backoff.next_pause()).await,
+            answer => return Ok(answer),
+        }
+    }
+    ask(sink, topic).await
+}
+
 /// Asks Kafka for a topic, or only for an answer, until it comes.
 async fn reach(sink: &Sink, topic: Option<&str>) -> Result<(), String> {
-    let (start, mut backoff, mut attempts) = (Instant::now(), backoff(), 0);
+    let (start, mut backoff) = (Instant::now(), backoff());
+    let mut answer = ask_for(sink, topic, &mut backoff).await?;
     loop {
-        let answer = ask(sink, topic).await?;
-        attempts += 1;
         match answer {
             Ok(()) => return Ok(()),
             Err(ProbeError::Permanent(what)) => return Err(what),
-            Err(ProbeError::NoTopic(_)) if attempts < NOT_YET => sleep(backoff.next_pause()).await,
             Err(ProbeError::NoTopic(what) | ProbeError::Passing(what)) => {
                 let pause = backoff.next_pause();
                 tracing::warn!(
@@ -199,6 +209,7 @@ async fn reach(sink: &Sink, topic: Option<&str>) -> Result<(), String> {
                 sleep(pause).await;
             }
         }
+        answer = ask(sink, topic).await?;
     }
 }
 
@@ -206,20 +217,13 @@ async fn reach(sink: &Sink, topic: Option<&str>) -> Result<(), String> {
 /// it: most never need them.
 async fn look_for(sink: Sink, dead_letter_topics: BTreeSet<String>) {
     for topic in dead_letter_topics {
-        let mut backoff = backoff();
-        for attempt in 1..=NOT_YET {
-            match ask(&sink, Some(&topic)).await {
-                Ok(Err(ProbeError::NoTopic(_))) if attempt < NOT_YET => {
-                    sleep(backoff.next_pause()).await;
-                }
-                Ok(Err(ProbeError::NoTopic(what))) => {
-                    tracing::warn!(
-                        "{what}; it is for dead letters: a message that is rejected waits for it"
-                    );
-                }
-                // What keeps Kafka away is said by others.
-                Ok(_) | Err(_) => break,
-            }
+        // What keeps Kafka away is said by others.
+        if let Ok(Err(ProbeError::NoTopic(what))) =
+            ask_for(&sink, Some(&topic), &mut backoff()).await
+        {
+            tracing::warn!(
+                "{what}; it is for dead letters: a message that is rejected waits for it"
+            );
         }
     }
 }
