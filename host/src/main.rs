@@ -24,6 +24,10 @@ use host::workbench::{self, capture, new, redeliver, replay, swap};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+#[cfg(target_arch = "x86_64")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// It could not go on.
 const FAILED: u8 = 1;
 /// Wrong usage or configuration.
