@@ -42,10 +42,10 @@ pub(super) fn cache_directory() -> Option<PathBuf> {
     Some(caches.join("mqtt-kafka-host"))
 }
 
-/// Advances the engine's clock while plugins are called. Calls are measured in its ticks.
+/// Advances the engine's clock while plugins are called. When it ticks, a call that goes on lets others
+/// have its processor, and it is looked whether it has used up its time.
 #[derive(Debug)]
 pub(super) struct Ticker {
-    tick: Duration,
     calls: Arc<Calls>,
     thread: Option<JoinHandle<()>>,
 }
@@ -60,20 +60,21 @@ struct Calls {
     ended: AtomicBool,
 }
 
+/// A call that may take so long is measured to a tenth. And whoever waits for the processor of a longer one
+/// waits no longer than a scheduler gives at a time.
+fn tick(call: Duration) -> Duration {
+    (call / 10).clamp(Duration::from_millis(1), Duration::from_millis(2))
+}
+
 impl Ticker {
-    /// A ticker that measures `call` to a tenth, between 1 and 10 ms.
+    /// A ticker for calls that may take so long, and longer.
     pub fn start(engine: &Engine, call: Duration) -> io::Result<Self> {
-        let tick = (call / 10).clamp(Duration::from_millis(1), Duration::from_millis(10));
+        let tick = tick(call);
         let calls = Arc::<Calls>::default();
         let (engine, seen) = (engine.clone(), Arc::clone(&calls));
         let run = move || seen.tick(tick, &engine);
         let thread = thread::Builder::new().name("plugin-clock".into()).spawn(run)?;
-        Ok(Self { tick, calls, thread: Some(thread) })
-    }
-
-    /// How often the clock ticks.
-    pub fn tick(&self) -> Duration {
-        self.tick
+        Ok(Self { calls, thread: Some(thread) })
     }
 
     /// Keeps the clock ticking until the answer is dropped.
@@ -172,6 +173,12 @@ mod tests {
         let bytes = wat::parse_str(component).expect("WebAssembly text");
         let engine = engine(false).expect("an engine");
         assert!(wasmtime::component::Component::from_binary(&engine, &bytes).is_ok());
+    }
+
+    #[test]
+    fn the_clock_measures_a_short_time_limit_to_a_tenth_and_ticks_often_enough_for_others() {
+        let ticks = [1, 15, 50, 60_000].map(|limit| tick(Duration::from_millis(limit)));
+        assert_eq!(ticks, [1_000, 1_500, 2_000, 2_000].map(Duration::from_micros));
     }
 
     #[test]

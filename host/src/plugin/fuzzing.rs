@@ -54,7 +54,6 @@ pub fn load(bytes: &[u8]) {
         config: None,
         limits: limits(),
         code,
-        tick: clock.tick(),
         tally: Arc::default(),
     };
     if Instance::start(&plugin).is_err() {

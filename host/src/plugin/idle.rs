@@ -34,7 +34,7 @@ impl Loader {
         let (engine, clock) = self.running().map_err(fault)?;
         let made = {
             let _running = clock.running();
-            self.make(&spec, &IDLE.into(), &engine, &clock)
+            self.make(&spec, &IDLE.into(), &engine)
         };
         let (plugin, _thrown_away) = made.map_err(fault)?;
         let slot = Arc::new(Slot::new(spec, plugin));

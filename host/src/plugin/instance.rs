@@ -19,6 +19,9 @@ use super::time::{Allowance, processor_time};
 use super::{Ability, Hook};
 use crate::message::ARRIVAL;
 
+/// A call is looked at whenever the engine's clock ticks.
+const TICK: u64 = 1;
+
 pub(super) struct Instance {
     store: Store<State>,
     exports: Exports,
@@ -32,7 +35,7 @@ impl Instance {
         let memory = Memory::new(plugin.limits.memory);
         let state = State {
             memory,
-            time: Allowance::new(plugin.tick, plugin.limits.start),
+            time: Allowance::new(plugin.limits.start),
             clock: plugin.clock,
             arrival: ARRIVAL,
             log: Arc::clone(&plugin.log),
@@ -42,11 +45,13 @@ impl Instance {
         let mut store = Store::new(plugin.code.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_callback(|mut store| {
-            let more = store.data_mut().time.expired(processor_time());
-            Ok(more.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
+            // What carries other messages may have been waiting for this processor.
+            std::thread::yield_now();
+            let goes_on = store.data_mut().time.is_left(processor_time());
+            Ok(if goes_on { UpdateDeadline::Continue(TICK) } else { UpdateDeadline::Interrupt })
         });
-        let ticks = store.data_mut().time.begin();
-        store.set_epoch_deadline(ticks);
+        store.data_mut().time.begin();
+        store.set_epoch_deadline(TICK);
         // Fails where instructions are not counted; time is what limits calls.
         store.set_fuel(u64::MAX).unwrap_or_default();
         // What crosses the boundary was in the instance's memory, so it cannot be more.
@@ -71,7 +76,7 @@ impl Instance {
         }
         store.set_fuel(u64::MAX).unwrap_or_default();
         let at_start = store.data().memory.used;
-        store.data_mut().time = Allowance::new(plugin.tick, plugin.limits.call);
+        store.data_mut().time = Allowance::new(plugin.limits.call);
         Ok(Self { store, exports, at_start, calls: 0 })
     }
 
@@ -142,8 +147,8 @@ impl Instance {
         self.calls += 1;
         let state = self.store.data_mut();
         state.memory.denied = false;
-        let ticks = state.time.begin();
-        self.store.set_epoch_deadline(ticks);
+        state.time.begin();
+        self.store.set_epoch_deadline(TICK);
     }
 
     fn end<A>(

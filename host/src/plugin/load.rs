@@ -64,8 +64,6 @@ pub(super) struct Plugin {
     pub clock: Clock,
     pub log: Arc<PluginLog>,
     pub code: Code,
-    /// How often the clock ticks that calls are ended by.
-    pub tick: Duration,
     pub tally: Arc<Tally>,
 }
 
@@ -257,7 +255,7 @@ impl Loader {
             known.pin(spec.sha256.as_ref());
             return Ok(Arc::clone(known));
         }
-        let (plugin, _thrown_away) = self.make(spec, &bytes, engine, clock)?;
+        let (plugin, _thrown_away) = self.make(spec, &bytes, engine)?;
         let versions = self.versions.clone();
         let slot = Arc::new(Slot::keeping(spec.clone(), plugin, versions, failed));
         self.loaded.push(Arc::clone(&slot));
@@ -287,7 +285,6 @@ impl Loader {
         spec: &Spec,
         bytes: &Arc<[u8]>,
         engine: &Engine,
-        clock: &Ticker,
     ) -> Result<(Arc<Plugin>, Instance), Problem> {
         let name = name(&spec.file, bytes);
         refuse_other_file(spec, &name)?;
@@ -312,7 +309,6 @@ impl Loader {
             limits: limits.clone(),
             clock: spec.clock,
             code,
-            tick: clock.tick(),
             tally: Arc::default(),
         };
         match Instance::start(&plugin) {

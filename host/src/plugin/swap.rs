@@ -227,7 +227,7 @@ impl Swapper {
             if failed {
                 return Err(Refusal::GaveWay { note: slot.noted() });
             }
-            let (plugin, first) = loader.make(&slot.spec(), &bytes, &engine, &clock)?;
+            let (plugin, first) = loader.make(&slot.spec(), &bytes, &engine)?;
             refuse_other_offer(&plugin, &running)?;
             let tried = try_out(slot, &plugin, &running, (*limit, *changes))?;
             messages += tried.messages;

@@ -3,42 +3,31 @@
 //! What counts is *processor* time. On a busy machine, or in a container with a processor quota,
 //! the clock on the wall runs on while a plugin waits for its turn, and the message that happened
 //! to be in its hands is not guilty of that. Reading a thread's processor time costs as much as a
-//! small call, so it is left until half of the limit has passed on the wall.
+//! small call, so it is left until the engine's clock has ticked.
 
 use std::time::Duration;
 
 /// The time limit of the call that is going on.
 #[derive(Debug)]
 pub(super) struct Allowance {
-    /// Of the clock that deadlines are set on.
-    tick: Duration,
-    half: Duration,
-    /// The processor time of this thread when the first half of the limit had passed.
-    halfway: Option<Duration>,
+    limit: Duration,
+    /// The processor time of this thread when the engine's clock ticked first.
+    since: Option<Duration>,
 }
 
 impl Allowance {
-    pub fn new(tick: Duration, limit: Duration) -> Self {
-        Self { tick, half: limit / 2, halfway: None }
+    pub fn new(limit: Duration) -> Self {
+        Self { limit, since: None }
     }
 
-    /// Begins to measure: ticks until [`expired`](Self::expired) is to be asked.
-    pub fn begin(&mut self) -> u64 {
-        self.halfway = None;
-        // The current tick is already partly over.
-        self.ticks(self.half) + 1
+    /// A call begins.
+    pub fn begin(&mut self) {
+        self.since = None;
     }
 
-    /// With the thread's processor time: ticks until this is to be asked again, or `None` if the
-    /// time is used up.
-    pub fn expired(&mut self, now: Duration) -> Option<u64> {
-        let used = now.saturating_sub(*self.halfway.get_or_insert(now));
-        let left = self.half.checked_sub(used).filter(|left| !left.is_zero())?;
-        Some(self.ticks(left))
-    }
-
-    fn ticks(&self, time: Duration) -> u64 {
-        time.as_nanos().div_ceil(self.tick.as_nanos()) as u64
+    /// The engine's clock has ticked: whether there is time left, by the thread's processor time.
+    pub fn is_left(&mut self, now: Duration) -> bool {
+        now.saturating_sub(*self.since.get_or_insert(now)) < self.limit
     }
 }
 
@@ -62,31 +51,29 @@ mod tests {
 
     #[test]
     fn a_call_that_only_works_has_its_limit_and_a_tick() {
-        let mut allowance = Allowance::new(ms(5), ms(50));
-        assert_eq!(allowance.begin(), 6);
-        assert_eq!(allowance.expired(ms(1025)), Some(5));
-        assert_eq!(allowance.expired(ms(1049)), Some(1));
-        assert_eq!(allowance.expired(ms(1050)), None);
+        let mut allowance = Allowance::new(ms(50));
+        allowance.begin();
+        assert!(allowance.is_left(ms(1000)) && allowance.is_left(ms(1049)));
+        assert!(!allowance.is_left(ms(1050)));
     }
 
     #[test]
     fn waiting_for_the_processor_does_not_count() {
-        let mut allowance = Allowance::new(ms(5), ms(50));
+        let mut allowance = Allowance::new(ms(50));
         allowance.begin();
-        for used in [0, 0, 1, 9, 24] {
-            assert!(allowance.expired(ms(7 + used)).is_some());
+        for used in [0, 0, 1, 9, 49] {
+            assert!(allowance.is_left(ms(7 + used)));
         }
-        assert_eq!(allowance.expired(ms(7 + 25)), None);
+        assert!(!allowance.is_left(ms(7 + 50)));
     }
 
     #[test]
     fn every_call_has_its_own_time() {
-        let mut allowance = Allowance::new(ms(5), ms(50));
+        let mut allowance = Allowance::new(ms(50));
         allowance.begin();
-        assert_eq!(allowance.expired(ms(100)), Some(5));
-        assert_eq!(allowance.expired(ms(200)), None);
+        assert!(allowance.is_left(ms(100)) && !allowance.is_left(ms(200)));
         allowance.begin();
-        assert_eq!(allowance.expired(ms(200)), Some(5));
+        assert!(allowance.is_left(ms(200)));
     }
 
     #[test]
