@@ -6,10 +6,11 @@ use rdkafka::admin::{
     TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::{Kafka, dead_letters, records};
 use crate::scratch::unique;
-use crate::{SOON, eventually};
+use crate::{A_WHILE, SOON, eventually};
 
 /// Partitions of a topic that [`Kafka::topic`] makes.
 const PARTITIONS: i32 = 3;
@@ -45,9 +46,16 @@ impl Kafka {
         for (name, value) in settings {
             topic = topic.set(name, value);
         }
-        let created = pollster::block_on(self.admin().create_topics([&topic], &options()));
-        let created = created.unwrap_or_else(|error| panic!("cannot create {name}: {error}"));
-        assert!(created[0].is_ok(), "cannot create {name}: {created:?}");
+        // A broker that was stopped a moment ago may not heed the first attempt, or only in the end.
+        eventually("Kafka makes the topic", A_WHILE, || {
+            match pollster::block_on(self.admin().create_topics([&topic], &options())) {
+                Err(KafkaError::AdminOp(Code::OperationTimedOut)) => None,
+                Ok(made) if matches!(made[..], [Ok(_) | Err((_, Code::TopicAlreadyExists))]) => {
+                    Some(())
+                }
+                refused => panic!("cannot create {name}: {refused:?}"),
+            }
+        });
         // The answer comes before the broker itself knows the topic.
         eventually("the new topic can be used", SOON, || {
             records::partitions(&self.address, name).filter(|&known| known == partitions)
