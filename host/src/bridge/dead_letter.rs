@@ -175,12 +175,12 @@ impl Rejections {
 }
 
 impl Events for Rejections {
-    fn delivered(&self, tag: Tag, record: &Written<'_>) {
+    fn delivered<'r>(&self, tag: Tag, record: &dyn Fn() -> Written<'r>) {
         let RecordId { slot, index, role } = RecordId::of(tag);
         if let Some(printer) = &self.printer
             && let Some(parcel) = self.in_flight.parcel(slot)
         {
-            printer.print(record, parcel.batch.message(index));
+            printer.print(&record(), parcel.batch.message(index));
         }
         let fate = match role {
             Role::Record => Fate::Delivered,

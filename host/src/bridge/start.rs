@@ -162,7 +162,7 @@ async fn reach_kafka(sink: &Sink, settings: &Settings) -> Result<(), String> {
 }
 
 /// How often a broker that creates a topic now may say that there is none.
-const NOT_YET: usize = 4;
+const NOT_YET: u32 = 4;
 
 /// Asks Kafka once for a topic, or only for an answer.
 async fn ask(sink: &Sink, topic: Option<&str>) -> Result<Result<(), ProbeError>, String> {

@@ -46,13 +46,15 @@ pub(super) fn cache_directory() -> Option<PathBuf> {
 /// have its processor, and it is looked whether it has used up its time.
 #[derive(Debug)]
 pub(super) struct Ticker {
-    calls: Arc<Calls>,
+    pub calls: Arc<Calls>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What the ticker's thread knows of the calls.
 #[derive(Debug, Default)]
-struct Calls {
+pub(super) struct Calls {
+    /// How often the clock ticks.
+    pub tick: Duration,
     running: AtomicUsize,
     begun: AtomicUsize,
     /// The thread sleeps until somebody wakes it.
@@ -69,10 +71,9 @@ fn tick(call: Duration) -> Duration {
 impl Ticker {
     /// A ticker for calls that may take so long, and longer.
     pub fn start(engine: &Engine, call: Duration) -> io::Result<Self> {
-        let tick = tick(call);
-        let calls = Arc::<Calls>::default();
+        let calls = Arc::new(Calls { tick: tick(call), ..Calls::default() });
         let (engine, seen) = (engine.clone(), Arc::clone(&calls));
-        let run = move || seen.tick(tick, &engine);
+        let run = move || seen.tick(&engine);
         let thread = thread::Builder::new().name("plugin-clock".into()).spawn(run)?;
         Ok(Self { calls, thread: Some(thread) })
     }
@@ -96,10 +97,10 @@ impl Ticker {
 
 impl Calls {
     /// Ticks, and rests when there has been no call for a while: an idle program should be idle.
-    fn tick(&self, tick: Duration, engine: &Engine) {
+    fn tick(&self, engine: &Engine) {
         let (mut begun, mut idle_since) = (0, Instant::now());
         while !self.ended.load(SeqCst) {
-            thread::park_timeout(tick);
+            thread::park_timeout(self.tick);
             engine.increment_epoch();
             if self.running.load(SeqCst) > 0 || self.begun.load(SeqCst) != begun {
                 (begun, idle_since) = (self.begun.load(SeqCst), Instant::now());

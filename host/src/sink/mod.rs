@@ -57,7 +57,7 @@ pub struct Rejected {
 /// Told what became of records, each once.
 pub trait Events: Send + Sync + 'static {
     /// Kafka has this record. The thread that tells it has brokers to serve: it must not wait.
-    fn delivered(&self, tag: Tag, record: &Written<'_>);
+    fn delivered<'r>(&self, tag: Tag, record: &dyn Fn() -> Written<'r>);
     /// Kafka never takes this record; what is to become of it may be sent.
     fn rejected(&self, sink: &Sink, tag: Tag, rejected: Rejected);
 }
@@ -128,9 +128,9 @@ impl BrokerEvents {
 }
 
 impl Handler for BrokerEvents {
-    fn confirmed(&self, ticket: u64, record: &Written<'_>) {
+    fn confirmed<'r>(&self, ticket: u64, partition: i32, record: &dyn Fn() -> Written<'r>) {
         if let Some(shared) = self.shared() {
-            shared.confirmed(ticket, record);
+            shared.confirmed(ticket, partition, record);
         }
     }
 
@@ -155,8 +155,8 @@ impl Shared {
     }
 
     /// Tells that Kafka has a record, and sends what has waited for it.
-    fn confirmed(&self, order: Order, record: &Written<'_>) {
-        let confirmed = self.gates().confirm(order, record.partition);
+    fn confirmed<'r>(&self, order: Order, partition: i32, record: &dyn Fn() -> Written<'r>) {
+        let confirmed = self.gates().confirm(order, partition);
         let Some((tag, then)) = confirmed else { return };
         self.health.delivered();
         self.events.delivered(tag, record);

@@ -39,7 +39,8 @@ struct Recorder {
 }
 
 impl Events for Recorder {
-    fn delivered(&self, tag: Tag, record: &Written<'_>) {
+    fn delivered<'r>(&self, tag: Tag, record: &dyn Fn() -> Written<'r>) {
+        let record = record();
         let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
         let headers = record.headers.iter();
         let delivered = Delivered {
@@ -72,6 +73,17 @@ impl Recorder {
         assert_eq!(told, records, "something becomes of each\n{}", sink.gates().state());
         std::mem::take(&mut *seen)
     }
+}
+
+/// With one property of librdkafka.
+fn sink(brokers: String, (name, value): (&str, &str), recorder: &Arc<Recorder>) -> Sink {
+    let settings = Settings {
+        brokers,
+        client_id: "test".to_owned(),
+        properties: vec![(name.to_owned(), value.to_owned())],
+        ..Settings::default()
+    };
+    Sink::new(settings, Arc::clone(recorder) as _).expect("good settings")
 }
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
@@ -134,15 +146,9 @@ fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_i
             cluster.create_topic(topic, 1 + random.below(3) as i32, 1).expect("a topic");
         }
         let recorder = Arc::<Recorder>::default();
-        let settings = Settings {
-            brokers: cluster.bootstrap_servers(),
-            client_id: "test".to_owned(),
-            // Simulated brokers do not look at sequence numbers: they would take a batch whose predecessor
-            // they have refused.
-            properties: vec![("max.in.flight".to_owned(), "1".to_owned())],
-            ..Settings::default()
-        };
-        let sink = Sink::new(settings, Arc::clone(&recorder) as _).expect("good settings");
+        // Simulated brokers do not look at sequence numbers: they would take a batch whose predecessor
+        // they have refused.
+        let sink = sink(cluster.bootstrap_servers(), ("max.in.flight", "1"), &recorder);
         let sent = std::thread::scope(|scope| {
             let senders = [(0, true), (RECORDS, false)].map(|(from, gathers)| {
                 let (sink, mut random) = (&sink, Dice(random.below(usize::MAX - 1) as u64 + 1));
@@ -183,13 +189,7 @@ fn a_record_that_kafka_must_have_since_it_has_a_later_one_is_told_whole() {
     let cluster = MockCluster::new(1).expect("simulated brokers");
     cluster.create_topic("a", 1, 1).expect("a topic");
     let recorder = Arc::<Recorder>::default();
-    let settings = Settings {
-        brokers: cluster.bootstrap_servers(),
-        client_id: "test".to_owned(),
-        properties: vec![("retry.backoff.ms".to_owned(), "10".to_owned())],
-        ..Settings::default()
-    };
-    let sink = Sink::new(settings, Arc::clone(&recorder) as _).expect("good settings");
+    let sink = sink(cluster.bootstrap_servers(), ("retry.backoff.ms", "10"), &recorder);
     let value = |tag: Tag| tag.to_string().into_bytes();
     let send = |tag: Tag| {
         let (name, value) = ("from".into(), value(tag));

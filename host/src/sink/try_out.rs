@@ -74,6 +74,6 @@ impl Sink {
 struct Nobody;
 
 impl Events for Nobody {
-    fn delivered(&self, _tag: Tag, _record: &Written<'_>) {}
+    fn delivered<'r>(&self, _tag: Tag, _record: &dyn Fn() -> Written<'r>) {}
     fn rejected(&self, _sink: &Sink, _tag: Tag, _rejected: Rejected) {}
 }

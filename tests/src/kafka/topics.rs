@@ -47,13 +47,17 @@ impl Kafka {
             topic = topic.set(name, value);
         }
         // A broker that was stopped a moment ago may not heed the first attempt, or only in the end.
+        let mut timed_out = false;
         eventually("Kafka makes the topic", A_WHILE, || {
-            match pollster::block_on(self.admin().create_topics([&topic], &options())) {
-                Err(KafkaError::AdminOp(Code::OperationTimedOut)) => None,
-                Ok(made) if matches!(made[..], [Ok(_) | Err((_, Code::TopicAlreadyExists))]) => {
-                    Some(())
+            let created = pollster::block_on(self.admin().create_topics([&topic], &options()));
+            match created.as_deref() {
+                Err(KafkaError::AdminOp(Code::OperationTimedOut)) => {
+                    timed_out = true;
+                    None
                 }
-                refused => panic!("cannot create {name}: {refused:?}"),
+                Ok([Ok(_)]) => Some(()),
+                Ok([Err((_, Code::TopicAlreadyExists))]) if timed_out => Some(()),
+                _ => panic!("cannot create {name}: {created:?}"),
             }
         });
         // The answer comes before the broker itself knows the topic.

@@ -324,7 +324,7 @@ fn all_plugins_forget_when_they_are_told_to() {
 }
 
 #[test]
-fn each_plugin_has_its_own_limits() {
+fn each_plugin_has_its_own_limits_and_the_clock_keeps_the_shortest_time() {
     let (patient, hasty) = (Duration::from_mins(1), Duration::from_millis(10));
     let file = guests::wat("obedient.wasm", &guests::obedient());
     let spec = |limits: Option<Limits>| Spec { limits, ..Spec::from(file.path()) };
@@ -335,6 +335,8 @@ fn each_plugin_has_its_own_limits() {
     let again = loader.load(&[spec(Some(own))]).expect("a good plugin");
     assert!(!Arc::ptr_eq(&common.loaded[0], &strict.loaded[0]));
     assert!(Arc::ptr_eq(&strict.loaded[0], &again.loaded[0]));
+    let tick = common.clock.as_ref().map(|clock| clock.calls.tick);
+    assert_eq!(tick, Some(Duration::from_millis(1)));
 
     let mut setters = strict.instantiate();
     let [Said::Reject("time-out", slow), Said::Reject("memory-limit", greedy)] =

@@ -180,6 +180,11 @@ impl<'a> Report<'a> {
         unsafe { code_of(self.message) }
     }
 
+    pub fn partition(self) -> i32 {
+        // SAFETY: the message is alive.
+        unsafe { (*self.message).partition }
+    }
+
     pub fn key(self) -> Option<&'a [u8]> {
         // SAFETY: the message is alive, and so is its memory.
         unsafe { bytes_at((*self.message).key, (*self.message).key_len) }
@@ -211,14 +216,14 @@ impl<'a> Report<'a> {
 
     pub fn written(self) -> Written<'a> {
         // SAFETY: the message is alive, so its topic is, and its topic's name.
-        let (topic, partition, offset, time) = unsafe {
+        let (topic, offset, time) = unsafe {
             let name = c::rd_kafka_topic_name((*self.message).rkt);
             let time = c::rd_kafka_message_timestamp(self.message, ptr::null_mut());
-            (CStr::from_ptr(name), (*self.message).partition, (*self.message).offset, time)
+            (CStr::from_ptr(name), (*self.message).offset, time)
         };
         Written {
             topic: topic.to_str().unwrap_or_default(),
-            partition,
+            partition: self.partition(),
             offset: (offset >= 0).then_some(offset),
             key: self.key(),
             value: self.value(),
@@ -256,6 +261,10 @@ impl Copied {
 
     pub fn ticket(&self) -> u64 {
         self.ticket
+    }
+
+    pub fn partition(&self) -> i32 {
+        self.partition
     }
 
     pub fn written(&self) -> Written<'_> {

@@ -20,8 +20,8 @@ const INNOCENT: &[u8] = b"part of a batch which had one more more invalid record
 /// Told by the threads of brokers what has become of records. A broker's thread sends nothing until it
 /// returns, and holds no lock of librdkafka.
 pub trait Handler: Send + Sync {
-    /// Kafka has the record of this ticket.
-    fn confirmed(&self, ticket: u64, record: &Written<'_>);
+    /// Kafka has the record of this ticket, in this partition. Looking at all of it costs a little.
+    fn confirmed<'r>(&self, ticket: u64, partition: i32, record: &dyn Fn() -> Written<'r>);
     /// A broker has refused records. What is queued is to be purged, and others are to be kept from
     /// producing.
     fn refused(&self);
@@ -117,9 +117,9 @@ fn confirmed(watch: &Watch, report: Report<'_>, is_answered: bool) {
     let mut implied = IMPLIED.take();
     if is_answered {
         for record in implied.drain(..) {
-            watch.handler.confirmed(record.ticket(), &record.written());
+            watch.handler.confirmed(record.ticket(), record.partition(), &|| record.written());
         }
-        watch.handler.confirmed(report.ticket(), &report.written());
+        watch.handler.confirmed(report.ticket(), report.partition(), &|| report.written());
     } else {
         implied.push(Copied::of(report));
     }

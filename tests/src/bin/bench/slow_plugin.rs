@@ -31,7 +31,7 @@ pub fn run(load: &Load, kafka: &Kafka) -> usize {
     let step = (load.rate / SLOW).ceil() as usize;
     let make_slow = |topic: &mut String, payload: &mut Vec<u8>| {
         "plant/slow/telemetry".clone_into(topic);
-        payload.splice(..8, *b"busy 40 ");
+        payload.splice(..8, format!("busy {} ", BUSY.as_millis()).into_bytes());
     };
     let fast = Messages::new(load.size);
     let mixed = Messages::new(load.size).change_each(step, make_slow);
