@@ -56,16 +56,26 @@ fn main() -> ExitCode {
         Ok(Command::Bridge(config)) => carry(*config),
     };
     let code = match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(Failure { code, problem }) => {
             if let Some(problem) = problem {
                 output::say(format_args!("host: {problem}"));
             }
-            ExitCode::from(code)
+            code
         }
     };
+    // It may have no line's end.
+    drop(std::io::stdout().flush());
+    end(code)
+}
+
+/// Ends the program once everything it has said is written. Nothing that libraries have registered for the
+/// end runs: OpenSSL's handler takes away what threads of Kafka's client are still using.
+#[expect(unsafe_code, reason = "the standard library does not end without handlers")]
+fn end(code: u8) -> ! {
     output::finish(PATIENCE);
-    code
+    // SAFETY: it has no preconditions.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// Why the program does not end with 0.
@@ -296,7 +306,7 @@ async fn ask_on(mut hangup: Signal, ask: Ask) {
     while hangup.recv().await.is_some() {
         if had_terminal && !std::io::stderr().is_terminal() {
             // Nothing that could still be said would be read.
-            std::process::exit(i32::from(FAILED));
+            end(FAILED);
         }
         ask.now();
     }
@@ -313,7 +323,6 @@ fn end_on_panic() {
             output::say(backtrace);
         }
         output::say("host: this is a bug in host; nothing acknowledged is lost, start it again");
-        output::finish(PATIENCE);
-        std::process::exit(i32::from(FAILED));
+        end(FAILED);
     }));
 }

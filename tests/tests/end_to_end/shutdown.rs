@@ -41,6 +41,21 @@ fn an_interrupt_stops_like_a_termination() {
     host.wait(SOON).assert_clean();
 }
 
+/// OpenSSL frees at the end what a thread of Kafka's client may be using: a process in a hundred died of it.
+#[test]
+fn the_end_leaves_libraries_alone_that_threads_still_use() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("handlers");
+    // The dynamic linker says whom it calls.
+    let host = Host::between(&mosquitto, "plant/#", kafka, &topic)
+        .environment("LD_DEBUG", "files")
+        .start();
+    let ended = host.stop();
+    ended.assert_clean();
+    assert!(ended.errors.contains("calling init: "), "the linker says nothing");
+    assert!(!ended.errors.contains("calling fini: "), "handlers of libraries have run");
+}
+
 /// A host that has taken 500 messages, none of which the stopped Kafka has confirmed.
 fn stuck(kafka: &Kafka, mosquitto: &Mosquitto, topic: &str, timeout: u32) -> Host {
     let host =
