@@ -26,6 +26,18 @@ pub struct Settled {
     pub all: bool,
 }
 
+/// When whoever asks how far messages are settled is to be woken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wake {
+    /// It asks again by itself.
+    Never,
+    /// When they are settled further.
+    #[default]
+    Further,
+    /// Also when nothing is open any more.
+    All,
+}
+
 #[derive(Debug)]
 struct Account {
     /// Parts that are not done with.

@@ -10,6 +10,8 @@ pub mod case;
 pub mod checkup;
 pub mod config;
 pub mod control;
+#[cfg(test)]
+mod corpus;
 pub mod demo;
 #[cfg(test)]
 mod dice;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use interleavings::account::Fate;
+use interleavings::account::{Fate, Wake};
 use interleavings::bridge::credit::{Credit, OVERHEAD, Permit};
 use interleavings::bridge::in_flight::InFlight;
 use interleavings::bridge::inbox::{Inbox, Mail, Parcel};
@@ -62,13 +62,13 @@ fn credit_that_comes_back_wakes_a_source_that_wants_it() {
 /// Two brokers' threads are done with a message each while their source waits for both.
 #[test]
 fn a_source_learns_that_its_messages_are_settled() {
-    for wants_all in [false, true] {
+    for wake in [Wake::Further, Wake::All] {
         model(move || {
             let (wakes, ledger) = (wakes(), Arc::<Ledger>::default());
             let credit = Credit::new(OVERHEAD, Arc::clone(&wakes), None);
             let table = Arc::new(InFlight::new(Arc::clone(&wakes), Arc::clone(&ledger)));
             let mut parcel = Parcel::new(0, 0);
-            table.open(0, [(1, !wants_all); 2].into_iter());
+            table.open(0, [(1, wake == Wake::Further); 2].into_iter());
             for sequence in 0..2 {
                 parcel.push(&credit, sequence, 0, &PUBLISH);
             }
@@ -78,8 +78,8 @@ fn a_source_learns_that_its_messages_are_settled() {
                 thread::spawn(move || table.done(slot, index, fate))
             });
             wakes[0].wait_until(|| {
-                let settled = table.settled(0, wants_all);
-                if wants_all { settled.all } else { settled.up_to == 2 }
+                let settled = table.settled(0, wake);
+                if wake == Wake::All { settled.all } else { settled.up_to == 2 }
             });
             wakes[0].wait_until(|| credit.available(Qos::AtLeastOnce));
             join(brokers);
@@ -106,7 +106,7 @@ fn a_message_of_several_records_is_counted_once() {
             let table = Arc::clone(&table);
             thread::spawn(move || table.done(slot, 0, fate))
         });
-        wakes[0].wait_until(|| table.settled(0, false).up_to == 1);
+        wakes[0].wait_until(|| table.settled(0, Wake::Further).up_to == 1);
         join(records);
         let counts = ledger.counts();
         assert_eq!((counts.delivered, counts.dead_lettered, counts.in_flight), (0, 1, 0));

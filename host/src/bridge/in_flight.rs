@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::inbox::Parcel;
-use crate::account::{Accounts, Fate, Settled};
+use crate::account::{Accounts, Fate, Settled, Wake};
 use crate::ledger::Ledger;
 use crate::message::Rejection;
 use crate::sync::{Mutex, MutexGuard, Notify, PoisonError};
@@ -28,10 +28,8 @@ struct Entry {
 #[derive(Default)]
 struct Origin {
     accounts: Accounts,
-    /// It has been woken, and has not looked since.
-    is_woken: bool,
-    /// It is to be woken when nothing is open any more.
-    wants_all: bool,
+    /// When it is to be woken; not again before it has looked.
+    wake: Wake,
 }
 
 #[derive(Default)]
@@ -73,12 +71,11 @@ impl InFlight {
         }
     }
 
-    /// How far a source's messages are settled. It is woken when that has changed, where `wants_all` says
-    /// so also when nothing is open any more.
-    pub fn settled(&self, source: usize, wants_all: bool) -> Settled {
+    /// How far a source's messages are settled, and when it is to be woken next.
+    pub fn settled(&self, source: usize, wake: Wake) -> Settled {
         let mut table = self.lock();
         let origin = &mut table.sources[source];
-        (origin.is_woken, origin.wants_all) = (false, wants_all);
+        origin.wake = wake;
         origin.accounts.settled()
     }
 
@@ -164,7 +161,7 @@ impl Table {
         };
         let Parcel { source, batch, .. } = &*entry.parcel;
         let (source, sequence) = (*source, batch.message(index).sequence());
-        let Origin { accounts, is_woken, wants_all } = &mut self.sources[source];
+        let Origin { accounts, wake } = &mut self.sources[source];
         let before = accounts.settled();
         let fate = accounts.done(sequence, fate).filter(|_| !self.is_closed);
         match fate {
@@ -174,9 +171,15 @@ impl Table {
             None => {}
         }
         let after = accounts.settled();
-        let is_news = after.up_to != before.up_to || *wants_all && after.all;
-        let wake =
-            (is_news && !std::mem::replace(is_woken, *is_woken || is_news)).then_some(source);
+        let is_due = match wake {
+            Wake::Never => false,
+            Wake::Further => after.up_to != before.up_to,
+            Wake::All => after.up_to != before.up_to || after.all,
+        };
+        let wake = is_due.then(|| {
+            *wake = Wake::Never;
+            source
+        });
         entry.left -= 1;
         if entry.left > 0 {
             return Step { wake, finished: None };
@@ -238,7 +241,7 @@ mod tests {
         }
 
         fn settled(&self, source: usize) -> (u64, bool) {
-            let Settled { up_to, all } = self.table.settled(source, false);
+            let Settled { up_to, all } = self.table.settled(source, Wake::Further);
             (up_to, all)
         }
 
@@ -282,7 +285,19 @@ mod tests {
         assert_eq!(bench.settled(0), (2, false));
         bench.table.done(slot, 0, Fate::Delivered);
         assert_eq!(bench.woken(), [false, false]);
-        bench.table.settled(0, true);
+        bench.table.settled(0, Wake::All);
+        bench.table.done(slot, 1, Fate::Delivered);
+        assert_eq!(bench.woken(), [true, false]);
+    }
+
+    #[test]
+    fn a_source_that_asks_again_by_itself_is_not_woken() {
+        let bench = Bench::new();
+        let slot = bench.send(0, 0..2, 1);
+        bench.table.settled(0, Wake::Never);
+        bench.table.done(slot, 0, Fate::Delivered);
+        assert_eq!(bench.woken(), [false, false]);
+        assert_eq!(bench.settled(0), (1, false), "and wants to be woken from now on");
         bench.table.done(slot, 1, Fate::Delivered);
         assert_eq!(bench.woken(), [true, false]);
     }

@@ -10,7 +10,7 @@ use super::in_flight::InFlight;
 use super::inbox::{Inbox, Parcel};
 use super::lane::Lane;
 use super::router::Router;
-use crate::account::Settled;
+use crate::account::{Settled, Wake};
 use crate::hook::News;
 use crate::ledger::Ledger;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
@@ -177,8 +177,8 @@ impl Downstream for Intake {
         }
     }
 
-    fn settled(&mut self, wants_all: bool) -> Settled {
-        self.in_flight.settled(self.source, wants_all)
+    fn settled(&mut self, wake: Wake) -> Settled {
+        self.in_flight.settled(self.source, wake)
     }
 
     fn acknowledged(&mut self, messages: u64) {

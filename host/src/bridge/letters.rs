@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::intake::Intake;
+use crate::account::Wake;
 use crate::case::Letter;
 use crate::message::{Qos, Sequence};
 use crate::sink::{Next, Position, Reader, Stored};
@@ -99,7 +100,8 @@ impl Letters {
         let mut reading = true;
         loop {
             reading &= *self.control.borrow() == Control::Run && self.settings.count > 0;
-            self.places.settled = self.intake.settled(!reading).up_to;
+            self.places.settled =
+                self.intake.settled(if reading { Wake::Further } else { Wake::All }).up_to;
             let mut pause = GLANCE;
             if let Err(what) = self.keep(!reading && self.places.are_all_settled()) {
                 self.trouble.warn(format_args!("{what}; trying again"));

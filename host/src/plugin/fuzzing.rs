@@ -156,42 +156,30 @@ fn messages() -> Batch {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::corpus;
     use crate::dice::Dice;
-
-    /// What is kept of a fuzzer's findings.
-    fn corpus(target: &str) -> Vec<Vec<u8>> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-        let files = std::fs::read_dir(folder).expect("a corpus");
-        let found: Vec<_> = files
-            .map(|file| std::fs::read(file.expect("a file").path()).expect("a file"))
-            .collect();
-        assert!(!found.is_empty());
-        found
-    }
 
     #[test]
     fn everything_that_was_found_to_be_interesting_as_an_answer_does_no_harm() {
-        for answer in corpus("packed") {
+        for answer in corpus::of("packed") {
             packed(&answer);
         }
-        for record in corpus("draft") {
+        for record in corpus::of("draft") {
             draft(&record);
         }
     }
 
     #[test]
     fn everything_that_was_found_to_be_interesting_as_a_file_does_no_harm() {
-        for file in corpus("load") {
+        for file in corpus::of("load") {
             load(&file);
         }
     }
 
     #[test]
     fn an_answer_that_is_damaged_anywhere_or_ends_anywhere_does_no_harm() {
-        for whole in corpus("packed") {
+        for whole in corpus::of("packed") {
             for at in 0..whole.len() {
                 packed(&whole[..at]);
                 let mut damaged = whole.clone();
@@ -235,7 +223,7 @@ mod tests {
     fn files_with_small_changes_do_no_harm() {
         let mutants = std::env::var(MUTANTS).map_or(30, |count| count.parse().expect("a number"));
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-        for file in corpus("load") {
+        for file in corpus::of("load") {
             for _ in 0..mutants {
                 load(&dice.mutant(&file));
             }

@@ -8,12 +8,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
+use super::delay::Delay;
 use super::dial::{Server, Stream};
 use super::input::Input;
 use super::pace::Pace;
 use super::packet;
 use super::protocol::{Arrival, Protocol};
 use super::{Broken, Control, Downstream, Settings};
+use crate::account::Wake;
 use crate::message::now_ms;
 
 /// How long the server may take to hang up after DISCONNECT.
@@ -55,21 +57,29 @@ impl<'a> Connection<'a> {
         until: impl Fn(&Protocol) -> bool,
     ) -> Result<(), Broken> {
         let (mut timer, mut hung_up) = (pin!(sleep(Duration::ZERO)), false);
-        let (mut pace, mut has_read) = (Pace::new(Instant::now()), None);
+        let (mut pace, mut delay, mut has_read) =
+            (Pace::new(Instant::now()), Delay::default(), None);
         loop {
-            let known = ends.protocol.received();
-            self.look(&mut ends)?;
+            let (known, now) = (ends.protocol.received(), Instant::now());
+            let delays = pace.is_free() && delay.until(now).is_some();
+            let has_acknowledged = self.look(&mut ends, delays)?;
             let Self { server, stream, input } = self;
             let Ends { protocol, downstream, wake, control } = &mut ends;
             if until(protocol) {
                 return Ok(());
             }
-            let just_read = has_read.take();
+            let (just_read, messages) = (has_read.take(), protocol.received() - known);
+            delay.seen(messages > 0, has_acknowledged, now);
             if let Some(all) = just_read {
-                pace.read((protocol.received() - known) as u32, all, Instant::now());
+                pace.read(messages as u32, all, Instant::now());
             }
-            let due = protocol.next_timeout().map(tokio::time::Instant::from);
-            if let Some(due) = due.filter(|due| timer.is_elapsed() || *due < timer.deadline()) {
+            // Nothing but a read or this timer wakes the thread then.
+            let delays = delays && protocol.unacknowledged() > 0;
+            let leaves = delays.then(|| delay.until(now).unwrap_or(now));
+            let due = protocol.next_timeout().into_iter().chain(leaves).min();
+            let due = due.map(tokio::time::Instant::from);
+            let is_early = |due: &_| delays || timer.is_elapsed() || *due < timer.deadline();
+            if let Some(due) = due.filter(is_early) {
                 timer.as_mut().reset(due);
             }
             let (reading, needed) = (protocol.is_reading(), protocol.needed());
@@ -77,10 +87,11 @@ impl<'a> Connection<'a> {
             if let Some(rest) = pace.rest().filter(|_| !writing) {
                 // Nothing else runs on this thread. What happens meanwhile is dealt with at once.
                 std::thread::sleep(rest);
-                protocol.settle(downstream.settled(protocol.is_draining()));
+                protocol.settle(downstream.settled(protocol.wake()));
             }
-            // Acknowledgements may be far: without them, the server may hold back what it has to send.
-            if just_read.is_some() && protocol.is_behind() {
+            // Nothing may be sent for a while that tells the server of what has been read; it may hold back
+            // what it has to send until then.
+            if just_read.is_some() && protocol.is_behind() && !writing {
                 stream.receipt();
             }
             let space = input.space(needed);
@@ -114,8 +125,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Deals with what has come about: orders, confirmations, and bytes that have been read.
-    fn look(&mut self, ends: &mut Ends<'_, impl Downstream>) -> Result<(), Broken> {
+    /// Deals with what has come about: orders, confirmations, and bytes that have been read. Whether
+    /// anything is acknowledged. `delays`: a confirmation of a single message need not wake this thread.
+    fn look(&mut self, ends: &mut Ends<'_, impl Downstream>, delays: bool) -> Result<bool, Broken> {
         let Ends { protocol, downstream, control, .. } = ends;
         let Self { server, input, .. } = self;
         if *control.borrow_and_update() == Control::Drain {
@@ -125,15 +137,21 @@ impl<'a> Connection<'a> {
         if let Some(broken) = foreign.flatten() {
             return Err(broken);
         }
-        protocol.settle(downstream.settled(protocol.is_draining()));
+        let wake = protocol.wake();
+        let delays = delays && wake == Wake::Further;
+        protocol.settle(downstream.settled(if delays { Wake::Never } else { wake }));
         let arrival = Arrival { now: Instant::now(), at_ms: now_ms() };
         let received = protocol.receive(input.bytes(), arrival, *downstream)?;
         input.consume(received);
-        match protocol.acknowledge() {
-            0 => {}
-            messages => downstream.acknowledged(messages),
+        let mut messages = protocol.acknowledge();
+        if delays && protocol.unacknowledged() > 1 {
+            protocol.settle(downstream.settled(wake));
+            messages += protocol.acknowledge();
         }
-        Ok(())
+        if messages > 0 {
+            downstream.acknowledged(messages);
+        }
+        Ok(messages > 0)
     }
 
     /// Says goodbye, so that the server does not send a last will.

@@ -70,31 +70,19 @@ pub fn session(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-
-    /// What is kept of a fuzzer's findings.
-    fn corpus() -> Vec<Vec<u8>> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/session");
-        let files = std::fs::read_dir(folder).expect("a corpus");
-        let found: Vec<_> = files
-            .map(|file| std::fs::read(file.expect("a file").path()).expect("a file"))
-            .collect();
-        assert!(!found.is_empty());
-        found
-    }
+    use crate::corpus;
 
     #[test]
     fn everything_that_was_found_to_be_interesting_does_no_harm() {
-        for bytes in corpus() {
+        for bytes in corpus::of("session") {
             session(&bytes);
         }
     }
 
     #[test]
     fn a_session_that_is_damaged_anywhere_or_ends_anywhere_does_no_harm() {
-        for whole in corpus() {
+        for whole in corpus::of("session") {
             for at in 0..whole.len() {
                 session(&whole[..at]);
                 let mut damaged = whole.clone();

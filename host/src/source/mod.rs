@@ -11,6 +11,7 @@
 //! PUBREL.
 
 mod connection;
+mod delay;
 mod dial;
 #[cfg(any(test, fuzzing))]
 #[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is how a fuzzer learns")]
@@ -28,7 +29,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::account::Settled;
+use crate::account::{Settled, Wake};
 use crate::backoff::Backoff;
 use crate::message::{ConnectionEvent, ConnectionOutcome, Defect, Publish, Qos, Sequence};
 use connection::{Connection, Ends};
@@ -63,9 +64,8 @@ pub trait Downstream: Send + 'static {
     fn dropped(&mut self);
     /// Counts a message that is left to the broker.
     fn let_go(&mut self);
-    /// How far all messages are in Kafka, or need not get there. Whoever asks is notified when there is
-    /// more to acknowledge, if it `wants_all` also when nothing is open any more.
-    fn settled(&mut self, wants_all: bool) -> Settled;
+    /// How far all messages are in Kafka, or need not get there, and when whoever asks is to be notified.
+    fn settled(&mut self, wake: Wake) -> Settled;
     /// Counts acknowledgements that have been written.
     fn acknowledged(&mut self, messages: u64);
     /// News of the connection.
@@ -333,7 +333,7 @@ impl<D: Downstream> Source<D> {
             if *control.borrow_and_update() == Control::Drain {
                 protocol.drain();
             }
-            protocol.settle(downstream.settled(protocol.is_draining()));
+            protocol.settle(downstream.settled(protocol.wake()));
             protocol.acknowledge();
             if protocol.is_drained() {
                 return;

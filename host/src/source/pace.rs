@@ -72,6 +72,11 @@ impl Pace {
         self.rest.take()
     }
 
+    /// Whether it does not rest since little comes.
+    pub fn is_free(&self) -> bool {
+        self.phase == Phase::Free
+    }
+
     /// So many messages have been read at once; `all`: nothing is left to be read.
     pub fn read(&mut self, messages: u32, all: bool, now: Instant) {
         self.messages += messages;

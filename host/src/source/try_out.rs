@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use super::connection::{Connection, Ends};
 use super::protocol::Protocol;
 use super::{Broken, Control, Downstream, Settings};
-use crate::account::Settled;
+use crate::account::{Settled, Wake};
 use crate::filter;
 use crate::message::{ConnectionEvent, Defect, Publish, Qos, Sequence};
 
@@ -70,7 +70,7 @@ impl Downstream for Nobody {
 
     fn let_go(&mut self) {}
 
-    fn settled(&mut self, _: bool) -> Settled {
+    fn settled(&mut self, _: Wake) -> Settled {
         Settled { up_to: 0, all: true }
     }
 

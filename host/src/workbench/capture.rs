@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::account::Settled;
+use crate::account::{Settled, Wake};
 use crate::case::Sample;
 use crate::filter;
 use crate::message::{Batch, ConnectionEvent, Defect, Publish, Qos, Sequence};
@@ -181,7 +181,7 @@ impl Downstream for Recorder {
 
     fn let_go(&mut self) {}
 
-    fn settled(&mut self, _: bool) -> Settled {
+    fn settled(&mut self, _: Wake) -> Settled {
         Settled { up_to: self.settled, all: self.settled == self.taken }
     }
 

@@ -149,6 +149,19 @@ impl Stage {
         self.traffic.wait_for_more(count);
     }
 
+    /// Does something so many times, each time before more [load](Self::load).
+    pub fn repeatedly(
+        &mut self,
+        times: u32,
+        something: impl Fn(&mut Self),
+        messages: std::ops::Range<u64>,
+    ) {
+        for _ in 0..times {
+            something(self);
+            self.load(messages.clone());
+        }
+    }
+
     /// Lets so many milliseconds pass, drawn from this range.
     pub fn wait(&mut self, milliseconds: std::ops::Range<u64>) {
         sleep(Duration::from_millis(self.random.within(milliseconds)));

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::guests::{File, module, obedient, typed_transformer, wat};
 use super::*;
+use crate::dice::Dice;
 use crate::message::Reason;
 use crate::plugin::compile::Code;
 use crate::plugin::compiler::Compiler;
@@ -257,18 +258,12 @@ fn a_file_that_is_cut_short_anywhere_or_damaged_anywhere_is_refused_or_works() {
 #[test]
 fn random_bytes_are_refused() {
     let engine = engine::engine(false).expect("an engine");
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for header in [&b""[..], b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0"] {
         for _ in 0..1_000 {
-            let size = usize::from(random());
-            let bytes: Vec<u8> =
-                header.iter().copied().chain((0..size).map(|_| random())).collect();
+            let size = dice.below(256);
+            let random = (0..size).map(|_| dice.below(256) as u8);
+            let bytes: Vec<u8> = header.iter().copied().chain(random).collect();
             assert!(
                 size == 0 || Code::compile(&engine, &Compiler::default(), &bytes).is_err(),
                 "{bytes:?}"

@@ -6,6 +6,7 @@ use rumqttc::v5::mqttbytes::v5;
 
 use super::incoming::{with_text, words};
 use super::*;
+use crate::dice::Dice;
 
 const LIMIT: usize = 1 << 20;
 
@@ -93,16 +94,10 @@ fn a_publish_that_breaks_the_rules_is_refused() {
 
 #[test]
 fn rubbish_is_refused_and_never_panics() {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for _ in 0..200_000 {
-        let size = usize::from(random() % 40);
-        let mut bytes: Vec<u8> = (0..size + 2).map(|_| random()).collect();
+        let size = dice.below(40);
+        let mut bytes: Vec<u8> = (0..size + 2).map(|_| dice.below(256) as u8).collect();
         bytes[1] = size as u8;
         let frame = whole(&bytes);
         for version in [Version::V3_1, Version::V3_1_1, Version::V5] {

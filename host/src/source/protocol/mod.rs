@@ -24,7 +24,7 @@ use bytes::{Buf, BytesMut};
 
 use super::packet::{self, Malformed, ServerLimits, Version};
 use super::{Broken, Downstream, Settings};
-use crate::account::Settled;
+use crate::account::{Settled, Wake};
 use crate::message::{Qos, Sequence};
 use clock::Clock;
 use packet_ids::PacketIds;
@@ -155,11 +155,6 @@ impl Protocol {
         self.ring.taken()
     }
 
-    /// Whether nothing more is to be taken.
-    pub fn is_draining(&self) -> bool {
-        self.draining
-    }
-
     /// Nothing more is to be taken, and everything taken is settled, and acknowledged as far as it can be.
     pub fn is_drained(&self) -> bool {
         self.draining && self.is_settled && self.ring.is_empty() && self.output.is_empty()
@@ -243,6 +238,16 @@ impl Protocol {
     pub fn settle(&mut self, Settled { up_to, all }: Settled) {
         self.ring.settle(up_to);
         self.is_settled = all;
+    }
+
+    /// When to be woken by what becomes of messages.
+    pub fn wake(&self) -> Wake {
+        if self.draining { Wake::All } else { Wake::Further }
+    }
+
+    /// How many messages are to be acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.ring.len()
     }
 
     /// Whether something that is to be acknowledged is not settled yet.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Arrival, Protocol};
-use crate::account::{Accounts, Fate, Settled};
+use crate::account::{Accounts, Fate, Settled, Wake};
 use crate::message::{ConnectionEvent, Defect, Publish, Qos, Sequence};
 use crate::source::packet::{ConnectProperties, Hello, Version};
 use crate::source::{Broken, Downstream, Server, Settings};
@@ -80,7 +80,7 @@ impl Downstream for Kept {
         self.let_go += 1;
     }
 
-    fn settled(&mut self, _: bool) -> Settled {
+    fn settled(&mut self, _: Wake) -> Settled {
         self.accounts.settled()
     }
 

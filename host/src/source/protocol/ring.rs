@@ -110,6 +110,10 @@ impl Ring {
         self.entries.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// How many messages have been taken in, since the program began.
     pub const fn taken(&self) -> Sequence {
         self.taken

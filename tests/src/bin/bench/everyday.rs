@@ -13,7 +13,7 @@ use crate::producer;
 use crate::table::{CPU, Column, MEDIAN, P99, PERCENT, RATE, Sample, Table};
 
 /// Messages as fast as mosquitto gives them, with each of these windows.
-const FLOODS: [(u16, usize); 2] = [(20, 50_000), (1_000, 200_000)];
+const FLOODS: [(u16, usize); 3] = [(1, 2_000), (20, 50_000), (1_000, 200_000)];
 const IDLE: Duration = Duration::from_secs(20);
 
 /// At each rate: processor time, and the latency from publishing to Kafka's append.

@@ -10,10 +10,7 @@ use crate::relay::{Flow, Way};
 use crate::{SOON, eventually};
 
 pub fn kill(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() * 2 {
-        kill_once(stage);
-        stage.load(100..2_000);
-    }
+    stage.repeatedly(stage.scene.times() * 2, kill_once, 100..2_000);
 }
 
 pub fn kill_once(stage: &mut Stage) {
@@ -84,10 +81,7 @@ pub fn kill_at_points(stage: &mut Stage) {
 }
 
 pub fn stop(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() * 2 {
-        stop_once(stage);
-        stage.load(100..2_000);
-    }
+    stage.repeatedly(stage.scene.times() * 2, stop_once, 100..2_000);
 }
 
 pub fn stop_once(stage: &mut Stage) {
@@ -109,17 +103,11 @@ pub fn freeze(stage: &mut Stage) {
 }
 
 pub fn take_over(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() * 2 {
-        stage.take_over();
-        stage.load(100..1_500);
-    }
+    stage.repeatedly(stage.scene.times() * 2, |stage| stage.take_over(), 100..1_500);
 }
 
 pub fn kill_in_outage(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() {
-        kill_in_outage_once(stage);
-        stage.load(500..1_500);
-    }
+    stage.repeatedly(stage.scene.times(), kill_in_outage_once, 500..1_500);
 }
 
 pub fn kill_in_outage_once(stage: &mut Stage) {

@@ -5,10 +5,7 @@ use crate::relay::{Flow, Way};
 use crate::{SOON, eventually};
 
 pub fn kill(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() {
-        kill_once(stage);
-        stage.load(300..1_500);
-    }
+    stage.repeatedly(stage.scene.times(), kill_once, 300..1_500);
 }
 
 pub fn kill_once(stage: &mut Stage) {
@@ -18,10 +15,7 @@ pub fn kill_once(stage: &mut Stage) {
 }
 
 pub fn term(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() {
-        term_once(stage);
-        stage.load(300..1_500);
-    }
+    stage.repeatedly(stage.scene.times(), term_once, 300..1_500);
 }
 
 pub fn term_once(stage: &mut Stage) {
@@ -50,10 +44,7 @@ pub fn absent(stage: &mut Stage) {
 }
 
 pub fn kill_swallow(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() {
-        kill_swallow_once(stage);
-        stage.load(500..1_500);
-    }
+    stage.repeatedly(stage.scene.times(), kill_swallow_once, 500..1_500);
 }
 
 pub fn kill_swallow_once(stage: &mut Stage) {
@@ -65,10 +56,7 @@ pub fn kill_swallow_once(stage: &mut Stage) {
 }
 
 pub fn stop(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() {
-        stop_once(stage);
-        stage.load(300..1_500);
-    }
+    stage.repeatedly(stage.scene.times(), stop_once, 300..1_500);
 }
 
 pub fn stop_once(stage: &mut Stage) {

@@ -10,10 +10,7 @@ const WINDOW: usize = 20;
 const BACKLOG: u64 = 68_000;
 
 pub fn kill(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() * 2 {
-        kill_once(stage);
-        stage.load(500..2_500);
-    }
+    stage.repeatedly(stage.scene.times() * 2, kill_once, 500..2_500);
 }
 
 pub fn kill_once(stage: &mut Stage) {
@@ -28,10 +25,7 @@ fn start_again(stage: &mut Stage) {
 }
 
 pub fn restore(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() {
-        restore_once(stage);
-        stage.load(500..2_500);
-    }
+    stage.repeatedly(stage.scene.times(), restore_once, 500..2_500);
 }
 
 pub fn restore_once(stage: &mut Stage) {
@@ -43,10 +37,7 @@ pub fn restore_once(stage: &mut Stage) {
 }
 
 pub fn stop(stage: &mut Stage) {
-    for _ in 0..stage.scene.times() * 2 {
-        stop_once(stage);
-        stage.load(500..2_500);
-    }
+    stage.repeatedly(stage.scene.times() * 2, stop_once, 500..2_500);
 }
 
 pub fn stop_once(stage: &mut Stage) {

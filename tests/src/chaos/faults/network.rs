@@ -6,11 +6,7 @@ use super::Stage;
 use crate::relay::{Flow, Relay, Way};
 
 /// What a slow network does, and one that is well.
-const SLOW: [fn(&Relay); 3] = [
-    |_| {},
-    |relay| both(relay, Flow::Late(Duration::from_millis(60))),
-    |relay| both(relay, Flow::Pieces(4_096, Duration::from_millis(20))),
-];
+const SLOW: [fn(&Relay); 3] = [|_| {}, late, narrow];
 
 /// What a bad network does.
 const FAULTS: [fn(&Relay); 8] = [
@@ -23,9 +19,17 @@ const FAULTS: [fn(&Relay); 8] = [
     |relay| relay.set(Way::ToServer, Flow::Swallow),
     |relay| both(relay, Flow::Hold),
     |relay| both(relay, Flow::Pieces(1, Duration::ZERO)),
-    SLOW[1],
-    SLOW[2],
+    late,
+    narrow,
 ];
+
+fn late(relay: &Relay) {
+    both(relay, Flow::Late(Duration::from_millis(60)));
+}
+
+fn narrow(relay: &Relay) {
+    both(relay, Flow::Pieces(4_096, Duration::from_millis(20)));
+}
 
 fn both(relay: &Relay, flow: Flow) {
     relay.set(Way::ToServer, flow);
