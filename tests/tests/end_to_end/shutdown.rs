@@ -41,7 +41,7 @@ fn an_interrupt_stops_like_a_termination() {
     host.wait(SOON).assert_clean();
 }
 
-/// OpenSSL frees at the end what a thread of Kafka's client may be using: a process in a hundred died of it.
+/// OpenSSL frees at the end what a thread of Kafka's client may be using: now and then a process died of it.
 #[test]
 fn the_end_leaves_libraries_alone_that_threads_still_use() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
