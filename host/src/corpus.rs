@@ -11,3 +11,17 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     assert!(!found.is_empty());
     found
 }
+
+/// Tries each file of a fuzz target as far as each of its bytes, and with that byte changed.
+pub fn damaged(target: &str, attempt: impl Fn(&[u8])) {
+    for whole in of(target) {
+        for at in 0..whole.len() {
+            attempt(&whole[..at]);
+            let mut damaged = whole.clone();
+            for byte in [0, 1, 2, 7, 0x7f, 0x80, 0xff, !whole[at], whole[at].wrapping_add(1)] {
+                damaged[at] = byte;
+                attempt(&damaged);
+            }
+        }
+    }
+}

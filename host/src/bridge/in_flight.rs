@@ -171,10 +171,11 @@ impl Table {
             None => {}
         }
         let after = accounts.settled();
+        let is_further = after.up_to != before.up_to;
         let is_due = match wake {
             Wake::Never => false,
-            Wake::Further => after.up_to != before.up_to,
-            Wake::All => after.up_to != before.up_to || after.all,
+            Wake::Further => is_further,
+            Wake::All => is_further || after.all,
         };
         let wake = is_due.then(|| {
             *wake = Wake::Never;

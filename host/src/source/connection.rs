@@ -62,7 +62,7 @@ impl<'a> Connection<'a> {
         loop {
             let (known, now) = (ends.protocol.received(), Instant::now());
             let delays = pace.is_free() && delay.until(now).is_some();
-            let has_acknowledged = self.look(&mut ends, delays)?;
+            let has_acknowledged = self.look(&mut ends, delays, now)?;
             let Self { server, stream, input } = self;
             let Ends { protocol, downstream, wake, control } = &mut ends;
             if until(protocol) {
@@ -127,7 +127,12 @@ impl<'a> Connection<'a> {
 
     /// Deals with what has come about: orders, confirmations, and bytes that have been read. Whether
     /// anything is acknowledged. `delays`: a confirmation of a single message need not wake this thread.
-    fn look(&mut self, ends: &mut Ends<'_, impl Downstream>, delays: bool) -> Result<bool, Broken> {
+    fn look(
+        &mut self,
+        ends: &mut Ends<'_, impl Downstream>,
+        delays: bool,
+        now: Instant,
+    ) -> Result<bool, Broken> {
         let Ends { protocol, downstream, control, .. } = ends;
         let Self { server, input, .. } = self;
         if *control.borrow_and_update() == Control::Drain {
@@ -140,7 +145,7 @@ impl<'a> Connection<'a> {
         let wake = protocol.wake();
         let delays = delays && wake == Wake::Further;
         protocol.settle(downstream.settled(if delays { Wake::Never } else { wake }));
-        let arrival = Arrival { now: Instant::now(), at_ms: now_ms() };
+        let arrival = Arrival { now, at_ms: now_ms() };
         let received = protocol.receive(input.bytes(), arrival, *downstream)?;
         input.consume(received);
         let mut messages = protocol.acknowledge();

@@ -9,6 +9,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::pace::stays_out;
+
 /// How long an acknowledgement is delayed at most. The timer for it fires that often at most, also if
 /// every read puts it off.
 const DELAY: Duration = Duration::from_millis(50);
@@ -16,13 +18,6 @@ const DELAY: Duration = Duration::from_millis(50);
 const SOON: Duration = Duration::from_millis(5);
 /// How many times in a row that has to happen.
 const SUSPICIOUS: u32 = 2;
-/// How long nothing is delayed then: longer each time.
-const OUT: [Duration; 4] = [
-    Duration::from_millis(250),
-    Duration::from_secs(1),
-    Duration::from_secs(4),
-    Duration::from_secs(10),
-];
 
 /// See the [module's documentation](self).
 #[derive(Debug, Default)]
@@ -60,7 +55,7 @@ impl Delay {
             self.suspicious += 1;
         }
         if self.suspicious == SUSPICIOUS {
-            self.out = Some(now + OUT[self.found.min(OUT.len() - 1)]);
+            self.out = Some(now + stays_out(self.found));
             (self.suspicious, self.found) = (0, self.found + 1);
         }
         let is_out = self.out.is_some_and(|out| now < out);

@@ -29,6 +29,11 @@ const OUT: [Duration; 4] = [
     Duration::from_secs(10),
 ];
 
+/// How long what holds the server back stays out that has been found to so many times before.
+pub fn stays_out(times: usize) -> Duration {
+    OUT[times.min(OUT.len() - 1)]
+}
+
 /// Whether it rests, and what it measures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -92,15 +97,15 @@ impl Pace {
             }
             Phase::Trying { rested } if elapsed >= TRIAL => {
                 if rate > rested * MORE {
-                    let times = self.found.min(OUT.len() - 1);
-                    self.found = times + 1;
+                    let times = self.found;
+                    self.found += 1;
                     self.begin(Phase::Out { times }, now);
                 } else {
                     self.found = 0;
                     self.begin(Phase::after(rested), now);
                 }
             }
-            Phase::Out { times } if elapsed >= OUT[times] => {
+            Phase::Out { times } if elapsed >= stays_out(times) => {
                 self.begin(Phase::Resting { rate, period: AGAIN }, now);
             }
             Phase::Free | Phase::Resting { .. } | Phase::Trying { .. } | Phase::Out { .. } => {}
