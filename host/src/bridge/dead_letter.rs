@@ -11,7 +11,7 @@ use crate::kafka_topic::KafkaTopic;
 use crate::message::{Defect, PluginName, Reason, Rejection};
 use crate::print::Printer;
 use crate::reject::{Fit, Letter};
-use crate::sink::{Events, Rejected, Sink, Tag, Terms, Written};
+use crate::sink::{Events, Gathered, Rejected, Tag, Terms, Written};
 use crate::telemetry::RateLimited;
 
 /// What a record is to its message.
@@ -107,10 +107,11 @@ impl Rejections {
         }
     }
 
-    /// Does with a message what its route says, on behalf of one of its records if it has several.
+    /// Does with a message what its route says, on behalf of one of its records if it has several. Its
+    /// dead letter goes into `letters`, which is to be sent.
     pub fn reject(
         &self,
-        sink: &Sink,
+        letters: &mut Gathered,
         (slot, index): (usize, usize),
         parcel: &Parcel,
         rejection: Rejection,
@@ -128,7 +129,7 @@ impl Rejections {
             OnError::DeadLetter { topic } => {
                 self.warn(&format!("{text}; it goes to {topic:?}"));
                 if self.in_flight.reject(slot, index, &Arc::new(rejection)) {
-                    self.send_letter(sink, (slot, index), (0, false), parcel, topic);
+                    self.write(letters, (slot, index), (0, false), parcel, topic);
                 } else {
                     self.in_flight.done(slot, index, Fate::DeadLettered);
                 }
@@ -146,11 +147,11 @@ impl Rejections {
         lines.warn(format_args!("{line}"));
     }
 
-    /// Sends the dead letter of a message, made smaller so many times, or more often if need be. One that
-    /// `fits` waits until the topic takes it.
-    fn send_letter(
+    /// Writes the dead letter of a message, made smaller so many times. One that `fits` waits until the
+    /// topic takes it.
+    fn write(
         &self,
-        sink: &Sink,
+        letters: &mut Gathered,
         (slot, index): (usize, usize),
         (cuts, fits): (usize, bool),
         parcel: &Parcel,
@@ -163,14 +164,12 @@ impl Rejections {
         let payload = parcel.defect.and_then(Defect::payload_size);
         let letter =
             Letter { message, rejection: &rejection, kafka_topic: meant.as_deref(), payload };
-        for (cuts, fit) in Fit::ALL.into_iter().enumerate().skip(cuts) {
-            let letter = letter.fit(fit);
-            let id = RecordId { slot, index, role: Role::DeadLetter(cuts as u8) };
-            let terms = Terms { must_arrive: fits || fit == Fit::SMALLEST, ..Terms::default() };
-            if sink.send(id.tag(), topic, &letter.record(), letter.headers(), terms).is_ok() {
-                return;
-            }
-        }
+        // The smallest one must arrive, so that it never comes back to be made smaller.
+        let fit = Fit::ALL.get(cuts).copied().unwrap_or(Fit::SMALLEST);
+        let terms = Terms { must_arrive: fits || fit == Fit::SMALLEST, ..Terms::default() };
+        let letter = letter.fit(fit);
+        let id = RecordId { slot, index, role: Role::DeadLetter(cuts as u8) };
+        letters.add(id.tag(), topic, &letter.record(), letter.headers(), terms);
     }
 }
 
@@ -189,14 +188,15 @@ impl Events for Rejections {
         self.in_flight.done(slot, index, fate);
     }
 
-    fn rejected(&self, sink: &Sink, tag: Tag, Rejected { reason, error }: Rejected) {
+    fn rejected(&self, tag: Tag, rejected: Rejected, instead: &mut Gathered) {
+        let Rejected { reason, error } = rejected;
         let RecordId { slot, index, role } = RecordId::of(tag);
         let Some(parcel) = self.in_flight.parcel(slot) else { return };
         match role {
             Role::Record => {
                 let plugin = self.chooser(reason, parcel.route);
                 let rejection = Rejection { reason, error, plugin };
-                self.reject(sink, (slot, index), &parcel, rejection);
+                self.reject(instead, (slot, index), &parcel, rejection);
             }
             Role::DeadLetter(cuts) => {
                 let fated = self.routes.get(parcel.route);
@@ -204,7 +204,7 @@ impl Events for Rejections {
                 let fits = reason != Reason::TooLarge;
                 let cuts = usize::from(cuts) + usize::from(!fits);
                 if let Some(topic) = on_error.topic() {
-                    self.send_letter(sink, (slot, index), (cuts, fits), &parcel, topic);
+                    self.write(instead, (slot, index), (cuts, fits), &parcel, topic);
                 }
             }
         }

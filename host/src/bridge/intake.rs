@@ -78,7 +78,7 @@ impl Packer {
                 self.hand_on(parcel);
             }
         }
-        self.own.send_gathered();
+        self.own.send();
     }
 
     fn hand_on(&mut self, parcel: Parcel) {

@@ -18,7 +18,7 @@ use super::{Ended, Route, Stop};
 use crate::account::Fate;
 use crate::ledger::Ledger;
 use crate::message::{Header, Message, Reason, Record, Rejection, Verdict};
-use crate::sink::{Gathered, Rejected, Sink, Terms};
+use crate::sink::{Gathered, Sink, Terms};
 use crate::transform::Transform;
 use crate::transform::headers::headers;
 
@@ -31,9 +31,8 @@ pub struct Lane {
     pub(super) rejections: Arc<Rejections>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) stop: Arc<Stop>,
-    /// Records leave together, [when told to](Self::send_gathered). `None` with plugins: the first is not
-    /// to wait for the last.
-    pub(super) gathered: Option<Gathered>,
+    /// Records leave together, [when told to](Self::send).
+    pub(super) gathered: Gathered,
     /// What the pause of a route holds back.
     pub(super) waiting: Waiting,
 }
@@ -47,6 +46,7 @@ impl Lane {
                 Mail::Due => self.try_again(),
                 Mail::Closed => break,
             }
+            self.send();
         }
     }
 
@@ -59,7 +59,7 @@ impl Lane {
             outcome.rejected = vec![(0, defect.rejection())];
             return self.settle(slot, &parcel, outcome);
         }
-        let Self { routes, sink, in_flight, rejections, ledger, gathered, waiting, .. } = self;
+        let Self { routes, in_flight, rejections, ledger, gathered, waiting, .. } = self;
         let Some(Some((route, transform))) = routes.get_mut(parcel.route) else {
             outcome.rejected = parcel.batch.messages().map(|_| no_route()).enumerate().collect();
             return self.settle(slot, &parcel, outcome);
@@ -78,7 +78,7 @@ impl Lane {
         let name = String::new();
         let number = parcel.route;
         let mut sender =
-            Sender { number, route, sink, in_flight, rejections, slot, name, gathered, outcome };
+            Sender { number, route, in_flight, rejections, slot, name, gathered, outcome };
         let mut carry_out = |index, verdict: Verdict<'_>| {
             sender.carry_out(index, &parcel.batch.message(index), verdict);
         };
@@ -106,14 +106,12 @@ impl Lane {
     }
 
     /// Sends the records of all parcels since the last time.
-    pub(super) fn send_gathered(&mut self) {
-        if let Some(gathered) = self.gathered.as_mut().filter(|gathered| !gathered.is_empty()) {
-            self.sink.send_gathered(gathered);
-        }
+    pub(super) fn send(&mut self) {
+        self.sink.send(&mut self.gathered);
     }
 
     /// Deals with the messages of a parcel that did not simply become records.
-    fn settle(&self, slot: usize, parcel: &Parcel, outcome: Outcome) {
+    fn settle(&mut self, slot: usize, parcel: &Parcel, outcome: Outcome) {
         for index in outcome.skipped {
             self.in_flight.done(slot, index, Fate::Skipped);
         }
@@ -126,7 +124,7 @@ impl Lane {
             return;
         }
         for (index, rejection) in outcome.rejected {
-            self.rejections.reject(&self.sink, (slot, index), parcel, rejection);
+            self.rejections.reject(&mut self.gathered, (slot, index), parcel, rejection);
         }
     }
 }
@@ -135,13 +133,12 @@ impl Lane {
 struct Sender<'a> {
     number: usize,
     route: &'a Route,
-    sink: &'a Sink,
     in_flight: &'a InFlight,
     rejections: &'a Rejections,
     slot: usize,
     /// A name that follows from the topic is written here.
     name: String,
-    gathered: &'a mut Option<Gathered>,
+    gathered: &'a mut Gathered,
     outcome: Outcome,
 }
 
@@ -204,15 +201,9 @@ impl Sender<'_> {
         let terms = Terms { topic_is_made_up, must_arrive: false };
         let by = choice.and_then(|choice| choice.placed_by);
         self.rejections.chosen(self.number, by);
-        let sent = match self.gathered {
-            None => self.sink.send(tag, topic, record, headers, terms),
-            Some(gathered) => {
-                gathered.add(tag, topic, record, headers, terms);
-                Ok(())
-            }
-        };
+        self.gathered.add(tag, topic, record, headers, terms);
         self.name = name;
-        sent.map_err(|Rejected { reason, error }| Rejection { reason, error, plugin: by.cloned() })
+        Ok(())
     }
 
     fn topic(&self, message: &Message<'_>, record: &Record<'_>) -> Result<(), Rejection> {

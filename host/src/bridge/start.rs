@@ -64,7 +64,7 @@ impl Path {
             settings.routes.iter().map(|route| &route.on_error).chain([&settings.unrouted]);
         let dead_letter_topics = on_error.filter_map(OnError::topic).cloned().collect();
         tokio::spawn(look_for(sink.clone(), dead_letter_topics));
-        let lane = |gathered, takes: &dyn Fn(usize) -> bool| {
+        let lane = |takes: &dyn Fn(usize) -> bool| {
             let routes =
                 settings.routes.iter().enumerate().map(|(number, route)| {
                     takes(number).then(|| (route.clone(), transform(number)))
@@ -76,7 +76,7 @@ impl Path {
                 rejections: Arc::clone(&rejections),
                 ledger: Arc::clone(&ledger),
                 stop: Arc::clone(&stop),
-                gathered,
+                gathered: Gathered::default(),
                 waiting: Waiting::default(),
             }
         };
@@ -85,7 +85,7 @@ impl Path {
         for number in 0..settings.routes.len() {
             let inbox = transform(number).has_plugins().then(Arc::<Inbox>::default);
             if let Some(inbox) = &inbox {
-                let lane = lane(None, &|route| route == number);
+                let lane = lane(&|route| route == number);
                 pauses.push(lane.waiting.reasons());
                 lanes.push(spawn_lane(number, lane, Arc::clone(inbox))?);
             }
@@ -95,7 +95,7 @@ impl Path {
         let credit = Credit::new(settings.max_in_flight_bytes, Arc::clone(&wakes), reader);
         let take_in = |number: usize| {
             let router = Router::new(&settings.routes);
-            let own = lane(Some(Gathered::default()), &|route| inboxes[route].is_none());
+            let own = lane(&|route| inboxes[route].is_none());
             Intake::new(number, router, own, inboxes.clone(), Arc::clone(&credit), news.clone())
         };
         let mut runners: Vec<(String, Runner)> = Vec::with_capacity(sources);

@@ -56,7 +56,7 @@ impl Gathered {
         self.names.clear();
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 }

@@ -32,7 +32,7 @@ pub use context::check;
 pub use gathered::Gathered;
 pub use health::Health;
 pub use native::Written;
-use native::{Handler, Headers, Parts, Producer, Watch};
+use native::{Handler, Producer, Watch};
 pub use ordered::Terms;
 use ordered::{Gates, Outcome, Then};
 use queue::Order;
@@ -41,7 +41,7 @@ pub use stored::{From, Next, Position, Reader, Stored};
 pub use topic::largest_batch;
 pub use try_out::{Topic, try_out};
 
-use crate::message::{Header, Reason, Record};
+use crate::message::Reason;
 use crate::telemetry::RateLimited;
 
 /// Comes back with what became of a record: whose record it was.
@@ -58,8 +58,8 @@ pub struct Rejected {
 pub trait Events: Send + Sync + 'static {
     /// Kafka has this record. The thread that tells it has brokers to serve: it must not wait.
     fn delivered<'r>(&self, tag: Tag, record: &dyn Fn() -> Written<'r>);
-    /// Kafka never takes this record; what is to become of it may be sent.
-    fn rejected(&self, sink: &Sink, tag: Tag, rejected: Rejected);
+    /// Kafka never takes this record; what is to be sent in its place goes into `instead`.
+    fn rejected(&self, tag: Tag, rejected: Rejected, instead: &mut Gathered);
 }
 
 /// Why the first answer of Kafka did not come.
@@ -286,34 +286,10 @@ impl Sink {
         }
     }
 
-    /// Takes a record, and never waits. What becomes of it comes later.
-    ///
-    /// # Errors
-    /// If Kafka's client knows at once that Kafka never takes it.
-    pub fn send<'h>(
-        &self,
-        tag: Tag,
-        topic: &str,
-        record: &Record<'_>,
-        headers: impl Iterator<Item = Header<'h>>,
-        terms: Terms,
-    ) -> Result<(), Rejected> {
-        let parts = Parts {
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            timestamp_ms: record.timestamp_ms,
-            partition: record.partition(),
-            headers: Headers::of(headers),
-        };
-        if self.gates().send(topic, (tag, record.partition(), terms), parts)? {
-            self.shared.wake();
-        }
-        Ok(())
-    }
-
-    /// Takes records, and never waits. They leave as one batch, as far as there is one partition.
-    pub fn send_gathered(&self, gathered: &mut Gathered) {
-        if self.gates().send_gathered(gathered) {
+    /// Takes records, and never waits. They leave as one batch, as far as there is one partition; what
+    /// becomes of them comes later.
+    pub fn send(&self, gathered: &mut Gathered) {
+        if !gathered.is_empty() && self.gates().send(gathered) {
             self.shared.wake();
         }
     }

@@ -1,7 +1,7 @@
 //! What keeps records in order while Kafka refuses some of them.
 //!
-//! Each topic has a gate. Few records at a time go straight to librdkafka; what comes while these are
-//! under way waits at the gate, and leaves as one batch as soon as Kafka has them. What fails goes back
+//! Each topic has a gate. Records go to librdkafka while none of their topic are under way; what comes
+//! meanwhile waits at the gate, and leaves as one batch as soon as Kafka has those. What fails goes back
 //! to its place among those that wait. Once nothing of the topic is under way, these are sent again: all
 //! of them if only some others were rejected, one if there is trouble, half of them if one of a batch is
 //! bad and brokers do not say which.
@@ -31,11 +31,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// How soon to look again whether librdkafka's queue has room. The credit of sources is below its
 /// limits, so only records that plugins made much larger than their messages fill it.
 const QUEUE_FULL: Duration = Duration::from_millis(10);
-
-/// Records of a topic that are under way before others wait. An idempotent producer sends a partition's
-/// next batch only while fewer than five *records* are; for as long as it has more of them, it looks at
-/// the clock in a busy loop.
-const AT_ONCE: usize = 5;
 
 /// Records that librdkafka has before the thread of a broker wakes up and makes a batch of what it finds.
 /// That thread itself sends as many as there are.
@@ -240,48 +235,15 @@ impl Gates {
         self.closed.iter().map(|index| self.topics[*index].waiting.len()).sum()
     }
 
-    /// Sends a record, or lets it wait behind others of its topic. Whether somebody has to
-    /// [attend](Self::attend) to it.
-    pub fn send(
-        &mut self,
-        topic: &str,
-        (tag, partition, terms): (Tag, Option<i32>, Terms),
-        mut parts: Parts<'_>,
-    ) -> Result<bool, Rejected> {
-        let index = self.topic(topic);
-        let slot = Slot { tag, timestamp_ms: parts.timestamp_ms, topic: index, partition, terms };
-        let order = self.take_in(slot);
-        let Topic { is_closed, partitions, outstanding, .. } = &self.topics[index];
-        let at_once = if partitions.are_unknown() { 1 } else { AT_ONCE };
-        let waits = *is_closed || *outstanding >= at_once || self.is_halted();
-        let refused = if waits {
-            None
-        } else {
-            match self.produce(index, order, &mut parts) {
-                Ok(()) => return Ok(false),
-                Err(refused) => Some(refused),
-            }
-        };
-        let kept = Kept::new(parts.key, parts.value, parts.headers.take());
-        let waiting = Waiting { slot, kept, is_doubted: false };
-        let Some(refused) = refused else {
-            self.close(index).waiting.push(order, waiting);
-            return Ok(self.topics[index].outstanding == 0);
-        };
-        match self.held(order, waiting, refused) {
-            None => Ok(self.topics[index].outstanding == 0),
-            Some(rejected) => Err(rejected),
-        }
-    }
-
-    /// Sends records together, behind others of their topics. Whether something came of it that is to be
+    /// Sends records, behind others of their topics. Whether something came of it that is to be
     /// [told](Self::take_left), or somebody has to [attend](Self::attend) to it.
-    pub fn send_gathered(&mut self, gathered: &mut Gathered) -> bool {
+    pub fn send(&mut self, gathered: &mut Gathered) -> bool {
         let mut touched = std::mem::take(&mut self.touched);
         for (topic, (tag, timestamp_ms, partition, terms), kept) in gathered.take() {
             let index = self.topic(topic);
             let slot = Slot { tag, timestamp_ms, topic: index, partition, terms };
-            let order = self.take_in(slot);
+            self.slots.push_back(Some(slot));
+            let order = self.first + self.slots.len() as Order - 1;
             let waiting = Waiting { slot, kept, is_doubted: false };
             let topic = self.close(index);
             topic.waiting.push(order, waiting);
@@ -300,13 +262,7 @@ impl Gates {
         stands || !self.left.is_empty() || self.is_halted()
     }
 
-    /// Gives a record its place in the order.
-    fn take_in(&mut self, slot: Slot) -> Order {
-        self.slots.push_back(Some(slot));
-        self.first + self.slots.len() as Order - 1
-    }
-
-    /// Whether every record goes straight to librdkafka, so that there is nothing to attend to.
+    /// Whether nothing waits at any gate, and there is nothing to attend to.
     pub fn are_open(&self) -> bool {
         self.closed.is_empty() && !self.is_halted() && self.left.is_empty()
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::types::RDKafkaRespErr as Code;
 
+use super::gathered::Gathered;
 use super::native::Producer;
 use super::ordered::{Outcome, Renewal};
 use super::{Sink, lock, topic};
@@ -116,8 +117,10 @@ impl Sink {
                 pause.as_secs_f32()
             ));
         }
+        let mut instead = Gathered::default();
         for (tag, rejected) in outcome.rejected {
-            self.shared.events.rejected(self, tag, rejected);
+            self.shared.events.rejected(tag, rejected, &mut instead);
         }
+        self.send(&mut instead);
     }
 }

@@ -7,7 +7,7 @@ use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::topic::{creates_topics, state};
-use super::{Events, Rejected, Settings, Sink, Tag, Written, explain};
+use super::{Events, Gathered, Rejected, Settings, Sink, Tag, Written, explain};
 
 /// What Kafka has of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,5 +75,5 @@ struct Nobody;
 
 impl Events for Nobody {
     fn delivered<'r>(&self, _tag: Tag, _record: &dyn Fn() -> Written<'r>) {}
-    fn rejected(&self, _sink: &Sink, _tag: Tag, _rejected: Rejected) {}
+    fn rejected(&self, _tag: Tag, _rejected: Rejected, _instead: &mut Gathered) {}
 }

@@ -306,8 +306,14 @@ impl std::ops::Deref for Disturbed {
 impl Drop for Disturbed {
     fn drop(&mut self) {
         let mut process = self.kafka.process();
-        if process.is_running() {
+        let is_running = process.is_running();
+        if is_running {
             process.resume();
+        }
+        // It outlives the test, so that nobody else shows what it wrote.
+        if std::thread::panicking() {
+            let state = if is_running { "runs" } else { "has ended" };
+            eprintln!("Kafka {state}\n{}", process.tail());
         }
     }
 }
