@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::usage::Usage;
+use crate::{A_WHILE, eventually};
 
 /// The watcher compares its parent, since the child's id may belong to a stranger by then.
 const SUPERVISE: &str = r#"
@@ -260,8 +261,16 @@ impl Process {
     }
 
     /// SIGSTOP: everything about the process stays, but it does nothing any more.
+    ///
+    /// # Panics
+    /// If it goes on.
     pub fn pause(&self) {
         self.signal("STOP");
+        // One thread takes the signal and stops the others, but while it waits for a processor these go on.
+        eventually(&format!("{} stands still", self.name), A_WHILE, || {
+            let states = thread_states(self.id());
+            states.iter().all(|state| "TZX".contains(*state)).then_some(())
+        });
     }
 
     /// SIGCONT.
@@ -325,6 +334,15 @@ impl Process {
     }
 }
 
+/// What each thread of a process does, in the letters of proc(5).
+fn thread_states(id: u32) -> Vec<char> {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let stat =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    // The name before it, in brackets, may have anything in it.
+    stat.filter_map(|stat| stat.rsplit_once(") ")?.1.chars().next()).collect()
+}
+
 fn read_in_background(
     output: &Arc<Output>,
     stream: Stream,
@@ -367,6 +385,16 @@ mod tests {
         process.pause();
         process.lifeline = None;
         assert_eq!(process.wait(SOON).signal(), Some(9));
+    }
+
+    #[test]
+    fn a_paused_child_stands_still_until_it_is_resumed() {
+        let process = shell("echo started; while :; do :; done");
+        process.wait_for_line("that it runs", SOON, |line| line == "started");
+        process.pause();
+        assert_eq!(thread_states(process.id()), ['T']);
+        process.resume();
+        eventually("it goes on", SOON, || (thread_states(process.id()) == ['R']).then_some(()));
     }
 
     #[test]
