@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -93,7 +94,7 @@ pub(super) fn create(
     health: &Arc<Health>,
     watch: Arc<Watch>,
 ) -> Result<Producer, String> {
-    let context = Context { health: Arc::clone(health) };
+    let context = Context { health: Arc::clone(health), is_lost: AtomicBool::new(false) };
     let mut config = configure(settings);
     // It is our own partitioner that lets records without a key stay with a partition for a while.
     config.set("sticky.partitioning.linger.ms", "0");
@@ -106,6 +107,16 @@ pub(super) fn create(
 /// What librdkafka's events are told to.
 pub(super) struct Context {
     health: Arc<Health>,
+    is_lost: AtomicBool,
+}
+
+impl Context {
+    /// Whether librdkafka has come to know no broker at all. It forgets those that a broker does not name, and
+    /// one that is alone and has just been away names none. Nothing then brings it back by itself
+    /// (<https://github.com/confluentinc/librdkafka/issues/5301>).
+    pub fn take_lost(&self) -> bool {
+        self.is_lost.swap(false, Ordering::Relaxed)
+    }
 }
 
 impl ClientContext for Context {
@@ -134,6 +145,7 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         let mut brokers = statistics.brokers.values();
+        self.is_lost.store(brokers.len() == 0, Ordering::Relaxed);
         let up = |broker: &Broker| matches!(broker.state.as_str(), "UP" | "UPDATE");
         self.health.connected(brokers.any(up));
     }

@@ -33,6 +33,9 @@ impl Sink {
                 self.gates().report(&reports, &mut outcome);
                 self.tell(outcome);
             }
+            if producer.client().context().take_lost() {
+                self.find_brokers(&producer);
+            }
             let due = self.attend(&producer);
             let current = self.producer();
             if !Arc::ptr_eq(&producer, &current) {
@@ -45,6 +48,13 @@ impl Sink {
                 std::thread::park_timeout(wait.min(GLANCE));
             }
         }
+    }
+
+    /// Begins anew with the brokers that the user has named.
+    fn find_brokers(&self, producer: &Producer) {
+        let brokers = lock(&self.shared.settings).brokers.clone();
+        tracing::warn!("Kafka has named no broker of its cluster; asking {brokers} again");
+        producer.add_brokers(&brokers);
     }
 
     /// Does what is due, and says when there is more to do.

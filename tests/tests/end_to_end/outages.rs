@@ -37,6 +37,24 @@ fn host_killed_five_times_under_load_loses_nothing() {
 }
 
 #[test]
+fn a_broker_that_is_fenced_again_and_again_gets_every_message_in_between() {
+    // It is taken for dead half of the time, and names no broker then, not even itself.
+    let kafka = Kafka::start_with(
+        "auto.create.topics.enable=false\nbroker.session.timeout.ms=1500\nbroker.heartbeat.interval.ms=3000\n",
+    );
+    let mosquitto = Mosquitto::start();
+    let topic = kafka.topic("fenced");
+    let host = Host::between(&mosquitto, "plant/#", &kafka, &topic).start();
+    let load = Load::start(mosquitto.port(), "plant", 200);
+    // Some ten times as long as until it is fenced.
+    load.wait_for_more(200 * 20);
+    let published = load.stop();
+    let duplicates = wait_until_carried(&published, &kafka, &topic, A_WHILE);
+    assert_eq!(duplicates, 0, "an idempotent producer that lives writes nothing twice");
+    host.stop().assert_clean();
+}
+
+#[test]
 fn kafka_killed_and_restarted_under_load_loses_nothing() {
     let _alone = heavy();
     let (kafka, mosquitto) = (Kafka::to_disturb(), Mosquitto::start());

@@ -115,6 +115,15 @@ impl Producer {
         self.client.as_ref().unwrap_or_else(|| unreachable!())
     }
 
+    /// Has brokers asked which others there are, as at the start: `host:port,...`. librdkafka remembers each
+    /// call, so it is for when it knows none any more.
+    pub fn add_brokers(&self, brokers: &str) {
+        // Nothing with a zero in it is a broker's name.
+        let Ok(brokers) = CString::new(brokers) else { return };
+        // SAFETY: the client and the text are alive; librdkafka copies the text.
+        unsafe { c::rd_kafka_brokers_add(self.client().native_ptr(), brokers.as_ptr()) };
+    }
+
     /// The handle of a topic, which costs nothing for each record.
     pub fn topic(&self, name: &str) -> KafkaResult<Topic> {
         let name = CString::new(name)?;
