@@ -244,6 +244,7 @@ pub fn source_settings(config: config::Source) -> Result<source::Settings, Strin
         unsubscribe: config.unsubscribe,
         qos: config.qos,
         max_packet_size: config.max_packet_size as usize,
+        max_delay: config.max_delay,
     })
 }
 

@@ -153,6 +153,7 @@ fn source(mut written: Options, topics: Vec<String>) -> Checked<Source> {
         clean_session: written.clean_session,
         max_packet_size: written.max_packet_size as u32,
         keep_alive_secs: written.keep_alive,
+        max_delay: Duration::from_millis(written.max_delay),
     })
 }
 

@@ -144,6 +144,8 @@ pub struct Source {
     pub max_packet_size: u32,
     /// 5 or more; 0 is off.
     pub keep_alive_secs: u16,
+    /// How long a message may wait for others; at most 100 ms.
+    pub max_delay: Duration,
 }
 
 /// Version of MQTT, with what only that version has.

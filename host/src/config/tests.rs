@@ -128,6 +128,7 @@ fn what_is_required_is_enough() {
     assert!(source.tls.as_ref().is_some_and(|tls| tls.ca_file.is_none()));
     assert_eq!((source.qos, source.clean_session), (Qos::AtLeastOnce, false));
     assert_eq!((source.max_packet_size, source.keep_alive_secs), (16 << 20, 30));
+    assert_eq!(source.max_delay, Duration::from_millis(3));
     let on_error = OnError::DeadLetter { topic: "plant.dead-letter".into() };
     let route = Route {
         topics: Vec::new(),
@@ -169,7 +170,7 @@ fn every_option_of_the_source_is_taken() {
          --property authentication-method=K8S-SAT --property authentication-data=base64:AP8=
          --unsubscribe old/# --unsubscribe $share/g/old --will-topic state/plant-1
          --will-payload gone --will-qos 1 --will-retain --qos 0 --clean-session
-         --max-packet-size 268435460 --keep-alive 0",
+         --max-packet-size 268435460 --keep-alive 0 --max-delay 100",
     );
     let source = &config.source;
     assert_eq!(source.topics, ["plant/#", "$share/g/other/+"]);
@@ -198,6 +199,7 @@ fn every_option_of_the_source_is_taken() {
     assert_eq!(source.qos, Qos::AtMostOnce);
     assert_eq!(source.max_packet_size, 268_435_460);
     assert_eq!(source.keep_alive_secs, 0);
+    assert_eq!(source.max_delay, Duration::from_millis(100));
 }
 
 #[test]
@@ -370,6 +372,7 @@ fn numbers_out_of_range_are_refused() {
         ("--connections", "65", "1..=64"),
         ("--keep-alive", "4", "5 to 65535"),
         ("--keep-alive", "65536", "5 to 65535"),
+        ("--max-delay", "101", "0..=100"),
         ("--max-packet-size", "127", "128 to 268435460"),
         ("--max-packet-size", "257MiB", "128 to 268435460"),
         ("--max-packet-size", "16MB", "KiB"),

@@ -135,6 +135,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             unsubscribe: Vec::new(),
             qos: Qos::AtLeastOnce,
             max_packet_size: MAX_PACKET_SIZE,
+            max_delay: Duration::from_millis(3),
         }],
         sink: sink::Settings {
             brokers: addresses.kafka.clone(),

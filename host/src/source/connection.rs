@@ -33,6 +33,7 @@ pub(super) struct Ends<'a, D> {
 /// An open connection.
 pub(super) struct Connection<'a> {
     server: &'a Server,
+    max_delay: Duration,
     stream: Stream,
     input: Input,
 }
@@ -43,8 +44,9 @@ impl<'a> Connection<'a> {
         settings: &'a Settings,
         ends: Ends<'_, impl Downstream>,
     ) -> Result<Self, Broken> {
-        let server = &settings.server;
-        let mut connection = Self { server, stream: server.dial().await?, input: Input::new() };
+        let Settings { server, max_delay, .. } = settings;
+        let (max_delay, stream) = (*max_delay, server.dial().await?);
+        let mut connection = Self { server, max_delay, stream, input: Input::new() };
         ends.protocol.connect(Instant::now())?;
         connection.run(ends, Protocol::is_accepted).await?;
         Ok(connection)
@@ -58,12 +60,12 @@ impl<'a> Connection<'a> {
     ) -> Result<(), Broken> {
         let (mut timer, mut hung_up) = (pin!(sleep(Duration::ZERO)), false);
         let (mut pace, mut delay, mut has_read) =
-            (Pace::new(Instant::now()), Delay::default(), None);
+            (Pace::new(self.max_delay, Instant::now()), Delay::default(), None);
         loop {
             let (known, now) = (ends.protocol.received(), Instant::now());
             let delays = pace.is_free() && delay.until(now).is_some();
             let has_acknowledged = self.look(&mut ends, delays, now)?;
-            let Self { server, stream, input } = self;
+            let Self { server, stream, input, .. } = self;
             let Ends { protocol, downstream, wake, control } = &mut ends;
             if until(protocol) {
                 return Ok(());

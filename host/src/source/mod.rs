@@ -91,6 +91,8 @@ pub struct Settings {
     pub qos: Qos,
     /// Largest packet taken, in bytes.
     pub max_packet_size: usize,
+    /// How long a message may wait for others.
+    pub max_delay: Duration,
 }
 
 impl Settings {

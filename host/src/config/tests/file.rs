@@ -58,6 +58,7 @@ fn a_file_may_say_everything_that_options_say() {
         clean_session = true
         max_packet_size = "1MiB"
         keep_alive = 0x10
+        max_delay = 0
         payload_deserializer = "none"
         headers = "all"
         print = true
@@ -88,7 +89,7 @@ fn a_file_may_say_everything_that_options_say() {
     assert_eq!(source.password.as_ref().map(Secret::reveal), Some("p"));
     assert!(source.tls.is_none() && source.clean_session);
     assert_eq!((source.qos, source.max_packet_size), (Qos::AtMostOnce, 1 << 20));
-    assert_eq!(source.keep_alive_secs, 16);
+    assert_eq!((source.keep_alive_secs, source.max_delay), (16, Duration::ZERO));
     let Protocol::V5(properties) = &source.protocol else { panic!("{:?}", source.protocol) };
     assert_eq!(properties.receive_maximum, 20);
     let user = [("site", "b"), ("site", "c"), ("a b", "d")];

@@ -219,6 +219,7 @@ fn settings(version: Version) -> Settings {
         unsubscribe: Vec::new(),
         qos: Qos::ExactlyOnce,
         max_packet_size: MAX_PACKET_SIZE,
+        max_delay: Duration::ZERO,
     }
 }
 

@@ -12,6 +12,8 @@ use tests::process::Process;
 use tests::scratch::Folder;
 use tests::{SOON, eventually};
 
+use crate::Load;
+
 /// What all of them subscribe to.
 pub const FILTER: &str = "plant/#";
 
@@ -22,23 +24,27 @@ const TELEGRAF: &str = include_str!("telegraf.conf");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Carrier {
     Host,
+    /// With another option.
+    HostWith(String),
     Telegraf(PathBuf),
     /// rumqttc and librdkafka, in one process.
     Floor,
 }
 
 impl Carrier {
-    /// All that can be measured here.
-    pub fn all(telegraf: Option<&PathBuf>) -> Vec<Self> {
-        let telegraf = telegraf.map(|path| Self::Telegraf(path.clone()));
-        [Self::Host].into_iter().chain(telegraf).chain([Self::Floor]).collect()
+    /// All that are to be measured.
+    pub fn all(load: &Load) -> Vec<Self> {
+        let other = load.with.clone().map(Self::HostWith);
+        let telegraf = load.telegraf.clone().map(Self::Telegraf);
+        [Self::Host].into_iter().chain(other).chain(telegraf).chain([Self::Floor]).collect()
     }
 
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> String {
         match self {
-            Self::Host => "host",
-            Self::Telegraf(_) => "Telegraf",
-            Self::Floor => "floor",
+            Self::Host => "host".to_owned(),
+            Self::HostWith(option) => format!("host {option}"),
+            Self::Telegraf(_) => "Telegraf".to_owned(),
+            Self::Floor => "floor".to_owned(),
         }
     }
 
@@ -46,6 +52,9 @@ impl Carrier {
     pub fn start(&self, mosquitto: &Mosquitto, kafka: &Kafka, topic: &str) -> Running {
         match self {
             Self::Host => Running::host(&Host::between(mosquitto, FILTER, kafka, topic)),
+            Self::HostWith(option) => Running::host(
+                &Host::between(mosquitto, FILTER, kafka, topic).argument(option.as_str()),
+            ),
             Self::Telegraf(program) => {
                 let running = telegraf(program, mosquitto, kafka, topic);
                 wait_for_subscription(mosquitto);

@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_secs(20);
 
 /// At each rate: processor time, and the latency from publishing to Kafka's append.
 pub fn run(load: &Load, kafka: &Kafka) -> usize {
-    let (messages, carriers) = (Messages::new(load.size), Carrier::all(load.telegraf.as_ref()));
+    let (messages, carriers) = (Messages::new(load.size), Carrier::all(load));
     let mut table = Table::default();
     for round in 1..=load.rounds {
         for &rate in &load.rates {
@@ -65,7 +65,7 @@ pub fn window(load: &Load, kafka: &Kafka) -> usize {
     for round in 1..=load.rounds {
         eprintln!("window: round {round} of {}", load.rounds);
         for (window, count) in FLOODS {
-            for carrier in Carrier::all(load.telegraf.as_ref()) {
+            for carrier in Carrier::all(load) {
                 let sample = measure::flood(kafka, window, count, &messages, |mosquitto, topic| {
                     carrier.start(mosquitto, kafka, topic)
                 });
@@ -84,7 +84,7 @@ pub fn idle(load: &Load, kafka: &Kafka) -> usize {
     let mut table = Table::default();
     for round in 1..=load.rounds {
         eprintln!("idle: round {round} of {}", load.rounds);
-        for carrier in Carrier::all(load.telegraf.as_ref()) {
+        for carrier in Carrier::all(load) {
             let share = measure::idle(kafka, IDLE, |mosquitto, topic| {
                 carrier.start(mosquitto, kafka, topic)
             });

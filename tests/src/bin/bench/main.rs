@@ -83,6 +83,9 @@ struct Load {
     /// Telegraf's program, to be measured too.
     #[arg(long, global = true, value_name = "PATH")]
     telegraf: Option<PathBuf>,
+    /// An option of `host`, to be measured with it, too, in `everyday`, `window` and `idle`.
+    #[arg(long, global = true, value_name = "OPTION", allow_hyphen_values = true)]
+    with: Option<String>,
 }
 
 impl Load {
