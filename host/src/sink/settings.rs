@@ -29,7 +29,7 @@ const BATCH_SIZE: usize = 1_000_000;
 const BATCH_RECORDS: usize = 10_000;
 
 /// Each with its reason.
-const DEFAULTS: [(&str, &str); 17] = [
+const DEFAULTS: [(&str, &str); 16] = [
     // Retries neither duplicate nor reorder; implies acks=all.
     ("enable.idempotence", "true"),
     // A record is given up never, not after five minutes: an unreachable Kafka is no fault of it.
@@ -37,7 +37,6 @@ const DEFAULTS: [(&str, &str); 17] = [
     // Longer is not faster: batches fill by themselves while requests are under way, and sources
     // read in bursts. Less than a millisecond is spent in a loop by librdkafka, not asleep.
     ("linger.ms", "0"),
-    ("batch.num.messages", "10000"),
     ("compression.type", "lz4"),
     // The broker knows what it takes; librdkafka's limit of 1 MB is below Kafka's own.
     ("message.max.bytes", "300000000"),

@@ -55,6 +55,8 @@ impl Kafka {
                     timed_out = true;
                     None
                 }
+                // It may still count as dead.
+                Ok([Err((_, Code::InvalidReplicationFactor))]) => None,
                 Ok([Ok(_)]) => Some(()),
                 Ok([Err((_, Code::TopicAlreadyExists))]) if timed_out => Some(()),
                 _ => panic!("cannot create {name}: {created:?}"),
