@@ -145,11 +145,7 @@ struct Sender<'a> {
 impl Sender<'_> {
     fn carry_out(&mut self, index: usize, message: &Message<'_>, verdict: Verdict<'_>) {
         match verdict {
-            Verdict::Record(record) => {
-                if let Err(rejection) = self.send(index, message, &record) {
-                    self.outcome.rejected.push((index, rejection));
-                }
-            }
+            Verdict::Record(record) => self.send(index, message, &record),
             Verdict::Records(records) => self.send_all(index, message, &records),
             Verdict::Skip(reason) => {
                 tracing::debug!(topic = message.topic(), "skipped: {reason}");
@@ -175,21 +171,17 @@ impl Sender<'_> {
         }
         self.in_flight.split(self.slot, index, records.len());
         for record in records {
-            if let Err(rejection) = self.send(index, message, record) {
-                self.outcome.rejected.push((index, rejection));
-            }
+            self.send(index, message, record);
         }
     }
 
-    /// Sends a record, if it may go where it is to go.
-    fn send(
-        &mut self,
-        index: usize,
-        message: &Message<'_>,
-        record: &Record<'_>,
-    ) -> Result<(), Rejection> {
+    /// Sends a record, or rejects its message if it may not go where it is to go.
+    fn send(&mut self, index: usize, message: &Message<'_>, record: &Record<'_>) {
         let mut name = std::mem::take(&mut self.name);
-        let topic = topic(self.route, message, record, &mut name)?;
+        let topic = match topic(self.route, message, record, &mut name) {
+            Ok(topic) => topic,
+            Err(rejection) => return self.outcome.rejected.push((index, rejection)),
+        };
         let tag = RecordId { slot: self.slot, index, role: Role::Record }.tag();
         let choice = record.choice.as_ref();
         let chosen = choice.and_then(|choice| choice.headers.as_ref());
@@ -203,7 +195,6 @@ impl Sender<'_> {
         self.rejections.chosen(self.number, by);
         self.gathered.add(tag, topic, record, headers, terms);
         self.name = name;
-        Ok(())
     }
 
     fn topic(&self, message: &Message<'_>, record: &Record<'_>) -> Result<(), Rejection> {
