@@ -34,7 +34,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 /// How long the end waits for who reads standard output and standard error.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     if let Some(code) = plugin::compile_if_started_for_it() {
@@ -93,7 +93,6 @@ impl Failure {
 
 /// Carries messages until told to stop.
 fn carry(config: Config) -> Result<(), Failure> {
-    start_log(&config.log)?;
     let wording = config.wording.clone();
     let ledger = Arc::<Ledger>::default();
     let result = run(carry_until_told(config, Arc::clone(&ledger)))??;
@@ -114,10 +113,11 @@ async fn carry_until_told(
     config: Config,
     ledger: Arc<Ledger>,
 ) -> Result<Result<(), String>, Failure> {
-    // Before all that takes time, so that no signal ends the program as it would by itself.
+    // Before all else, so that no signal ends the program as it would by itself.
     let failed = |problem| Failure::new(FAILED, problem);
     let hangup = take(SignalKind::hangup()).map_err(failed)?;
     let mut stops = stops().map_err(failed)?;
+    start_log(&config.log)?;
     let (wording, socket) = (config.wording.clone(), config.control_socket.clone());
     let prepared = tokio::task::spawn_blocking(|| make(config));
     let prepared = tokio::select! {
@@ -313,10 +313,14 @@ async fn ask_on(mut hangup: Signal, ask: Ask) {
 }
 
 /// A thread that panics leaves messages that nobody would ever confirm: better to start again,
-/// since nothing unconfirmed was acknowledged.
+/// since nothing unconfirmed was acknowledged. One that reads a plugin's file has none.
 fn end_on_panic() {
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
+        if thread.name() == Some(plugin::READS_FILES) {
+            tracing::debug!("a plugin's file cannot be read: {panic}");
+            return;
+        }
         output::say(format_args!("thread '{}' {panic}", thread.name().unwrap_or("unnamed")));
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {

@@ -195,12 +195,18 @@ def _no_json(constant):
 def _export(name, method, decide, outcome):
     def called(self, *arguments):
         try:
-            return outcome(decide(*arguments))
+            decided = decide(*arguments)
         except Fatal as error:
             raise Err(types.PluginError_Fatal(str(error)))
         except (BadMessage, ValueError) as error:
             raise Err(types.PluginError_BadMessage(str(error) or type(error).__name__))
         except BaseException as error:  # sys.exit as well
+            _fail(error)
+        try:
+            return outcome(decided)
+        except BadMessage as error:
+            raise Err(types.PluginError_BadMessage(str(error)))
+        except BaseException as error:  # the answer is none that could be given
             _fail(error)
 
     return _class(name, method, decide, called)
@@ -255,7 +261,10 @@ def _time_outcome(decided):
         return types.TimeOutcome_Default()
     if isinstance(decided, Skip):
         return types.TimeOutcome_Skip(decided.reason)
-    return types.TimeOutcome_EpochMs(int(decided))
+    try:
+        return types.TimeOutcome_EpochMs(int(decided))
+    except ValueError:  # such as text of the message
+        raise BadMessage(f"{decided!r} is no time in milliseconds") from None
 
 
 def _json_outcome(decided):

@@ -17,6 +17,9 @@ use super::{contract, preview1, weigh, wrap};
 /// Largest file that is compiled, in bytes. Interpreters with their libraries have some 20 MiB.
 pub(super) const LARGEST: usize = 64 << 20;
 
+/// The thread that reads files. Should it panic, that is an error of the file.
+pub const THREAD: &str = "plugin-compiler";
+
 /// As deep as the main thread's.
 const STACK: usize = 8 << 20;
 
@@ -45,7 +48,7 @@ impl Code {
     ) -> Result<Self, Problem> {
         thread::scope(|scope| {
             thread::Builder::new()
-                .name("plugin-compiler".to_owned())
+                .name(THREAD.to_owned())
                 .stack_size(STACK)
                 .spawn_scoped(scope, || Self::compile(engine, compiler, bytes))
                 .map_err(|error| Problem::Engine(error.to_string()))?

@@ -92,15 +92,19 @@ fn serve(arguments: &[OsString]) -> Result<(), String> {
 /// From now on this process has no more than that, is of no importance, and ends with its parent.
 #[expect(unsafe_code, reason = "the standard library does not know limits")]
 fn limit(seconds: u64, memory: u64) -> io::Result<()> {
-    for (what, most) in
-        [(libc::RLIMIT_AS, memory), (libc::RLIMIT_CPU, seconds), (libc::RLIMIT_CORE, 0)]
+    // A second later comes SIGKILL, which then means that the system has killed it.
+    let time = (seconds, seconds + 1);
+    for (what, (most, last)) in
+        [(libc::RLIMIT_AS, (memory, memory)), (libc::RLIMIT_CPU, time), (libc::RLIMIT_CORE, (0, 0))]
     {
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: last };
         // SAFETY: it reads the limit before it returns.
         if unsafe { libc::setrlimit(what, &raw const limit) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
+    // Where memory runs out, this process is the one to end, and not the one that carries messages.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
     // SAFETY: both take numbers, and change this process alone. Neither is needed.
     unsafe {
         libc::setpriority(libc::PRIO_PROCESS, 0, 5);
@@ -250,7 +254,10 @@ fn problem(status: Option<ExitStatus>, complaint: &str, bounds: Bounds) -> Probl
     use std::os::unix::process::ExitStatusExt;
 
     let signal = status.map(|status| status.signal());
-    if matches!(signal, None | Some(Some(libc::SIGXCPU | libc::SIGKILL))) {
+    if signal == Some(Some(libc::SIGKILL)) {
+        return Problem::Engine("the compiler was killed; memory may have run out".to_owned());
+    }
+    if matches!(signal, None | Some(Some(libc::SIGXCPU))) {
         let seconds = bounds.time.as_secs();
         return Problem::TooMuch(format!("it takes more than {seconds} s to compile"));
     }
@@ -310,6 +317,7 @@ mod tests {
         for (status, complaint, expected) in [
             (None, "", "more than 7 s to compile"),
             (Some(libc::SIGXCPU), "", "more than 7 s to compile"),
+            (Some(libc::SIGKILL), "", "cannot be run: the compiler was killed; memory may"),
             (Some(libc::SIGABRT), "memory allocation of 9 bytes failed", "more than 256 MiB"),
             (Some(1 << 8), "unexpected end", "is not valid WebAssembly (unexpected end)"),
             (Some(libc::SIGSEGV), "why", "cannot be run: the compiler has failed: why"),

@@ -95,10 +95,12 @@ impl Hooks {
 impl Hooked {
     fn call(&mut self, event: &ConnectionEvent) -> Option<String> {
         let hook = Hook::of(&event.outcome);
-        let plugin = self.slot.plugin();
+        let (version, plugin) = self.slot.current();
         if !plugin.hooks().any(|has| has == hook) {
             return None;
         }
+        let other = std::mem::replace(&mut self.version, version) != version;
+        self.instance.take_if(|_| other);
         let attempted = self.attempt(&plugin, hook, event);
         let name = &plugin.name.name;
         match attempted {
@@ -118,15 +120,13 @@ impl Hooked {
         }
     }
 
-    /// One call. An instance that failed is dropped, and so is one of another version.
+    /// One call. An instance that failed is dropped.
     fn attempt(
         &mut self,
         plugin: &Plugin,
         hook: Hook,
         event: &ConnectionEvent,
     ) -> Result<HookOutcome, String> {
-        let version = std::mem::replace(&mut self.version, self.slot.version());
-        self.instance.take_if(|_| version != self.version);
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::start(plugin).map_err(|why| {

@@ -16,14 +16,16 @@ const UNUSED: Duration = Duration::from_hours(24 * 90);
 /// # Errors
 /// If the system refuses it.
 pub(super) fn write(place: &Path, bytes: &[u8]) -> io::Result<()> {
-    /// Tells files apart that are written at the same time.
+    /// Tells files apart that are written at the same time, with the time what others have left behind:
+    /// in containers all processes may have the same number.
     static COUNT: AtomicU64 = AtomicU64::new(0);
     if let Some(folder) = place.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         remove_unused(folder);
     }
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let new = place.with_extension(format!("new-{}-{count}", std::process::id()));
+    let (count, now) = (COUNT.fetch_add(1, Ordering::Relaxed), SystemTime::now());
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let new = place.with_extension(format!("new-{}-{count}-{now}", std::process::id()));
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let done = written.and_then(|()| fs::rename(&new, place));

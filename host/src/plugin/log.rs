@@ -52,8 +52,13 @@ impl PluginLog {
         if self.take(Instant::now()) {
             emit(level, &self.plugin.name, &one_line(target), &one_line(message));
         } else {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.drop_line();
         }
+    }
+
+    /// Counts something that is not written.
+    pub fn drop_line(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Says how many lines were dropped, once their second is over.

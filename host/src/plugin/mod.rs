@@ -59,6 +59,7 @@ use std::time::Duration;
 pub use answers::{Answer, Answers};
 pub use breaker::{OnBroken, Pause};
 pub use clock::Clock;
+pub use compile::THREAD as READS_FILES;
 pub use compiler::compile_if_started_for_it;
 pub use contract::WIT as CONTRACT;
 pub use describe::{Calls, Description};

@@ -21,6 +21,9 @@ pub(super) const IMPORTED: &str = "wasi_snapshot_preview1";
 /// What the adapter imports, and plugins through it.
 pub(super) const OUTPUT: &str = "mqtt-source:preview1/output";
 
+/// How much of a write is looked at, in bytes.
+const AT_A_TIME: usize = 64 * 1024;
+
 /// `preview1.wat`, assembled.
 const ADAPTER: &[u8] = include_bytes!("preview1.bin");
 
@@ -59,7 +62,12 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Takes no more of what is written at a time than anybody reads: a call cannot be stopped meanwhile.
     fn write(&mut self, error: bool, bytes: &[u8], log: &PluginLog) {
+        if bytes.len() > AT_A_TIME {
+            log.drop_line();
+        }
+        let bytes = &bytes[..bytes.len().min(AT_A_TIME)];
         let line = if error { &mut self.error } else { &mut self.out };
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             line.extend_from_slice(piece);
@@ -91,7 +99,25 @@ fn end(line: &mut Vec<u8>, error: bool, log: &PluginLog) {
 
 #[cfg(test)]
 mod tests {
-    use crate::plugin::tests::assert_assembled;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::message::PluginName;
+    use crate::plugin::tests::{assert_assembled, logged};
+
+    #[test]
+    fn of_a_write_that_is_too_long_the_start_is_logged_and_the_rest_is_said_to_be_dropped() {
+        let plugin = PluginName { name: "chatty".into(), sha256: String::new() };
+        let (lines, ()) = logged(|| {
+            let log = PluginLog::new(Arc::new(plugin), 10);
+            let written = [b"first\n", &b"\n".repeat(AT_A_TIME)[..], b"last\n"].concat();
+            let mut output = Output::default();
+            output.write(false, &written, &log);
+            output.flush(&log);
+        });
+        assert!(lines.contains("first") && !lines.contains("last"), "{lines}");
+        assert!(lines.contains("1 lines dropped"), "{lines}");
+    }
 
     #[test]
     fn the_committed_adapter_is_the_text() {

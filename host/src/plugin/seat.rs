@@ -50,9 +50,10 @@ impl Seat {
     /// As [`Worker::answer`], where there are no answers yet. If a version loses its place over its
     /// answers, the one that comes back gives them.
     pub fn answer(&mut self, work: Work<'_>, range: Range<usize>, answers: &mut Answers) {
+        let was_broken = self.worker.broken().is_some();
         self.worker.answer(work, range.clone(), answers);
-        let about = (work, range.start);
-        if self.slot.count(&self.plugin, about, &answers.items, self.worker.broken()) {
+        let (about, broken) = ((work, range.start), self.worker.broken());
+        if self.slot.count(&self.plugin, about, &answers.items, broken.filter(|_| !was_broken)) {
             answers.clear();
             self.renew();
             self.worker.answer(work, range.clone(), answers);

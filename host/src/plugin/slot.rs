@@ -119,6 +119,12 @@ impl Slot {
         Arc::clone(&self.lock().plugin)
     }
 
+    /// The same, with its number.
+    pub fn current(&self) -> (u64, Arc<Plugin>) {
+        let place = self.lock();
+        (self.version(), Arc::clone(&place.plugin))
+    }
+
     /// Another number whenever something else is here.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
@@ -165,7 +171,7 @@ impl Slot {
     }
 
     /// Takes note of the answers of a version about messages from `first` on, and of what went wrong last
-    /// if it is left alone now, since it is broken. Whether it has lost its place over that.
+    /// if it is left alone from now on, since it is broken. Whether it has lost its place over that.
     pub fn count(
         &self,
         plugin: &Arc<Plugin>,
@@ -246,7 +252,10 @@ impl Slot {
 
     /// Notes on disk what has given way to what, and says what a restart does.
     fn note(&self, new: &Plugin, old: &Plugin, why: &str) -> String {
-        let Some(versions) = &self.versions else { return String::new() };
+        let Some(versions) = &self.versions else {
+            return ", but after a restart, since there is no folder to note that in (see XDG_CACHE_HOME)"
+                .to_owned();
+        };
         let noted = versions.note(&GaveWay {
             file: self.spec.file.clone(),
             sha256: new.name.sha256.clone(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kept;
 use super::load::{read, sha256};
+use super::text::short;
 
 /// Where versions are kept.
 #[derive(Debug, Clone)]
@@ -53,7 +54,8 @@ impl Versions {
     /// # Errors
     /// Why it is not.
     pub fn note(&self, gave_way: &GaveWay) -> io::Result<PathBuf> {
-        if !self.copy(&gave_way.runs).exists() {
+        // It is as old as the program has run, and must not go for that.
+        if !kept::touch(&self.copy(&gave_way.runs)) {
             return Err(io::Error::other("there is no copy of the version that runs"));
         }
         let note = self.place(&gave_way.file);
@@ -69,8 +71,23 @@ impl Versions {
         if gave_way.sha256 != version {
             return None;
         }
-        let bytes = read(&self.copy(&gave_way.runs)).ok()?;
-        (sha256(&bytes) == gave_way.runs).then_some((gave_way, note, bytes))
+        let copy = self.copy(&gave_way.runs);
+        let bytes = read(&copy).ok().filter(|bytes| sha256(bytes) == gave_way.runs);
+        let Some(bytes) = bytes else {
+            tracing::warn!(
+                "plugin {}: version {} had to give way before, and runs again, since there is no copy of \
+                 version {} any more: {}",
+                file.display(),
+                short(version),
+                short(&gave_way.runs),
+                copy.display()
+            );
+            return None;
+        };
+        for used in [&note, &copy] {
+            kept::touch(used);
+        }
+        Some((gave_way, note, bytes))
     }
 
     /// Another version has taken over: what is noted of a file says nothing any more.
@@ -92,6 +109,8 @@ impl Versions {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
     use crate::plugin::tests::guests;
 
@@ -119,6 +138,25 @@ mod tests {
         assert_eq!(bytes, b"good");
         assert!(versions.instead(file.path(), "third").is_none());
         assert!(versions.instead(folder.path(), BAD).is_none(), "it is another file");
+
+        // Both are used, however old they are.
+        let places = [versions.place(file.path()), versions.copy(&good)];
+        let old = SystemTime::now() - Duration::from_hours(24 * 365);
+        let age = || {
+            for place in &places {
+                let kept = fs::File::options().append(true).open(place).expect("it is there");
+                kept.set_modified(old).expect("a time");
+            }
+        };
+        let is_young = |place: &PathBuf| {
+            fs::metadata(place).and_then(|kept| kept.modified()).is_ok_and(|time| time > old)
+        };
+        age();
+        versions.note(&gave_way(&good)).expect("a note");
+        assert!(places.iter().all(is_young));
+        age();
+        versions.instead(file.path(), BAD).expect("it is noted");
+        assert!(places.iter().all(is_young));
 
         fs::write(versions.copy(&good), b"damaged").expect("a written file");
         assert!(versions.instead(file.path(), BAD).is_none(), "the copy is another one");

@@ -26,6 +26,8 @@ def told(message, answer):
             raise SystemExit("crashed: ü")
         case "bug":
             return {}["missing"]
+        case "soon":
+            return "soon"
 
 
 @sdk.key_setter
@@ -70,6 +72,8 @@ def value(message):
 def transform(message, so_far):
     if sdk.text(message) == "none":
         return []
+    if sdk.text(message) == "no pair":
+        return sdk.Record(headers=[("alone",)])
     whole = sdk.Record(
         "alarms", 3, "k", sdk.NULL, 5_000_000_000, [("a", "1"), ("b", None)]
     )

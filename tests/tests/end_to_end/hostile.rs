@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use tests::A_WHILE;
 use tests::host::{self, Host};
 use tests::kafka::{Kafka, Record, dead_letters};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
 use tests::scratch::Folder;
 use tests::wire::Publish;
+use tests::{A_WHILE, eventually};
 
 /// What `tests/guests/hostile.wat` does with a payload that begins so, and why it is rejected then.
 const HARM: [(&str, &str, &str); 14] = [
@@ -228,6 +228,44 @@ fn heavy_component() -> Vec<u8> {
         section(10, &[&count[..], &body.repeat(FUNCTIONS)].concat()),
     ];
     [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
+
+/// The process that compiles for this one, as soon as there is one.
+fn compiler_of(host: &Host) -> u32 {
+    eventually("it has a compiler", A_WHILE, || {
+        std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+            let process = entry.path();
+            let name = std::fs::read(process.join("cmdline")).ok()?;
+            let status = std::fs::read_to_string(process.join("status")).ok()?;
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim();
+            let is_it =
+                name.starts_with(b"host-plugin-compiler\0") && parent == host.id().to_string();
+            is_it.then(|| entry.file_name().to_str()?.parse().ok()).flatten()
+        })
+    })
+}
+
+#[test]
+fn a_plugin_that_changes_is_compiled_apart_and_the_old_one_stays_if_the_compiler_is_killed() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = kafka.topic("compiled-apart");
+    let folder = Folder::new("apart");
+    let plugin = std::fs::read(tests::plugin::plugin("topic-level-key")).unwrap();
+    let plugin = folder.write("key.wasm", plugin);
+    let host = Host::between(&mosquitto, "#", kafka, &topic)
+        .flag("plugin", plugin.display())
+        .argument("--watch-plugins")
+        .start();
+    folder.replace("key.wasm", heavy_component());
+    let compiler = compiler_of(&host);
+    let score = std::fs::read_to_string(format!("/proc/{compiler}/oom_score_adj")).unwrap();
+    assert_eq!(score.trim(), "1000", "it is the one to end where memory runs out");
+    let killed = Command::new("kill").args(["-KILL", &compiler.to_string()]).status().unwrap();
+    assert!(killed.success());
+    host.wait_for_line("that the version stays", |line| line.contains("the compiler was killed"));
+    Publisher::connect(mosquitto.port(), "publisher").publish(&[Publish::new("plant/dev1", "x")]);
+    assert_eq!(kafka.wait_for(&topic, 1, A_WHILE)[0].key_text(), Some("dev1"));
+    host.stop().assert_clean();
 }
 
 #[test]

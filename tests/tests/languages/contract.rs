@@ -106,6 +106,13 @@ pub fn spoils_one_message(language: &str) {
         _ => return,
     };
     trapped(&ask(&mut setters, Ability::Key, &[plain("bug")])[0], bug);
+    if language == "python" {
+        let answer = ask(&mut setters, Ability::Transformer, &[plain("no pair")]);
+        trapped(&answer[0], &["ValueError: not enough values"]);
+        let time = ask(&mut setters, Ability::Timestamp, &[plain("soon")]);
+        let told = "'soon' is no time in milliseconds".to_owned();
+        assert_eq!(time, [Said::Reject("bad-message", told)]);
+    }
 }
 
 /// A bug that shows for every message makes the plugin broken, and costs no more than a few of them.
