@@ -17,7 +17,6 @@ pub struct Ledger {
     acknowledged: AtomicU64,
     timestamp_unusable: AtomicU64,
     reconnected: AtomicU64,
-    disconnected: AtomicU64,
 }
 
 impl Ledger {
@@ -69,15 +68,6 @@ impl Ledger {
         self.reconnected.fetch_add(1, Relaxed);
     }
 
-    /// An MQTT connection broke, or was made: without it nothing that Kafka confirms is counted.
-    pub fn connection(&self, connected: bool) {
-        if connected {
-            self.disconnected.fetch_sub(1, Relaxed);
-        } else {
-            self.disconnected.fetch_add(1, Relaxed);
-        }
-    }
-
     /// How many messages are on their way.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
@@ -96,7 +86,6 @@ impl Ledger {
             acknowledged: self.acknowledged.load(Relaxed),
             timestamp_unusable: self.timestamp_unusable.load(Relaxed),
             reconnected: self.reconnected.load(Relaxed),
-            disconnected: self.disconnected.load(Relaxed),
         }
     }
 
@@ -126,8 +115,6 @@ pub struct Counts {
     pub acknowledged: u64,
     pub timestamp_unusable: u64,
     pub reconnected: u64,
-    /// MQTT connections that are away now.
-    pub disconnected: u64,
 }
 
 impl Counts {

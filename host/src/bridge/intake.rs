@@ -186,14 +186,8 @@ impl Downstream for Intake {
     }
 
     fn connection_event(&mut self, event: ConnectionEvent) {
-        let ledger = &self.ledger;
-        match event.outcome {
-            ConnectionOutcome::Connected { .. } if event.reconnect => {
-                ledger.connection(true);
-                ledger.reconnected();
-            }
-            ConnectionOutcome::Failed { lost: true, .. } => ledger.connection(false),
-            _ => {}
+        if event.reconnect && matches!(event.outcome, ConnectionOutcome::Connected { .. }) {
+            self.ledger.reconnected();
         }
         self.news.tell(event);
     }

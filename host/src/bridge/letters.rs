@@ -99,15 +99,17 @@ impl Letters {
         self.settings.reader.commit(self.settings.reader.position())?;
         let mut reading = true;
         loop {
-            reading &= *self.control.borrow() == Control::Run && self.settings.count > 0;
+            let control = *self.control.borrow();
+            reading &= control == Control::Run && self.settings.count > 0;
             self.places.settled =
                 self.intake.settled(if reading { Wake::Further } else { Wake::All }).up_to;
             let mut pause = GLANCE;
-            if let Err(what) = self.keep(!reading && self.places.are_all_settled()) {
+            let is_leaving = control == Control::Leave;
+            if let Err(what) = self.keep(is_leaving || !reading && self.places.are_all_settled()) {
                 self.trouble.warn(format_args!("{what}; trying again"));
                 pause = KEEP;
             }
-            if !reading && self.places.is_empty() {
+            if is_leaving || !reading && self.places.is_empty() {
                 return Ok(());
             }
             // Room for one at QoS 0 is room for all.

@@ -27,10 +27,10 @@ mod waiting;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::hook::{Hook, News};
 use crate::kafka_topic::KafkaTopic;
@@ -101,8 +101,9 @@ impl OnError {
     }
 }
 
-/// How long the end waits for lanes whose plugins are at work.
-const LANES_END: Duration = Duration::from_millis(300);
+/// How long the end waits for lanes whose plugins are at work, and for servers to take the last
+/// acknowledgements.
+const END: Duration = Duration::from_millis(300);
 
 /// How many times the user has asked to stop.
 pub type Stops = watch::Receiver<u32>;
@@ -146,9 +147,7 @@ pub async fn run(
     ledger: Arc<Ledger>,
     mut stops: Stops,
 ) -> Result<(), String> {
-    let (control, control_seen) = watch::channel(Control::Run);
-    let Some(mut path) = Path::start(settings, transform, ledger, control_seen, &mut stops).await?
-    else {
+    let Some(mut path) = Path::start(settings, transform, ledger, &mut stops).await? else {
         return Ok(());
     };
     let pauses = path.pauses.clone();
@@ -160,7 +159,7 @@ pub async fn run(
         result = path.sources.all() => result.err().map(|what| Some(Ended::Failed(what))),
         never = progress => match never {},
     };
-    let _ = control.send(Control::Drain);
+    path.tell(Control::Drain);
     match failed {
         None => path.drain(&mut stops).await,
         Some(Some(Ended::Asked(why))) => match path.drain(&mut stops).await {
@@ -170,11 +169,11 @@ pub async fn run(
         Some(Some(Ended::Failed(what))) => {
             path.news.settle().await;
             let asked = path.asked();
-            path.abandon();
+            path.abandon().await;
             Err(asked.map_or(what.clone(), |why| format!("{what}; {why}")))
         }
         Some(_) => {
-            path.abandon();
+            path.abandon().await;
             Err("a part of the path ended without a word; this is a bug in this program".to_owned())
         }
     }
@@ -188,6 +187,7 @@ struct Path {
     stop: Arc<Stop>,
     ended: mpsc::UnboundedReceiver<Ended>,
     news: News,
+    control: watch::Sender<Control>,
     sources: Sources,
     ledger: Arc<Ledger>,
     /// What it has not delivered is given up when this is dropped.
@@ -241,23 +241,26 @@ impl Path {
         let seconds = self.shutdown_timeout.as_secs();
         let early = tokio::select! {
             result = timeout(self.shutdown_timeout, self.sources.all()) => match result {
-                Ok(Ok(())) => {
-                    self.close();
-                    return Ok(());
-                }
-                Ok(Err(what)) => what,
-                Err(_) => format!("time was up ({seconds} s, --shutdown-timeout)"),
+                Ok(Ok(())) => None,
+                Ok(Err(what)) => Some(what),
+                // What is left is a server that does not hang up.
+                Err(_) if self.ledger.in_flight() == 0 => None,
+                Err(_) => Some(format!("time was up ({seconds} s, --shutdown-timeout)")),
             },
             ended = failure(&mut self.ended) => match ended {
-                Some(Ended::Failed(what)) => what,
-                _ => "a part of the path ended".to_owned(),
+                Some(Ended::Failed(what)) => Some(what),
+                _ => Some("a part of the path ended".to_owned()),
             },
-            _ = stops.wait_for(|stops| *stops > 1) => "asked to stop a second time".to_owned(),
+            _ = stops.wait_for(|stops| *stops > 1) => Some("asked to stop a second time".to_owned()),
+        };
+        let Some(early) = early else {
+            self.close().await;
+            return Ok(());
         };
         let (ledger, fate) = (Arc::clone(&self.ledger), self.fate_of_the_rest);
         let paused = self.pauses.iter().find_map(|reasons| reasons.first());
         let because = paused.map_or(String::new(), |why| format!(", since {why}"));
-        self.abandon();
+        self.abandon().await;
         Err(format!("{early}: {} messages were not in Kafka{because}; {fate}", ledger.in_flight()))
     }
 
@@ -269,21 +272,31 @@ impl Path {
         })
     }
 
-    /// Ends the lanes, which are not waited for long: a plugin may be at work.
-    fn close(self) {
+    /// Tells the sources what to do.
+    fn tell(&self, control: Control) {
+        // Without a receiver there is no source any more.
+        let _ = self.control.send(control);
+    }
+
+    /// Ends the lanes, and waits for the sources, too, which have been told to end; not for long.
+    async fn close(mut self) {
         for inbox in &self.inboxes {
             inbox.close();
         }
-        let until = Instant::now() + LANES_END;
-        while self.lanes.iter().any(|lane| !lane.is_finished()) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let ended = async {
+            while self.sources.next().await.is_some() {}
+            while self.lanes.iter().any(|lane| !lane.is_finished()) {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        drop(timeout(END, ended).await);
         self.in_flight.close();
     }
 
-    /// Ends the lanes, whatever they have left to do.
-    fn abandon(self) {
+    /// Ends the lanes, whatever they have left to do; what is in Kafka is acknowledged.
+    async fn abandon(self) {
         self.stop.abandoned.store(true, Ordering::Release);
-        self.close();
+        self.tell(Control::Leave);
+        self.close().await;
     }
 }

@@ -37,9 +37,9 @@ impl Path {
         mut settings: Settings,
         transform: impl Fn(usize) -> Transform,
         ledger: Arc<Ledger>,
-        control: watch::Receiver<Control>,
         stops: &mut Stops,
     ) -> Result<Option<Self>, String> {
+        let (told, control) = watch::channel(Control::Run);
         let sources = settings.sources.len() + settings.letters.len();
         let wakes: Arc<[Arc<Notify>]> = (0..sources).map(|_| Arc::default()).collect();
         let (sender, ended) = mpsc::unbounded_channel();
@@ -124,6 +124,7 @@ impl Path {
             stop,
             ended,
             news,
+            control: told,
             ledger,
             sink,
             pauses,
@@ -152,14 +153,18 @@ async fn reach_kafka(sink: &Sink, settings: &Settings) -> Result<(), String> {
         reach(sink, Some(topic)).await?;
     }
     // Who knows the limit has set it.
-    let known: BTreeSet<&str> = topics.flat_map(KafkaTopic::known).collect();
-    if settings.sink.largest_batch.is_none()
-        && let Some(largest) = sink::largest_batch(&settings.sink, known).await
-    {
-        sink.fit(largest)?;
+    let known: BTreeSet<&str> = topics.clone().flat_map(KafkaTopic::known).collect();
+    let mut largest = settings.sink.largest_batch;
+    if largest.is_none() {
+        largest = sink::largest_batch(&settings.sink, known).await;
     }
-    Ok(())
+    let can_be_made_up = topics.into_iter().any(KafkaTopic::has_patterns);
+    let creates = if can_be_made_up { sink.creates_topics(LOOK).await } else { None };
+    sink.fit(largest, creates)
 }
+
+/// How long the start waits to learn whether brokers create topics.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// How often a broker that creates a topic now may say that there is none.
 const NOT_YET: u32 = 4;

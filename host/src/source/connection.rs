@@ -96,7 +96,7 @@ impl<'a> Connection<'a> {
             if just_read.is_some() && protocol.is_behind() && !writing {
                 stream.receipt();
             }
-            let space = input.space(needed);
+            let space = if reading { input.space(needed) } else { &mut [] };
             let room = space.len();
             tokio::select! {
                 biased;
@@ -137,9 +137,7 @@ impl<'a> Connection<'a> {
     ) -> Result<bool, Broken> {
         let Ends { protocol, downstream, control, .. } = ends;
         let Self { server, input, .. } = self;
-        if *control.borrow_and_update() == Control::Drain {
-            protocol.drain();
-        }
+        protocol.obey(*control.borrow_and_update());
         let foreign = (!protocol.is_accepted()).then(|| server.other_protocol(input.bytes()));
         if let Some(broken) = foreign.flatten() {
             return Err(broken);
@@ -161,14 +159,16 @@ impl<'a> Connection<'a> {
         Ok(messages > 0)
     }
 
-    /// Says goodbye, so that the server does not send a last will.
+    /// Says goodbye, so that the server does not publish the last will, unless it is to.
     ///
     /// Then reads on until the server hangs up: closing a connection with unread messages in it
     /// would reset it, and the server might never see the last acknowledgements.
-    pub async fn close(&mut self) {
+    pub async fn close(&mut self, protocol: &Protocol) {
         let Self { stream, input, .. } = self;
         let goodbye = async {
-            stream.writer.write_all(&packet::DISCONNECT).await?;
+            if !protocol.is_leaving() {
+                stream.writer.write_all(&packet::DISCONNECT).await?;
+            }
             stream.writer.shutdown().await?;
             loop {
                 input.consume(input.bytes().len());

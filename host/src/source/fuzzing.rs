@@ -1,4 +1,4 @@
-//! What the fuzzer `session` of `host/fuzz` calls, and the test that goes through what it has found.
+//! For tests: what the fuzzer `session` of `host/fuzz` calls, and the test that goes through what it has found.
 //!
 //! Bytes from which a session with a server is made: what the server sends, in pieces, between which
 //! Kafka confirms, credit comes and goes, time passes, and connections break. Whatever they are,

@@ -78,6 +78,8 @@ pub enum Control {
     Run,
     /// Take nothing more, acknowledge what gets confirmed, disconnect when all is.
     Drain,
+    /// Acknowledge what is confirmed, and go without a goodbye: the server publishes the last will.
+    Leave,
 }
 
 /// What to connect to, and what to ask of it.
@@ -274,7 +276,7 @@ impl<D: Downstream> Source<D> {
         let mut outage = self.take_outage();
         let opened = tokio::select! {
             biased;
-            _ = control.wait_for(|control| *control == Control::Drain) => None,
+            _ = control.wait_for(|control| *control != Control::Run) => None,
             opened = outage.during(Connection::open(&settings, self.ends())) => Some(opened),
         };
         self.outage = Some(outage);
@@ -296,7 +298,7 @@ impl<D: Downstream> Source<D> {
             self.connected(session_present == Some(true));
         }
         connection.run(self.ends(), Protocol::is_drained).await?;
-        connection.close().await;
+        connection.close(&self.protocol).await;
         Ok(())
     }
 
@@ -332,9 +334,7 @@ impl<D: Downstream> Source<D> {
     async fn until_drained(&mut self) {
         let Ends { protocol, downstream, wake, control } = self.ends();
         loop {
-            if *control.borrow_and_update() == Control::Drain {
-                protocol.drain();
-            }
+            protocol.obey(*control.borrow_and_update());
             protocol.settle(downstream.settled(protocol.wake()));
             protocol.acknowledge();
             if protocol.is_drained() {

@@ -1,4 +1,4 @@
-//! The time without a connection: since when and why, said at least every half a minute.
+//! Beside the path: the time without a connection, since when and why, said at least every half a minute.
 
 use std::pin::pin;
 use std::time::Duration;

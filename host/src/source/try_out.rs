@@ -1,4 +1,4 @@
-//! Tries the server out without leaving a trace: in a session of its own, which takes no message from
+//! Beside the path: tries the server out without leaving a trace: in a session of its own, which takes no message from
 //! anybody and is forgotten at once.
 
 use std::sync::Arc;
@@ -48,7 +48,7 @@ async fn connect(settings: &Arc<Settings>, shared: &[String]) -> Result<(), Brok
     protocol.limits().check(shared)?;
     let ends = Ends { protocol, downstream: &mut Nobody, wake, control };
     connection.run(ends, Protocol::is_subscribed).await?;
-    connection.close().await;
+    connection.close(protocol).await;
     Ok(())
 }
 

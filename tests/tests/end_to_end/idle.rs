@@ -235,7 +235,7 @@ fn a_kafka_that_is_away_is_said_again_and_again_with_the_reason_while_nothing_wa
         });
     };
     said(10..16);
-    said(40..47);
+    said(35..42);
     kafka.start_again();
     host.wait_for_line("that it is back", |line| line.contains("Kafka works again"));
     host.stop().assert_clean();

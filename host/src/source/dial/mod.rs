@@ -1,4 +1,4 @@
-//! Reaches the MQTT server: name, TCP, TLS, websocket. Every way in which that fails gets its own
+//! Before the path: reaches the MQTT server by name, TCP, TLS, websocket. Every way in which that fails gets its own
 //! words.
 
 mod flushed;

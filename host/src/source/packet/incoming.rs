@@ -15,6 +15,8 @@ pub enum Incoming {
     SubAck {
         packet_id: u16,
         granted: Vec<Result<Qos, String>>,
+        /// What the server says about all of it (MQTT 5).
+        text: Option<String>,
     },
     /// For each filter, in the order given: whether there was such a subscription, or why it could
     /// not be ended. Empty before MQTT 5, where the server does not say.
@@ -126,6 +128,7 @@ fn incoming_v4(packet: v4::Packet, version: Version) -> Incoming {
                     v4::SubscribeReasonCode::Failure => Err("not allowed".to_owned()),
                 })
                 .collect(),
+            text: None,
         },
         _ => Incoming::Other,
     }
@@ -177,9 +180,9 @@ fn incoming_v5(packet: v5::Packet) -> Incoming {
             let text = ack.properties.and_then(|properties| properties.reason_string);
             let granted = ack.return_codes.into_iter().map(|code| match code {
                 v5::SubscribeReasonCode::Success(qos) => granted(qos as u8),
-                other => Err(with_text(&words(&format!("{other:?}")), text.clone())),
+                other => Err(words(&format!("{other:?}"))),
             });
-            Incoming::SubAck { packet_id: ack.pkid, granted: granted.collect() }
+            Incoming::SubAck { packet_id: ack.pkid, granted: granted.collect(), text }
         }
         v5::Packet::Disconnect(disconnect) => {
             let code = disconnect.reason_code;
@@ -247,7 +250,8 @@ fn refusal_v5(
     Refusal { reason, permanent }
 }
 
-pub(super) fn with_text(reason: &str, text: Option<String>) -> String {
+/// A reason with what the server adds to it.
+pub fn with_text(reason: &str, text: Option<String>) -> String {
     text.map_or_else(|| reason.to_owned(), |text| format!("{reason} ({text:?})"))
 }
 

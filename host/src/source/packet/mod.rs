@@ -6,7 +6,7 @@ mod outgoing;
 #[cfg(test)]
 mod tests;
 
-pub use incoming::{ConnAck, Incoming, Refusal, ServerLimits, incoming};
+pub use incoming::{ConnAck, Incoming, Refusal, ServerLimits, incoming, with_text};
 pub use outgoing::{
     ConnectProperties, DISCONNECT, Hello, PING, Will, acknowledge, complete, connect, subscribe,
     unsubscribe,

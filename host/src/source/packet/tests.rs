@@ -1,4 +1,4 @@
-//! What rumqttc's codec writes and reads is the measure.
+//! For tests: what rumqttc's codec writes and reads is the measure.
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4;

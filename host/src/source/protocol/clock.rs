@@ -43,9 +43,13 @@ impl Clock {
         }
     }
 
-    /// Bytes have been received: the server is alive.
-    pub fn heard(&mut self) {
+    /// Bytes have been received: the server is alive. SUBACK may come behind all that it has kept for this
+    /// client.
+    pub fn heard(&mut self, now: Instant) {
         self.ping_sent = None;
+        if let Some(("SUBSCRIBE", since)) = &mut self.owed {
+            *since = now;
+        }
     }
 
     /// Reading goes on after a pause, in which answers may have waited to be read.

@@ -23,7 +23,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 
 use super::packet::{self, Malformed, ServerLimits, Version};
-use super::{Broken, Downstream, Settings};
+use super::{Broken, Control, Downstream, Settings};
 use crate::account::{Settled, Wake};
 use crate::message::{Qos, Sequence};
 use clock::Clock;
@@ -32,6 +32,10 @@ use ring::Ring;
 
 /// Unwritten acknowledgements beyond which reading waits for the server to read, in bytes.
 const OUTPUT_LIMIT: usize = 256 * 1024;
+
+/// The largest packet that is taken if it is no PUBLISH, in bytes: what a server may say in such a packet
+/// becomes many times as large once it is read.
+const LARGEST_OTHER: usize = 256 * 1024;
 
 /// When bytes are dealt with.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +75,8 @@ pub struct Protocol {
     is_settled: bool,
     /// Nothing more is to be taken.
     draining: bool,
+    /// Nor is anything waited for.
+    leaving: bool,
 
     // Of the present connection.
     phase: Phase,
@@ -101,6 +107,7 @@ impl Protocol {
             packet_ids: PacketIds::default(),
             is_settled: true,
             draining: false,
+            leaving: false,
             phase: Phase::Offline,
             clock: Clock::default(),
             limits: ServerLimits::default(),
@@ -145,9 +152,15 @@ impl Protocol {
         (self.needed, self.skip, self.left) = (1, 0, 0);
     }
 
-    /// Nothing more is to be taken: what comes is left to the server.
-    pub fn drain(&mut self) {
-        self.draining = true;
+    /// Does as it is told. Where nothing more is to be taken, what comes is left to the server.
+    pub fn obey(&mut self, control: Control) {
+        self.draining |= control != Control::Run;
+        self.leaving |= control == Control::Leave;
+    }
+
+    /// Whether nothing is waited for any more.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
     }
 
     /// How many messages have been received, since the program began.
@@ -155,9 +168,11 @@ impl Protocol {
         self.ring.taken()
     }
 
-    /// Nothing more is to be taken, and everything taken is settled, and acknowledged as far as it can be.
+    /// Nothing more is to be taken, and everything taken is settled, or not waited for, and acknowledged as far
+    /// as it can be.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.is_settled && self.ring.is_empty() && self.output.is_empty()
+        let is_done = self.leaving || self.is_settled && self.ring.is_empty();
+        self.draining && is_done && self.output.is_empty()
     }
 
     /// Whether the server has accepted the connection.
@@ -193,7 +208,7 @@ impl Protocol {
         downstream: &mut impl Downstream,
     ) -> Result<usize, Broken> {
         if input.len() > self.left {
-            self.clock.heard();
+            self.clock.heard(arrival.now);
         }
         let waited = self.waiting.take().is_some();
         let mut rest = input;
@@ -311,13 +326,20 @@ impl Protocol {
             self.skip -= size;
             return Ok(if size > 0 { Step::Done(size) } else { Step::Read(1) });
         }
-        let frame = match packet::frame(input, self.settings.max_packet_size) {
+        let is_other = input.first().is_some_and(|first| !packet::is_publish(*first));
+        let limit = if is_other { LARGEST_OTHER } else { self.settings.max_packet_size };
+        let frame = match packet::frame(input, limit) {
             Ok(Ok(frame)) => frame,
             Ok(Err(needed)) => return Ok(Step::Read(needed)),
             Err(Malformed::TooLarge { size, limit })
                 if packet::is_publish(input[0]) && self.is_accepted() =>
             {
                 return self.receive_oversized(input, (size, limit), arrival, downstream);
+            }
+            Err(Malformed::TooLarge { size, limit }) if is_other => {
+                return Err(Broken::passing(format!(
+                    "it sent a packet of {size} bytes that is no PUBLISH; up to {limit} are taken"
+                )));
             }
             Err(malformed) => return Err(malformed.into()),
         };

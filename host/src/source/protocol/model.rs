@@ -1,4 +1,4 @@
-//! Random histories of a session with a model of a server: connections that break anywhere, sessions
+//! For tests: random histories of a session with a model of a server: connections that break anywhere, sessions
 //! that go on, are lost, or are restored from an older copy, and servers that err.
 //!
 //! Every message has a number in its payload. Whatever happens, the server is told that a message is
@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::rig::{self, Rig, packets};
 use crate::dice::Dice;
 use crate::message::{Publish, Qos};
+use crate::source::Control;
 use crate::source::packet::Version;
 
 /// Says how many histories there are, instead of some that take a moment.
@@ -391,7 +392,7 @@ impl World {
         assert!(self.at_once.is_empty());
         assert!(self.expected.is_empty(), "{:?} are not acknowledged", self.expected);
         assert_eq!(self.known_at_qos_0(), self.delivered_at_qos_0);
-        self.rig.protocol.drain();
+        self.rig.protocol.obey(Control::Drain);
         assert!(self.rig.protocol.is_drained());
     }
 }

@@ -38,9 +38,9 @@ impl Protocol {
     /// Does what a packet other than PUBLISH asks for.
     pub(super) fn react(&mut self, frame: &Frame<'_>) -> Result<(), Broken> {
         match packet::incoming(self.settings.hello.version, frame)? {
-            Incoming::SubAck { packet_id: SUBSCRIBE_ID, granted } => {
+            Incoming::SubAck { packet_id: SUBSCRIBE_ID, granted, text } => {
                 let Settings { filters, qos, .. } = &*self.settings;
-                subscription::check(filters, *qos, &granted)?;
+                subscription::check(filters, *qos, &granted, text)?;
                 self.subscribed();
             }
             Incoming::UnsubAck { packet_id: UNSUBSCRIBE_ID, ended } => {

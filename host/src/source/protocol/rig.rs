@@ -1,4 +1,4 @@
-//! What tests and fuzzers put around a [`Protocol`]: a made-up clock, and an end of the path that
+//! For tests: what they and fuzzers put around a [`Protocol`]: a made-up clock, and an end of the path that
 //! keeps what it is given.
 
 use std::sync::Arc;

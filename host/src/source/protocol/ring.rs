@@ -2,7 +2,7 @@
 //! messages are settled.
 //!
 //! Acknowledgements leave in the order in which the messages came (MQTT-4.6.0-2). What came on an
-//! earlier connection leaves without one: packet ids mean nothing on a later connection, where the
+//! earlier connection gets none: packet ids mean nothing on a later connection, where the
 //! server may have given them to other messages. Messages at QoS 0 are only counted.
 //!
 //! A message that the server sends again in the same session is not taken again; its repetition
@@ -76,24 +76,21 @@ impl Ring {
         self.entries.back().is_some_and(|last| last.behind > self.settled)
     }
 
-    /// Takes out the first that may be acknowledged, with all before it, and that the present connection
-    /// must be told about.
+    /// Takes out the first, if it may be acknowledged.
     pub fn release(&mut self) -> Option<Acknowledgement> {
-        loop {
-            let front = self.entries.front().filter(|entry| entry.behind <= self.settled)?;
-            let Entry { packet_id, qos, .. } = *front;
-            let place = self.first;
-            self.entries.pop_front();
-            self.first += 1;
-            if self.is_of_this_connection(place) {
-                return Some(Acknowledgement { place, packet_id, qos });
-            }
-        }
+        let front = self.entries.front().filter(|entry| entry.behind <= self.settled)?;
+        let Entry { packet_id, qos, .. } = *front;
+        let place = self.first;
+        self.entries.pop_front();
+        self.first += 1;
+        Some(Acknowledgement { place, packet_id, qos })
     }
 
     /// The connection has ended: what came on it will not be acknowledged any more.
     pub fn end_connection(&mut self) {
-        self.connection = self.end();
+        self.first = self.end();
+        self.entries.clear();
+        self.connection = self.first;
     }
 
     /// Whether what has this place came on the present connection.
@@ -103,7 +100,7 @@ impl Ring {
 
     /// Whether the present connection will be told about what has this place.
     pub const fn is_awaited(&self, place: Place) -> bool {
-        self.is_of_this_connection(place) && place >= self.first
+        place >= self.first
     }
 
     pub fn is_empty(&self) -> bool {
@@ -170,6 +167,19 @@ mod tests {
         ring.settle(1);
         assert!(released(&mut ring).is_empty());
         ring.settle(2);
+        assert_eq!(released(&mut ring), [1]);
+    }
+
+    #[test]
+    fn connections_that_break_while_nothing_is_settled_leave_nothing_behind() {
+        let mut ring = Ring::default();
+        ring.push(1, Qos::AtLeastOnce);
+        for _ in 0..1_000 {
+            ring.end_connection();
+            ring.push_repetition(1, Qos::AtLeastOnce);
+        }
+        assert_eq!(ring.len(), 1);
+        ring.settle(1);
         assert_eq!(released(&mut ring), [1]);
     }
 

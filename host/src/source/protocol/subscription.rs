@@ -78,12 +78,21 @@ pub(super) fn check(
     filters: &[String],
     wanted: Qos,
     granted: &[Result<Qos, String>],
+    text: Option<String>,
 ) -> Result<(), Broken> {
+    if granted.len() != filters.len() {
+        return Err(Broken::passing(format!(
+            "it answered a subscription to {} topic filters with {} codes (MQTT-3.9.3-1)",
+            filters.len(),
+            granted.len()
+        )));
+    }
     for (filter, granted) in filters.iter().zip(granted) {
         match granted {
             Err(reason) => {
                 return Err(Broken::permanent(format!(
-                    "the subscription to {filter:?} is refused: {reason}"
+                    "the subscription to {filter:?} is refused: {}",
+                    packet::with_text(reason, text)
                 )));
             }
             Ok(qos) if *qos < wanted => {

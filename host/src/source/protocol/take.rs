@@ -81,15 +81,11 @@ impl Protocol {
         downstream: &mut impl Downstream,
     ) -> Step {
         let Publish { packet_id, qos, .. } = *publish;
-        if self.draining {
-            // The server keeps it for the next connection; at QoS 0 it is lost.
-            match qos {
-                Qos::AtMostOnce => downstream.dropped(),
-                Qos::AtLeastOnce | Qos::ExactlyOnce => downstream.let_go(),
-            }
-            return Step::Done(size);
-        }
         let sequence = if qos == Qos::AtMostOnce {
+            if self.draining {
+                downstream.dropped();
+                return Step::Done(size);
+            }
             if !downstream.has_credit(qos) {
                 let since = *self.qos_0_starved.get_or_insert(arrival.now);
                 if arrival.now < since + QOS_0_PATIENCE {
@@ -103,6 +99,11 @@ impl Protocol {
         } else {
             let hash = self.packet_ids.hash(publish);
             if self.is_repetition(publish, hash) {
+                return Step::Done(size);
+            }
+            if self.draining {
+                // The server keeps it for the next connection.
+                downstream.let_go();
                 return Step::Done(size);
             }
             if !downstream.has_credit(qos) {

@@ -1,11 +1,11 @@
-//! A session with a server that these tests play, with a clock that they set.
+//! For tests: a session with a server that these tests play, with a clock that they set.
 
 use std::time::Duration;
 
 use super::rig::{self, Rig, connack, suback};
 use crate::message::{Defect, Publish, Qos};
-use crate::source::Settings;
 use crate::source::packet::Version;
+use crate::source::{Control, Settings};
 
 const ALL: [Version; 3] = [Version::V3_1, Version::V3_1_1, Version::V5];
 const V3: Version = Version::V3_1_1;
@@ -67,7 +67,7 @@ fn messages_in_any_pieces_are_taken_in_order_and_acknowledged_when_kafka_has_the
             // Nothing waits for a message at QoS 0.
             rig.confirm(3);
             assert_eq!(rig.said(), [(PUBACK, 9)]);
-            rig.protocol.drain();
+            rig.protocol.obey(Control::Drain);
             assert!(!rig.protocol.is_drained());
             rig.confirm(2);
             assert!(rig.protocol.is_drained());
@@ -401,6 +401,19 @@ fn the_answer_to_subscribe_may_wait_behind_messages_without_credit() {
 }
 
 #[test]
+fn the_answer_to_subscribe_may_wait_behind_all_that_the_server_has_kept() {
+    let mut rig = Rig::new(V3);
+    rig.connect();
+    rig.receive(&connack(V3, true)).unwrap();
+    for id in 1..100 {
+        rig.receive(&publish(id, 1, true, "kept")).unwrap();
+        rig.pass(seconds(9)).unwrap();
+    }
+    rig.receive(&suback(V3)).unwrap();
+    assert!(rig.protocol.is_subscribed());
+}
+
+#[test]
 fn pings_keep_the_time_in_a_flood_that_never_ends() {
     let mut rig = served(V3);
     let mut pings = 0;
@@ -432,7 +445,7 @@ fn a_keep_alive_of_0_means_no_pings_whoever_wants_it() {
 fn what_comes_while_draining_is_left_to_the_server() {
     let mut rig = served(V3);
     rig.receive(&publish(7, 1, false, "a")).unwrap();
-    rig.protocol.drain();
+    rig.protocol.obey(Control::Drain);
     let more = [publish(8, 1, false, "b"), publish(9, 2, false, "c"), publish(0, 0, false, "d")];
     rig.receive(&more.concat()).unwrap();
     assert_eq!((rig.payloads(), rig.kept.let_go, rig.kept.dropped), (vec!["a"], 2, 1));
@@ -442,6 +455,58 @@ fn what_comes_while_draining_is_left_to_the_server() {
     assert!(!rig.protocol.is_drained(), "the acknowledgement is not written");
     assert_eq!(rig.said(), [(PUBACK, 7)]);
     assert!(rig.protocol.is_drained());
+}
+
+#[test]
+fn who_leaves_acknowledges_what_is_settled_and_waits_for_nothing() {
+    let mut rig = served(V3);
+    rig.receive(&[publish(7, 1, false, "a"), publish(8, 1, false, "b")].concat()).unwrap();
+    rig.confirm(0);
+    rig.protocol.obey(Control::Drain);
+    rig.protocol.acknowledge();
+    rig.protocol.obey(Control::Leave);
+    assert!(!rig.protocol.is_drained(), "the acknowledgement is not written");
+    assert_eq!(rig.said(), [(PUBACK, 7)]);
+    assert!(rig.protocol.is_drained());
+}
+
+#[test]
+fn what_comes_again_while_draining_is_acknowledged() {
+    for (qos, first) in [(1, PUBACK), (2, PUBREC)] {
+        let mut rig = served(V3);
+        rig.receive(&publish(7, qos, false, "a")).unwrap();
+        rig.serve(true);
+        rig.confirm(0);
+        rig.protocol.obey(Control::Drain);
+        rig.receive(&publish(7, qos, true, "a")).unwrap();
+        assert_eq!((rig.said(), rig.kept.let_go), (vec![(first, 7)], 0));
+        assert!(rig.protocol.is_drained());
+    }
+}
+
+#[test]
+fn an_answer_to_subscribe_costs_no_more_memory_than_it_has_bytes() {
+    let v5 = Version::V5;
+    // A long text, and as many codes as there is room for.
+    let text = [&[0x1f, 0xff, 0xff][..], &vec![b'x'; 0xffff]].concat();
+    let packet = |codes: usize| {
+        let body = [&[0, 1, 0x82, 0x80, 0x04][..], &text, &vec![0x80; codes]].concat();
+        let length = [0x80, 0x80, 0x80, 0].into_iter().enumerate();
+        let length = length.map(|(at, more)| (body.len() >> (7 * at)) as u8 & 0x7f | more);
+        [&[0x90][..], &length.collect::<Vec<u8>>(), &body].concat()
+    };
+    for (codes, words) in [(65_536, "65536 codes"), (400_000, "no PUBLISH")] {
+        let mut rig = Rig::with(v5, |settings| settings.max_packet_size = 16 << 20);
+        rig.connect();
+        rig.receive(&connack(v5, false)).unwrap();
+        let broken = rig.receive(&packet(codes)).unwrap_err();
+        assert!(broken.what.contains(words) && broken.what.len() < 1_000, "{broken}");
+    }
+    let mut rig = Rig::with(v5, |settings| settings.max_packet_size = 16 << 20);
+    rig.connect();
+    rig.receive(&connack(v5, false)).unwrap();
+    let broken = rig.receive(&packet(1)).unwrap_err();
+    assert!(broken.what.contains("is refused: unspecified") && broken.what.contains("xxx"));
 }
 
 #[test]
@@ -473,7 +538,7 @@ fn packets_at_the_wrong_time_end_the_connection() {
         (v5, vec![0xf0, 2, 0x18, 0], "AUTH"),
         (v5, vec![0xe0, 2, 0x8e, 0], "session taken over"),
         (V3, vec![0xff, 0xff, 0xff, 0xff, 0xff], "four bytes"),
-        (V3, vec![0x90, 0xff, 0xff, 0x7f, 0], "--max-packet-size"),
+        (V3, vec![0x90, 0xff, 0xff, 0x7f, 0], "no PUBLISH"),
     ] {
         let broken = served(version).receive(&bytes).unwrap_err();
         assert!(broken.what.contains(words), "{broken}");
