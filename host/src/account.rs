@@ -5,9 +5,8 @@
 //! makes of it. It is settled when all of them are, and what has become of it is the worst that has
 //! happened to one of them.
 
-use std::collections::VecDeque;
-
 use crate::message::Sequence;
+use crate::numbered::Numbered;
 
 /// What became of a message; a later one is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,32 +49,33 @@ struct Account {
 /// See the [module's documentation](self).
 #[derive(Debug, Default)]
 pub struct Accounts {
-    /// Whose account is the first of them.
-    first: Sequence,
-    open: VecDeque<Account>,
+    /// Those of messages that are not settled.
+    open: Numbered<Account>,
     up_to: Sequence,
 }
 
 impl Accounts {
     /// Opens the account of the next message, which becomes so many parts.
     pub fn open(&mut self, parts: usize, is_awaited: bool) {
-        self.open.push_back(Account { left: parts as u32, worst: Fate::Skipped, is_awaited });
+        let account = Account { left: parts as u32, worst: Fate::Skipped, is_awaited };
+        self.open.push((parts > 0).then_some(account));
         self.move_on();
     }
 
     /// A part becomes so many records, at least one. To be said before any of them can be done with.
     pub fn split(&mut self, sequence: Sequence, records: usize) {
-        if let Some(account) = self.account(sequence) {
+        if let Some(account) = self.open.get_mut(sequence) {
             account.left += records as u32 - 1;
         }
     }
 
     /// A part is done with; what became of the message, if that was the last one.
     pub fn done(&mut self, sequence: Sequence, fate: Fate) -> Option<Fate> {
-        let account = self.account(sequence)?;
-        account.left = account.left.checked_sub(1)?;
+        let account = self.open.get_mut(sequence)?;
+        account.left -= 1;
         account.worst = account.worst.max(fate);
         let worst = (account.left == 0).then_some(account.worst)?;
+        self.open.remove(sequence);
         self.move_on();
         Some(worst)
     }
@@ -85,21 +85,8 @@ impl Accounts {
         Settled { up_to: self.up_to, all: self.open.is_empty() }
     }
 
-    fn account(&mut self, sequence: Sequence) -> Option<&mut Account> {
-        let index = sequence.checked_sub(self.first)?;
-        self.open.get_mut(index as usize)
-    }
-
     fn move_on(&mut self) {
-        while let Some(account) = self.account(self.up_to)
-            && (account.left == 0 || !account.is_awaited)
-        {
-            self.up_to += 1;
-        }
-        while self.open.front().is_some_and(|account| account.left == 0) {
-            self.open.pop_front();
-            self.first += 1;
-        }
+        self.up_to = self.open.find(self.up_to, |account| account.is_awaited);
     }
 }
 

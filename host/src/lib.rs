@@ -20,6 +20,7 @@ mod hook;
 pub mod kafka_topic;
 pub mod ledger;
 pub mod message;
+mod numbered;
 pub mod output;
 pub mod plugin;
 mod print;

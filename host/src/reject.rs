@@ -33,10 +33,13 @@ impl Fit {
     pub const SMALLEST: Self = Self::Bytes(1024);
 }
 
-/// What the headers take, without the texts that may be long, in bytes.
-const HEADERS: usize = 400;
-/// How long those may be if there is little room, in bytes.
-const SHORT: usize = 128;
+/// How long a text may be if there is little room, in bytes: with all that may be said, each so long, and the
+/// longest name of a Kafka topic, the smallest dead letter is as small as it says.
+const SHORT: usize = 80;
+const LONGEST_KAFKA_TOPIC: usize = 249;
+
+/// What a header takes beside its name and its value, in bytes, as long as these are short.
+const LENGTHS: usize = 2;
 
 /// Why a message is rejected, and what is known of it.
 #[derive(Clone, Copy)]
@@ -53,24 +56,26 @@ impl<'a> Letter<'a> {
     /// Leaves out what does not fit.
     #[must_use]
     pub fn fit(self, fit: Fit) -> Fitted<'a> {
+        let Self { message, rejection, .. } = self;
         let mut fitted = Fitted {
             letter: self,
-            topic: self.message.topic(),
-            payload: self.message.payload(),
-            error: &self.rejection.error,
+            topic: message.topic(),
+            payload: message.payload(),
+            error: &rejection.error,
+            plugin: rejection.plugin.as_deref().map(|plugin| plugin.name.as_str()),
             has_properties: fit == Fit::Whole,
         };
         if let Fit::Bytes(limit) = fit {
-            let room = limit.saturating_sub(HEADERS);
-            // The topic is the key and a header.
-            if fitted.topic.len() * 2 + fitted.error.len() > room / 2 {
+            fitted.payload = &[];
+            if fitted.size() > limit / 2 {
                 fitted.topic = start(fitted.topic, SHORT);
                 fitted.error = start(fitted.error, SHORT);
-                fitted.letter.kafka_topic = self.kafka_topic.filter(|name| name.len() <= SHORT);
+                fitted.plugin = fitted.plugin.map(|name| start(name, SHORT));
+                fitted.letter.kafka_topic =
+                    self.kafka_topic.filter(|name| name.len() <= LONGEST_KAFKA_TOPIC);
             }
-            let texts = fitted.topic.len() * 2 + fitted.error.len();
-            let rest = fitted.payload.len().min(room.saturating_sub(texts));
-            fitted.payload = &fitted.payload[..rest];
+            let room = limit.saturating_sub(fitted.size());
+            fitted.payload = &message.payload()[..room.min(message.payload().len())];
         }
         fitted
     }
@@ -82,10 +87,19 @@ pub struct Fitted<'a> {
     topic: &'a str,
     payload: &'a [u8],
     error: &'a str,
+    plugin: Option<&'a str>,
     has_properties: bool,
 }
 
 impl<'a> Fitted<'a> {
+    /// In bytes, about as it is sent.
+    fn size(&self) -> usize {
+        let header = |header: Header<'_>| {
+            header.name.len() + header.value.map_or(0, |value| value.len()) + LENGTHS
+        };
+        self.topic.len() + self.payload.len() + self.headers().map(header).sum::<usize>()
+    }
+
     #[must_use]
     pub fn record(&self) -> Record<'a> {
         Record {
@@ -98,19 +112,19 @@ impl<'a> Fitted<'a> {
 
     pub fn headers(&self) -> impl Iterator<Item = Header<'a>> {
         let Self { letter: Letter { message, rejection, kafka_topic, payload }, topic, .. } = *self;
-        let plugin = rejection.plugin.iter().flat_map(|plugin| {
-            [
-                Header::text("reject.plugin", plugin.name.as_str()),
-                Header::text("reject.plugin-sha256", plugin.sha256.as_str()),
-            ]
-        });
+        let sha256 = rejection.plugin.iter().map(|plugin| plugin.sha256.as_str());
+        let plugin = self.plugin.map(|name| Header::text("reject.plugin", name));
+        let plugin =
+            plugin.into_iter().chain(sha256.map(|it| Header::text("reject.plugin-sha256", it)));
         let all = self.has_properties.then(|| headers(HeaderPolicy::All, &message));
         let few = (!self.has_properties).then(|| about(&message, topic));
         let missing = message.properties().filter(|_| !self.has_properties);
         let missing =
             missing.map(|properties| properties.iter().count()).filter(|count| *count > 0);
         let number = |name, number: usize| Header::text(name, number.to_string());
-        let whole = message.topic().len();
+        let cut = |name, whole: &str, rest: &str| {
+            (rest.len() < whole.len()).then(|| number(name, whole.len()))
+        };
         let size =
             payload.or(Some(message.payload().len())).filter(|size| *size > self.payload.len());
         all.into_iter()
@@ -124,7 +138,8 @@ impl<'a> Fitted<'a> {
             .chain(kafka_topic.map(|topic| Header::text("reject.kafka-topic", topic)))
             .chain(size.map(|size| number("reject.payload-size", size)))
             .chain(missing.map(|count| number("reject.properties", count)))
-            .chain((topic.len() < whole).then(|| number("reject.topic-size", whole)))
+            .chain(cut("reject.topic-size", message.topic(), topic))
+            .chain(cut("reject.error-size", &rejection.error, self.error))
             .chain(plugin)
     }
 }
@@ -136,8 +151,10 @@ fn start(text: &str, size: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::message::{Batch, Publish, Qos, Reason};
+    use crate::message::{Batch, PluginName, Publish, Qos, Reason};
 
     /// A message whose properties, payload and topic are as long as can be, or short.
     fn batch(topic: usize, payload: usize, properties: &[u8]) -> Batch {
@@ -167,6 +184,17 @@ mod tests {
             + headers
     }
 
+    /// Of every text that a letter may have, in bytes: topic, payload, error, Kafka topic, plugin.
+    type Sizes = [usize; 5];
+
+    /// All combinations of short and as long as can be.
+    fn sizes() -> impl Iterator<Item = Sizes> {
+        let longest: Sizes = [65_534, 2_000_000, 100_000, 249, 255];
+        (0_u32..32).map(move |long| {
+            std::array::from_fn(|text| if long >> text & 1 == 1 { longest[text] } else { 4 })
+        })
+    }
+
     fn header(fitted: &Fitted<'_>, name: &str) -> Option<String> {
         let found = fitted.headers().filter(|header| header.name == name).last()?;
         Some(String::from_utf8_lossy(&found.value?).into_owned())
@@ -175,20 +203,22 @@ mod tests {
     #[test]
     fn each_step_is_as_small_as_it_says_whatever_is_long() {
         let property = [&[0x26, 0, 1, b'n', 0xff, 0xff][..], &vec![b'v'; 0xffff]].concat();
-        let rejection =
-            Rejection { reason: Reason::TooLarge, error: "why ".repeat(20_000), plugin: None };
-        for (topic, payload, properties) in
-            [(65_534, 2_000_000, &property[..]), (4, 2_000_000, &[]), (65_534, 0, &property)]
-        {
-            let batch = batch(topic, payload, properties);
+        for [topic, payload, error, kafka_topic, plugin] in sizes() {
+            let batch = batch(topic, payload, &property);
             let message = batch.message(0);
-            let name = "k".repeat(249);
+            let name = PluginName { name: "p".repeat(plugin), sha256: "f".repeat(64) };
+            let plugin = Some(Arc::new(name));
+            let rejection =
+                Rejection { reason: Reason::InvalidRecord, error: "e".repeat(error), plugin };
+            let name = "k".repeat(kafka_topic);
             let letter =
                 Letter { message, rejection: &rejection, kafka_topic: Some(&name), payload: None };
             for fit in Fit::ALL {
                 let Fit::Bytes(limit) = fit else { continue };
-                let size = size(&letter.fit(fit));
+                let fitted = letter.fit(fit);
+                let size = size(&fitted);
                 assert!(size <= limit, "{size} bytes for {limit}");
+                assert!(payload < limit || size > limit - 10, "{size} of {limit} bytes are used");
             }
         }
     }

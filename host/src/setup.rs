@@ -194,6 +194,7 @@ fn sink_settings(config: &Config) -> sink::Settings {
             .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
             .collect(),
         largest_batch: None,
+        creates_topics: None,
     }
 }
 

@@ -2,10 +2,10 @@
 //! of the records that they become.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::kafka::{Kafka, Record};
 use crate::publisher::Publisher;
@@ -14,18 +14,24 @@ use crate::wire::Publish;
 /// Messages that a [`Load`] publishes in one go.
 const BURST: usize = 100;
 
+/// The time of the first message, an hour ago; each next one is a millisecond younger.
+static FIRST_MS: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    now.as_millis() as i64 - 3_600_000
+});
+
 /// `count` messages at this quality of service, dealt out over `topics` topics below `prefix`.
 ///
-/// Each payload is JSON of about 200 bytes that no other message of the test has.
+/// Each payload is JSON of about 200 bytes that no other message of the test has, with a time of its own.
 pub fn messages(prefix: &str, topics: usize, count: usize, qos: u8) -> Vec<Publish> {
     (0..count).map(|sequence| message(prefix, topics, sequence, qos)).collect()
 }
 
 fn message(prefix: &str, topics: usize, sequence: usize, qos: u8) -> Publish {
     let topic = format!("{prefix}/{}", sequence % topics);
-    let padding = "x".repeat(120);
+    let (padding, time) = ("x".repeat(95), *FIRST_MS + sequence as i64);
     let payload = format!(
-        r#"{{"topic":"{topic}","sequence":{sequence},"temperature":21.5,"padding":"{padding}"}}"#
+        r#"{{"_timestamp":{time},"topic":"{topic}","sequence":{sequence},"temperature":21.5,"padding":"{padding}"}}"#
     );
     Publish::new(topic, payload).qos(qos)
 }
@@ -96,8 +102,9 @@ impl Load {
     }
 }
 
-/// Every message is there at least once, with its bytes and its topic as the key, and the first
-/// copies of the messages of one topic are in the order they were published.
+/// Every message is there at least once, with its bytes, its topic as the key, the time in its payload if
+/// there is one, and no header, and the first copies of the messages of one topic are in the order
+/// they were published.
 ///
 /// The answer is the number of duplicates.
 ///
@@ -111,6 +118,9 @@ pub fn assert_carried(published: &[Publish], records: &[Record]) -> usize {
         let (key, value) = (key.expect("a key"), value.expect("a value"));
         let partition = *partition_of.entry(key).or_insert(record.partition);
         assert_eq!(partition, record.partition, "one topic stays in one partition");
+        let time = time_of(value);
+        assert!(time.is_none_or(|time| time == record.timestamp), "another time: {record:?}");
+        assert_eq!(record.headers, [], "headers of {record:?}");
         first.entry((key, value)).or_insert(record.offset);
     }
     let duplicates = records.len() - first.len();
@@ -135,6 +145,13 @@ pub fn assert_carried(published: &[Publish], records: &[Record]) -> usize {
     );
     assert_eq!(first.len(), published.len(), "nothing is there that was not published");
     duplicates
+}
+
+/// The time in a payload of [`messages`].
+fn time_of(payload: &[u8]) -> Option<i64> {
+    let rest = payload.strip_prefix(br#"{"_timestamp":"#)?;
+    let digits = rest.split(|byte| *byte == b',').next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Waits until every message is there, then [`assert_carried`].

@@ -13,6 +13,8 @@ pub mod account;
 pub mod ledger;
 #[path = "../../src/message.rs"]
 pub mod message;
+#[path = "../../src/numbered.rs"]
+pub mod numbered;
 
 #[path = "../../src/bridge"]
 pub mod bridge {

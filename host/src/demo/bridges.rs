@@ -143,6 +143,7 @@ fn settings(fleet: Fleet, addresses: &Addresses) -> bridge::Settings {
             properties: Vec::new(),
             // The simulated Kafka leaves the question unanswered.
             largest_batch: Some(1_000_000),
+            creates_topics: None,
         },
         routes: vec![Route {
             topics: Vec::new(),

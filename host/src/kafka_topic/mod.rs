@@ -163,6 +163,12 @@ impl KafkaTopic {
         self.fixed().into_iter().chain(allowed.map(String::as_str))
     }
 
+    /// Whether messages can lead to topics that are not [known](Self::known) before.
+    #[must_use]
+    pub fn has_patterns(&self) -> bool {
+        self.allowed.iter().any(|pattern| pattern.contains('*'))
+    }
+
     fn allows(&self, name: &str) -> bool {
         self.fixed() == Some(name)
             || self.allowed.iter().any(|pattern| pattern::matches(pattern, name))

@@ -1,4 +1,4 @@
-//! librdkafka's producer: how it is made, and whom it tells what happened.
+//! Beside the path: how librdkafka's producer is made, and whom it tells what happened.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! What each error of Kafka means for a record: one exhaustive match, and three words. A record is
-//! *rejected* if Kafka never takes it, *retryable* if nothing is wrong with it, and *purged* if it was
-//! only taken back.
+//! The sink, where Kafka refuses: what each error means for a record, in one exhaustive match. A record is
+//! *rejected* if Kafka never takes it, *retryable* if nothing is wrong with it, and *purged* if it was only taken back; and a topic, a
+//! partition or the producer may be at fault.
 
 use rdkafka::types::RDKafkaRespErr as Code;
 
@@ -27,6 +27,9 @@ pub(super) enum Meaning {
 pub(super) const NOT_AUTHORISED: &str =
     "not authorised to write to the topic; give this client the Write right";
 
+/// What goes behind the error of a producer that may not be idempotent.
+pub(super) const NO_IDEMPOTENCE: &str = "; give this client the Write right on its topics, and with Kafka before 2.8 IdempotentWrite on the cluster";
+
 /// What an error of a produced record means.
 #[expect(clippy::too_many_lines, reason = "each code has its place, so that a new one is noticed")]
 pub(super) fn meaning(code: Code) -> Meaning {
@@ -44,7 +47,6 @@ pub(super) fn meaning(code: Code) -> Meaning {
         | E::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP
         | E::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT
         | E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION
-        | E::RD_KAFKA_RESP_ERR__BAD_MSG
         | E::RD_KAFKA_RESP_ERR__INVALID_ARG => Meaning::Rejected(
             Reason::InvalidRecord,
             format!("Kafka refuses this record ({})", text()),
@@ -80,8 +82,9 @@ pub(super) fn meaning(code: Code) -> Meaning {
         | E::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID
         | E::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
         | E::RD_KAFKA_RESP_ERR__DESTROY => Meaning::OutOfUse(text()),
-        // Kafka is not ready, or these concern no producer.
+        // Kafka is not ready, or what answers is no Kafka (`_BAD_MSG`), or these concern no producer.
         E::RD_KAFKA_RESP_ERR__BEGIN
+        | E::RD_KAFKA_RESP_ERR__BAD_MSG
         | E::RD_KAFKA_RESP_ERR__BAD_COMPRESSION
         | E::RD_KAFKA_RESP_ERR__FAIL
         | E::RD_KAFKA_RESP_ERR__TRANSPORT

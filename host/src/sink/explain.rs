@@ -1,4 +1,4 @@
-//! What to say when Kafka does not answer, or not with the topic.
+//! Beside the path: what to say when Kafka does not answer, or not with the topic.
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 

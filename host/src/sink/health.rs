@@ -1,4 +1,4 @@
-//! What is known of the way to Kafka: whether a broker is connected, and if not, since when and
+//! Beside the path: what is known of the way to Kafka, whether a broker is connected, and if not, since when and
 //! why.
 //!
 //! librdkafka says why a connection fails once, then keeps quiet about the same failure for half a

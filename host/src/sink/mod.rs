@@ -294,16 +294,22 @@ impl Sink {
         }
     }
 
-    /// Makes batches no larger than the topics take. Nothing may have been sent yet.
+    /// Goes by what has become known of Kafka: makes batches no larger than the topics take, and waits no
+    /// longer for a topic than it may take to create one. Nothing may have been sent yet.
     ///
     /// # Errors
     /// If librdkafka cannot make another producer.
-    pub fn fit(&self, largest_batch: usize) -> Result<(), String> {
+    pub fn fit(
+        &self,
+        largest_batch: Option<usize>,
+        creates_topics: Option<bool>,
+    ) -> Result<(), String> {
         let mut settings = lock(&self.shared.settings);
-        settings.largest_batch = Some(largest_batch);
-        let needed = settings.needs_smaller_batches();
+        let fitted = Settings { largest_batch, creates_topics, ..settings.clone() };
+        let is_another = !fitted.properties().eq(settings.properties());
+        *settings = fitted;
         drop(settings);
-        if needed { self.renew(&mut Outcome::default()) } else { Ok(()) }
+        if is_another { self.renew(&mut Outcome::default()) } else { Ok(()) }
     }
 
     /// Replaces the producer. Nothing may be under way.

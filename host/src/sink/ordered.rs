@@ -1,4 +1,4 @@
-//! What keeps records in order while Kafka refuses some of them.
+//! The heart of the sink: what keeps records in order while Kafka refuses some of them.
 //!
 //! Each topic has a gate. Records go to librdkafka while none of their topic are under way; what comes
 //! meanwhile waits at the gate, and leaves as one batch as soon as Kafka has those. What fails goes back
@@ -10,20 +10,22 @@
 //! knows no smaller measure. So all gates are closed until nothing is under way, a round trip or so. Then
 //! topics of which little waits go first, such as dead letters, and the broker's thread sends the rest.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr as Code;
 
-use super::error::{Meaning, meaning};
+use super::error::{Meaning, NO_IDEMPOTENCE, meaning};
 use super::gathered::Gathered;
 use super::native::{self, NotProduced, Partitions, Parts, Producer, Report, Reports, Watch};
 use super::queue::{Kept, Order, Queue};
 use super::{Rejected, Tag};
 use crate::backoff::Backoff;
 use crate::message::Reason;
+use crate::numbered::Numbered;
 
 /// The first and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -39,6 +41,10 @@ const BEFORE_IT_WAKES: usize = 64;
 /// How long after a refusal a topic is taken for one that has more of it. The first of its records goes alone
 /// then, and the rest in one batch: whatever is in a batch with a bad record is sent twice.
 const REFUSING: Duration = Duration::from_millis(100);
+
+/// How often to take back again what librdkafka would retry, while records are under way that were when others
+/// were refused. It retries nothing sooner.
+const TAKE_BACK: Duration = Duration::from_millis(50);
 
 /// Records that are sent before others get their turn with the gates.
 const TURN: usize = 64;
@@ -96,6 +102,8 @@ struct Topic {
     /// Brokers are to be asked for it first, since librdkafka refuses by itself what it last knew to
     /// be missing.
     is_to_be_asked_for: bool,
+    /// A message has made its name up, and Kafka does not have it.
+    is_made_up: bool,
     backoff: Backoff,
 }
 
@@ -115,6 +123,7 @@ impl Topic {
             trouble: None,
             retry_at: None,
             is_to_be_asked_for: false,
+            is_made_up: false,
             backoff: Backoff::new(PAUSES.0, PAUSES.1),
         }
     }
@@ -182,17 +191,20 @@ pub(super) struct Gates {
     names: HashMap<String, usize>,
     /// The topic of the last record, which is often the next one's.
     last: Option<usize>,
-    /// What is known of the records that Kafka does not have, from the first of them on.
-    slots: VecDeque<Option<Slot>>,
-    first: Order,
+    /// What is known of the records that Kafka does not have.
+    slots: Numbered<Slot>,
     outstanding: usize,
-    /// A broker has refused records, and something that was under way then still is.
-    is_draining: bool,
+    /// A broker has refused records, and something that was under way then still is: when to take back again
+    /// what has come back meanwhile.
+    draining: Option<Instant>,
     renewal: Option<Renewal>,
+    /// Between producers, for as long as none of them works.
+    renewals: Backoff,
     /// Topics that are left to a broker's thread, which comes by when Kafka has some other record.
     postponed: Vec<usize>,
     /// They are not left to it for longer.
     postponed_until: Instant,
+    /// How many names the producer at hand has been given that messages have made up.
     made_up: usize,
     /// What came of it that somebody sent what waits, and is still to be told.
     left: Outcome,
@@ -211,11 +223,11 @@ impl Gates {
             free: Vec::new(),
             names: HashMap::new(),
             last: None,
-            slots: VecDeque::new(),
-            first: 0,
+            slots: Numbered::default(),
             outstanding: 0,
-            is_draining: false,
+            draining: None,
             renewal: None,
+            renewals: Backoff::new(PAUSES.0, PAUSES.1),
             postponed: Vec::new(),
             postponed_until: Instant::now(),
             made_up: 0,
@@ -242,8 +254,7 @@ impl Gates {
         for (topic, (tag, timestamp_ms, partition, terms), kept) in gathered.take() {
             let index = self.topic(topic);
             let slot = Slot { tag, timestamp_ms, topic: index, partition, terms };
-            self.slots.push_back(Some(slot));
-            let order = self.first + self.slots.len() as Order - 1;
+            let order = self.slots.push(Some(slot));
             let waiting = Waiting { slot, kept, is_doubted: false };
             let topic = self.close(index);
             topic.waiting.push(order, waiting);
@@ -270,7 +281,7 @@ impl Gates {
     /// Whether nothing may be sent to any topic.
     fn is_halted(&self) -> bool {
         let has_failures = self.watch.failed.load(Ordering::SeqCst) > 0;
-        self.is_draining || self.renewal.is_some() || has_failures
+        self.draining.is_some() || self.renewal.is_some() || has_failures
     }
 
     fn close(&mut self, index: usize) -> &mut Topic {
@@ -347,6 +358,11 @@ impl Gates {
         is_guilty: bool,
     ) -> Option<Rejected> {
         let Slot { topic: index, terms, partition, .. } = waiting.slot;
+        if self.is_out_of_use() {
+            // Whatever it says of a record, it says of all.
+            self.close(index).waiting.put_back(order, waiting);
+            return None;
+        }
         self.close(index);
         let topic = &mut self.topics[index];
         let name = &topic.name;
@@ -354,7 +370,7 @@ impl Gates {
         let mut trouble = None;
         match meaning(code) {
             Meaning::Rejected(reason, error) if is_guilty && !terms.must_arrive => {
-                self.forget(order);
+                self.slots.remove(order);
                 return Some(Rejected { reason, error });
             }
             Meaning::Rejected(_, error) if is_guilty => trouble = Some(cannot(&error)),
@@ -363,8 +379,8 @@ impl Gates {
             Meaning::Rejected(..) => topic.suspects += 1,
             Meaning::NoTopic(what) if terms.topic_is_made_up => {
                 let error = cannot(&what);
-                self.made_up += 1;
-                self.forget(order);
+                self.made_up += usize::from(!std::mem::replace(&mut topic.is_made_up, true));
+                self.slots.remove(order);
                 return Some(Rejected { reason: Reason::BadTopic, error });
             }
             Meaning::NoPartition if partition.is_some() => waiting.is_doubted = true,
@@ -376,10 +392,7 @@ impl Gates {
             }
             Meaning::NoTopic(what) | Meaning::Retryable(what) => trouble = Some(cannot(&what)),
             Meaning::OutOfUse(what) => {
-                let fatal = self.producer.client().fatal_error();
-                if let Some((code, reason)) = fatal {
-                    self.renewal = Some(Renewal::OutOfUse(format!("{code}: {reason}")));
-                } else if code == Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH {
+                if code == Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH {
                     // Epochs count refusals, and begin anew after 32,767 of them.
                     self.renewal = Some(Renewal::OutOfUse(what));
                 } else {
@@ -393,10 +406,21 @@ impl Gates {
         None
     }
 
+    /// Whether the producer will not send anything any more; then it is to be replaced.
+    fn is_out_of_use(&mut self) -> bool {
+        let Some((code, reason)) = self.producer.client().fatal_error() else { return false };
+        let cure = match code {
+            RDKafkaErrorCode::ClusterAuthorizationFailed => NO_IDEMPOTENCE,
+            _ => "",
+        };
+        self.renewal = Some(Renewal::OutOfUse(format!("{code}: {reason}{cure}")));
+        true
+    }
+
     /// A broker has refused records: whatever is under way may come back, and nothing may overtake it.
     pub fn drain(&mut self) {
         if self.outstanding > 0 {
-            self.is_draining = true;
+            self.draining = Some(Instant::now() + TAKE_BACK);
             self.watch.is_draining.store(true, Ordering::Release);
             self.producer.purge_queued();
         }
@@ -404,9 +428,9 @@ impl Gates {
 
     /// Kafka has a record, in this partition: whose it was, and what is to be done then.
     pub fn confirm(&mut self, order: Order, partition: i32) -> Option<(Tag, Then)> {
-        let Slot { tag, topic: index, .. } = self.slot(order)?;
-        self.forget(order);
+        let Slot { tag, topic: index, .. } = self.slots.remove(order)?;
         self.outstanding -= 1;
+        self.renewals.reset();
         let topic = &mut self.topics[index];
         topic.outstanding -= 1;
         topic.partitions.prove(partition);
@@ -436,11 +460,16 @@ impl Gates {
         let is_innocent = |report: Report<'_>| {
             report.error() == Some(Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD)
         };
-        let is_guilty = reports.len() == 1 || reports.iter().any(is_innocent);
+        let words = |index| reports.get(index).words_address();
+        let are_named =
+            reports.iter().any(is_innocent) || reports.len() > 1 && words(0) != words(1);
+        let is_guilty = reports.len() == 1 || are_named;
         let mut topic = None;
         for report in reports.iter() {
             let order = report.ticket();
-            let (Some(slot), Some(code)) = (self.slot(order), report.error()) else { continue };
+            let (Some(slot), Some(code)) = (self.slots.get(order).copied(), report.error()) else {
+                continue;
+            };
             topic = Some(slot.topic);
             self.outstanding -= 1;
             self.topics[slot.topic].outstanding -= 1;
@@ -452,7 +481,7 @@ impl Gates {
         }
         let Some(topic) = topic else { return };
         let first = reports.get(0).error().map(meaning);
-        if matches!(first, Some(Meaning::Rejected(..))) || reports.iter().any(is_innocent) {
+        if matches!(first, Some(Meaning::Rejected(..))) || are_named {
             self.topics[topic].refused_at = Some(Instant::now());
         }
         if !is_guilty && matches!(first, Some(Meaning::Rejected(Reason::TooLarge, _))) {
@@ -474,13 +503,13 @@ impl Gates {
     /// Whether records were refused, and nothing is under way any more. What librdkafka has been asked
     /// to take back must be done with before anything is [sent again](Self::resume).
     pub fn is_drained(&self) -> bool {
-        self.is_draining && self.outstanding == 0
+        self.draining.is_some() && self.outstanding == 0
     }
 
     /// Goes on after a refusal: with topics of which little waits, such as dead letters. Once Kafka has
     /// some of that, the broker's thread sends the rest, so that it leaves as one batch of each topic.
     pub fn resume(&mut self, outcome: &mut Outcome) {
-        self.is_draining = false;
+        self.draining = None;
         self.watch.is_draining.store(false, Ordering::Release);
         let closed = self.closed.iter().copied();
         self.postponed =
@@ -488,23 +517,6 @@ impl Gates {
         let now = Instant::now();
         self.postponed_until = now + REFUSING;
         self.attend(now, outcome);
-    }
-
-    fn slot(&self, order: Order) -> Option<Slot> {
-        let index = order.checked_sub(self.first)?;
-        self.slots.get(index as usize).copied().flatten()
-    }
-
-    /// Nothing more needs to be known of a record.
-    fn forget(&mut self, order: Order) {
-        let Some(index) = order.checked_sub(self.first) else { return };
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            *slot = None;
-        }
-        while self.slots.front().is_some_and(Option::is_none) {
-            self.slots.pop_front();
-            self.first += 1;
-        }
     }
 
     /// Whether what waits for a topic may be sent now, up to so many records: [`Self::go_on`] does.
@@ -620,6 +632,15 @@ impl Gates {
 
     /// Sends again what is due.
     pub fn attend(&mut self, now: Instant, outcome: &mut Outcome) {
+        // What cannot be sent at the moment must not keep another producer waiting; nor the end of a drain,
+        // should it have come back when nobody was looking.
+        let is_due = match self.draining {
+            Some(at) => at <= now,
+            None => self.renewal.is_some(),
+        };
+        if is_due {
+            self.drain();
+        }
         for index in self.closed.clone() {
             if !self.postponed.contains(&index) {
                 self.step(index, now, outcome);
@@ -636,7 +657,8 @@ impl Gates {
     pub fn due(&self) -> Option<Instant> {
         let closed = self.closed.iter().map(|index| &self.topics[*index]);
         let again = closed.filter(|topic| topic.outstanding == 0).filter_map(|it| it.retry_at);
-        again.chain((!self.postponed.is_empty()).then_some(self.postponed_until)).min()
+        let postponed = (!self.postponed.is_empty()).then_some(self.postponed_until);
+        again.chain(postponed).chain(self.draining).min()
     }
 
     /// A topic of which brokers are to be asked before anything of it is sent again.
@@ -685,7 +707,7 @@ impl Gates {
                     continue;
                 }
             };
-            self.forget(order);
+            self.slots.remove(order);
             outcome.rejected.push((slot.tag, rejected));
         }
         self.step(index, Instant::now(), outcome);
@@ -696,10 +718,19 @@ impl Gates {
         self.renewal.clone().filter(|_| self.outstanding == 0)
     }
 
-    /// Goes on with another producer. Nothing is under way.
+    /// Goes on with another producer, after a pause if the one before was of no use. Nothing is under way.
     pub fn renew(&mut self, producer: Arc<Producer>, watch: Arc<Watch>, outcome: &mut Outcome) {
+        let now = Instant::now();
+        if let Some(Renewal::OutOfUse(_)) = self.renewal {
+            let until = now + self.renewals.next_pause();
+            for index in &self.closed {
+                let topic = &mut self.topics[*index];
+                topic.retry_at = topic.retry_at.max(Some(until));
+            }
+        }
         for (index, topic) in self.topics.iter_mut().enumerate() {
             (topic.handle, topic.partitions) = (None, Partitions::default());
+            topic.is_made_up = false;
             if topic.waiting.is_empty() && self.names.remove(&topic.name).is_some() {
                 *topic = Topic::new("");
                 self.closed.remove(&index);
@@ -710,14 +741,14 @@ impl Gates {
         self.made_up = 0;
         self.renewal = None;
         (self.producer, self.watch) = (producer, watch);
-        self.attend(Instant::now(), outcome);
+        self.attend(now, outcome);
     }
 
     /// What stands where, for a test that waits in vain.
     #[cfg(test)]
     pub fn state(&self) -> String {
-        let Self { outstanding, is_draining, renewal, .. } = self;
-        let head = format!("outstanding {outstanding}, draining {is_draining}, {renewal:?}");
+        let Self { outstanding, draining, renewal, .. } = self;
+        let head = format!("outstanding {outstanding}, draining {draining:?}, {renewal:?}");
         self.topics.iter().fold(head, |text, topic| {
             let Topic { name, outstanding, is_closed, group, allowed, suspects, trouble, .. } = topic;
             let (waiting, again) = (topic.waiting.len(), topic.retry_at.map(|at| at - Instant::now()));

@@ -1,4 +1,4 @@
-//! Records that wait at a gate.
+//! The sink's waiting room: records of a topic whose gate is closed.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! The thread that reads reports of what has failed, and sends again what is to be sent again.
+//! The sink's own thread, which reads reports of what has failed, and sends again what is to be sent again.
 //!
 //! Polling with a timeout would spin through its last millisecond, which costs one percent of a
 //! processor at ten polls a second, for ever. So this thread sleeps until librdkafka rings a bell, or
@@ -101,7 +101,9 @@ impl Sink {
     fn replace(&self, renewal: &Renewal, outcome: &mut Outcome) {
         match renewal {
             Renewal::OutOfUse(cause) => {
-                tracing::warn!("the Kafka producer is out of use ({cause}); making another one");
+                let line =
+                    format!("the Kafka producer is out of use ({cause}); making another one");
+                lock(&self.shared.troubles).warn(line);
             }
             Renewal::SmallerBatches(size) => {
                 tracing::info!(

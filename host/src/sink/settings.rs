@@ -1,4 +1,4 @@
-//! librdkafka's settings: those that the promises rest on, and the user's on top.
+//! Beside the path: librdkafka's settings, those that the promises rest on, and the user's on top.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -17,6 +17,8 @@ pub struct Settings {
     pub properties: Vec<(String, String)>,
     /// The largest batch that all topics take, in bytes, if it is known.
     pub largest_batch: Option<usize>,
+    /// Whether brokers create topics by themselves, if it is known.
+    pub creates_topics: Option<bool>,
 }
 
 /// librdkafka's own time for records without a key.
@@ -28,6 +30,9 @@ const BATCH_SIZE: usize = 1_000_000;
 /// librdkafka's own limit for the records of a batch.
 const BATCH_RECORDS: usize = 10_000;
 
+/// For how long a topic may be unknown before it counts as missing.
+const PROPAGATION: &str = "topic.metadata.propagation.max.ms";
+
 /// Each with its reason.
 const DEFAULTS: [(&str, &str); 16] = [
     // Retries neither duplicate nor reorder; implies acks=all.
@@ -38,8 +43,8 @@ const DEFAULTS: [(&str, &str); 16] = [
     // read in bursts. Less than a millisecond is spent in a loop by librdkafka, not asleep.
     ("linger.ms", "0"),
     ("compression.type", "lz4"),
-    // The broker knows what it takes; librdkafka's limit of 1 MB is below Kafka's own.
-    ("message.max.bytes", "300000000"),
+    // The broker knows what it takes, but hangs up on requests of more than 104,857,600 bytes.
+    ("message.max.bytes", "100000000"),
     // The same key goes where Kafka's Java clients put it.
     ("partitioner", "murmur2_random"),
     // The source's credit is what bounds the queue; these are only out of its way.
@@ -51,7 +56,7 @@ const DEFAULTS: [(&str, &str); 16] = [
     ("retry.backoff.max.ms", "1000"),
     // An unknown topic is found soon after somebody creates it.
     ("topic.metadata.refresh.interval.ms", "10000"),
-    ("topic.metadata.propagation.max.ms", "10000"),
+    (PROPAGATION, "10000"),
     // For people who read the reason of a failure.
     ("log.thread.name", "false"),
     // How soon it is noticed that no broker is connected, while there is nothing to send.
@@ -63,21 +68,18 @@ impl Settings {
     pub fn properties(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let defaults = DEFAULTS.into_iter().map(|(name, value)| (name, Cow::Borrowed(value)));
         let user = self.user().map(|(name, value)| (name, Cow::Borrowed(value)));
+        // Nobody is to wait for a topic that nobody creates.
+        let is_soon_missing = self.creates_topics == Some(false);
+        let missing = is_soon_missing.then_some((PROPAGATION, Cow::Borrowed("1000")));
         // What a topic does not take is of no use to anybody.
         let batch = ("batch.size", Cow::Owned(self.batch_size().to_string()));
-        defaults.chain(self.reach()).chain(user).chain([batch])
+        defaults.chain(self.reach()).chain(missing).chain(user).chain([batch])
     }
 
     /// How large a batch gets, in bytes.
     fn batch_size(&self) -> usize {
         let wanted = self.last("batch.size").and_then(|wanted| wanted.parse().ok());
         wanted.unwrap_or(BATCH_SIZE).min(self.largest_batch.unwrap_or(usize::MAX))
-    }
-
-    /// Whether the topics' limit asks for smaller batches.
-    pub fn needs_smaller_batches(&self) -> bool {
-        let without = Self { largest_batch: None, ..self.clone() };
-        self.batch_size() < without.batch_size()
     }
 
     /// How a record's partition follows from its key.
@@ -161,7 +163,18 @@ mod tests {
         assert_eq!(value_of(&small, "batch.size").as_deref(), Some("2000"));
         let large = Settings { largest_batch: Some(9_000_000), ..Settings::default() };
         assert_eq!(value_of(&large, "batch.size").as_deref(), Some("1000000"));
-        assert_eq!((small.needs_smaller_batches(), large.needs_smaller_batches()), (true, false));
+    }
+
+    #[test]
+    fn a_topic_that_brokers_do_not_create_is_soon_missing() {
+        for (creates_topics, wait) in
+            [(None, "10000"), (Some(true), "10000"), (Some(false), "1000")]
+        {
+            let mut settings = Settings { creates_topics, ..Settings::default() };
+            assert_eq!(value_of(&settings, PROPAGATION).as_deref(), Some(wait));
+            settings.properties = vec![(PROPAGATION.to_owned(), "50".to_owned())];
+            assert_eq!(value_of(&settings, PROPAGATION).as_deref(), Some("50"));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reads what a topic holds: dead letters, to be looked at or to be carried again.
+//! Before the path: reads what a topic holds, dead letters, to be looked at or to be carried again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;

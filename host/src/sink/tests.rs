@@ -1,4 +1,4 @@
-//! The sink against librdkafka's own simulated brokers, which answer what they are told to.
+//! For tests: the sink against librdkafka's own simulated brokers, which answer what they are told to.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -94,20 +94,27 @@ const KEYS: usize = 7;
 const RECORDS: u64 = 600;
 
 /// Sends records whose tags count up from `from`, each with one of a few keys, about so many at a time.
-fn send(sink: &Sink, from: Tag, group: usize, random: &mut Dice) -> HashMap<Tag, (usize, usize)> {
+/// Gives each one's topic, key and value, which it has in a header, too.
+fn send(
+    sink: &Sink,
+    from: Tag,
+    group: usize,
+    random: &mut Dice,
+) -> HashMap<Tag, (&'static str, Vec<u8>, Vec<u8>)> {
     let (mut sent, mut gathered) = (HashMap::new(), Gathered::default());
     for tag in from..from + RECORDS {
-        let (topic, key) = (random.below(TOPICS.len()), random.below(KEYS));
-        sent.insert(tag, (topic, key));
-        let text = format!("{from}-{key}");
-        let value = vec![b'x'; random.below(300)];
+        let topic = TOPICS[random.below(TOPICS.len())];
+        let key = format!("{from}-{}", random.below(KEYS)).into_bytes();
+        let value = format!("{tag}{}", "x".repeat(random.below(300))).into_bytes();
         let record = Record {
-            key: Some(text.as_bytes().into()),
+            key: Some(key.as_slice().into()),
             value: Some(value.as_slice().into()),
             timestamp_ms: 1_700_000_000_000 + tag as i64,
             choice: None,
         };
-        gathered.add(tag, TOPICS[topic], &record, std::iter::empty(), Terms::default());
+        let header = Header { name: "of".into(), value: Some(value.as_slice().into()) };
+        gathered.add(tag, topic, &record, std::iter::once(header), Terms::default());
+        sent.insert(tag, (topic, key, value));
         if random.below(group) == 0 {
             sink.send(&mut gathered);
         }
@@ -117,6 +124,12 @@ fn send(sink: &Sink, from: Tag, group: usize, random: &mut Dice) -> HashMap<Tag,
     }
     sink.send(&mut gathered);
     sent
+}
+
+/// The time of a record as it is told. Simulated brokers say that they have appended each at the same time.
+fn told_time(tag: Tag, offset: Option<i64>) -> i64 {
+    const APPENDED: i64 = 1_234;
+    offset.map_or(1_700_000_000_000 + tag as i64, |_| APPENDED)
 }
 
 /// What brokers answer to the next requests.
@@ -169,13 +182,45 @@ fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_i
         let mut last = HashMap::new();
         let mut delivered = seen.delivered;
         delivered.sort_unstable_by_key(|told| told.tag);
-        for Delivered { tag, topic, partition, offset, .. } in delivered {
-            let (number, key) = sent[&tag];
-            assert_eq!(topic, TOPICS[number]);
-            let before = last.insert((tag / RECORDS, number, key), (partition, offset));
+        for told in delivered {
+            let Delivered { tag, partition, offset, .. } = told;
+            let (topic, key, value) = &sent[&tag];
+            let before = last.insert((topic, key), (partition, offset));
             let rises = before.is_none_or(|before| before.0 == partition && before.1 < offset);
             assert!(rises, "{tag} is at {offset:?} of {partition}, behind {before:?}; seed {seed}");
+            let expected = Delivered {
+                tag,
+                topic: (*topic).to_owned(),
+                partition,
+                offset,
+                key: Some(key.clone()),
+                value: Some(value.clone()),
+                timestamp_ms: Some(told_time(tag, offset)),
+                headers: vec![("of".to_owned(), Some(value.clone()))],
+            };
+            assert_eq!(told, expected, "with seed {seed}");
         }
+    }
+}
+
+#[test]
+fn producers_that_are_of_no_use_are_replaced_until_one_works() {
+    let cluster = MockCluster::new(1).expect("simulated brokers");
+    for topic in TOPICS {
+        cluster.create_topic(topic, 1, 1).expect("a topic");
+    }
+    let refused = [Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 2];
+    cluster.request_errors(Request::InitProducerId, &refused);
+    let recorder = Arc::<Recorder>::default();
+    let sink = sink(cluster.bootstrap_servers(), &[], &recorder);
+    let sent = send(&sink, 0, 20, &mut Dice(1));
+    let seen = recorder.wait(sent.len(), &sink);
+    assert_eq!(seen.rejected, []);
+    for topic in TOPICS {
+        let told = seen.delivered.iter().filter(|told| told.topic == topic);
+        let tags: Vec<Tag> = told.map(|told| told.tag).collect();
+        let expected = (0..RECORDS).filter(|tag| sent[tag].0 == topic).collect::<Vec<Tag>>();
+        assert_eq!(tags, expected, "{topic}");
     }
 }
 
@@ -183,7 +228,6 @@ fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_i
 fn a_record_that_kafka_must_have_since_it_has_a_later_one_is_told_whole() {
     const ROUNDS: u64 = 100;
     const OF_A_ROUND: u64 = 4;
-    const APPENDED: i64 = 1_234;
     let cluster = MockCluster::new(1).expect("simulated brokers");
     cluster.create_topic("a", 1, 1).expect("a topic");
     let recorder = Arc::<Recorder>::default();
@@ -218,8 +262,6 @@ fn a_record_that_kafka_must_have_since_it_has_a_later_one_is_told_whole() {
     let implied = delivered.iter().filter(|told| told.offset.is_none()).count() as u64;
     assert!(implied > ROUNDS / 2, "{implied} were told for a later one");
     for (tag, told) in (0..).zip(&delivered) {
-        // Simulated brokers say that they have appended each record at the same time.
-        let sent = 1_700_000_000_000 + tag as i64;
         let expected = Delivered {
             tag,
             topic: "a".to_owned(),
@@ -227,7 +269,7 @@ fn a_record_that_kafka_must_have_since_it_has_a_later_one_is_told_whole() {
             offset: told.offset,
             key: Some(b"k".to_vec()),
             value: Some(value(tag)),
-            timestamp_ms: Some(told.offset.map_or(sent, |_| APPENDED)),
+            timestamp_ms: Some(told_time(tag, told.offset)),
             headers: vec![("from".to_owned(), Some(value(tag)[..16].to_vec()))],
         };
         assert_eq!(*told, expected);

@@ -1,4 +1,4 @@
-//! What topics take: asked once at the start, so that batches fit.
+//! Beside the path: what topics take, asked once at the start, so that batches fit.
 //!
 //! librdkafka never splits a batch that a broker finds too large. With batches below each topic's
 //! limit only a single record can be too large, and nothing else is refused with it.

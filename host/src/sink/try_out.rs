@@ -1,4 +1,4 @@
-//! Tries Kafka out without a trace: nothing is written, and no topic comes into being.
+//! Beside the path: tries Kafka out without a trace. Nothing is written, and no topic comes into being.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rdkafka::metadata::MetadataBroker;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::topic::{creates_topics, state};
-use super::{Events, Gathered, Rejected, Settings, Sink, Tag, Written, explain};
+use super::{Events, Gathered, Rejected, Settings, Sink, Tag, Written, explain, lock};
 
 /// What Kafka has of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,13 @@ struct There {
 }
 
 impl Sink {
+    /// Whether brokers create topics by themselves; `None` if they do not say so within the time.
+    pub async fn creates_topics(&self, wait: Duration) -> Option<bool> {
+        let (sink, settings) = (self.clone(), lock(&self.shared.settings).clone());
+        let asked = tokio::task::spawn_blocking(move || sink.there(wait)).await;
+        creates_topics(&settings, asked.ok()?.ok()?.broker?, wait).await
+    }
+
     /// Asks for all topics: whoever asks for one makes the broker create it.
     fn there(&self, wait: Duration) -> Result<There, String> {
         let metadata = self.ask(None, wait).map_err(|error| error.to_string())?;

@@ -10,12 +10,15 @@ use super::stage::{Finished, Stage};
 use super::watch::Seen;
 use crate::wire::Version;
 
-/// The longest time that `host` may say nothing and acknowledge nothing while messages wait: half a
-/// minute, and what a busy machine adds.
-const SILENCE: Duration = Duration::from_secs(33);
-
-/// The largest share of a processor, in percent, that `host` may use while nothing moves.
-const SPIN: u8 = 25;
+/// The most that may be seen of `host`: it says something every half a minute while messages wait, does
+/// next to nothing while nothing moves, and keeps nothing for ever.
+const MOST: Seen = Seen {
+    silence: Duration::from_secs(30),
+    spin: 15,
+    resident_bytes: 256 << 20,
+    descriptors: 64,
+    threads: 32,
+};
 
 /// What a round has shown.
 #[derive(Debug, Clone)]
@@ -87,12 +90,7 @@ fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
             violations.push(format!("{count} {name}"));
         }
     }
-    if seen.silence > SILENCE {
-        violations.push(format!("silent for {:.0} s", seen.silence.as_secs_f64()));
-    }
-    if seen.spin > SPIN {
-        violations.push(format!("uses {} % of a processor while nothing moves", seen.spin));
-    }
+    violations.extend(excesses(&seen));
     for (number, ended) in (1..).zip(&ended) {
         // Only one that is stopped while Kafka is away may leave something in flight.
         let may_leave = number < starts && ended.code == Some(1);
@@ -119,6 +117,21 @@ fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
         sent_after_release: tap.sent_after_release(),
         violations,
     }
+}
+
+/// What is more than may be seen of `host`.
+fn excesses(seen: &Seen) -> Vec<String> {
+    let Seen { silence, spin, resident_bytes, descriptors, threads } = *seen;
+    [
+        (silence > MOST.silence, format!("silent for {:.1} s", silence.as_secs_f64())),
+        (spin > MOST.spin, format!("uses {spin} % of a processor while nothing moves")),
+        (resident_bytes > MOST.resident_bytes, format!("takes {} MiB", resident_bytes >> 20)),
+        (descriptors > MOST.descriptors, format!("has {descriptors} files open")),
+        (threads > MOST.threads, format!("has {threads} threads")),
+    ]
+    .into_iter()
+    .filter_map(|(is_excess, what)| is_excess.then_some(what))
+    .collect()
 }
 
 impl Outcome {
@@ -154,5 +167,24 @@ impl fmt::Display for Outcome {
             write!(formatter, "\n    {example}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_more_than_may_be_seen_is_a_violation() {
+        assert_eq!(excesses(&MOST), Vec::<String>::new());
+        for (seen, what) in [
+            (Seen { silence: Duration::from_millis(30_100), ..MOST }, "silent for 30.1 s"),
+            (Seen { spin: 16, ..MOST }, "uses 16 % of a processor while nothing moves"),
+            (Seen { resident_bytes: 257 << 20, ..MOST }, "takes 257 MiB"),
+            (Seen { descriptors: 65, ..MOST }, "has 65 files open"),
+            (Seen { threads: 33, ..MOST }, "has 33 threads"),
+        ] {
+            assert_eq!(excesses(&seen), [what]);
+        }
     }
 }

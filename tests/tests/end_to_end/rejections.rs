@@ -64,7 +64,14 @@ fn assert_sorted_out(kafka: &Kafka, topic: &str, sent: &[Publish], bad: fn(usize
     let rejected = sent.len() - good.len();
     let letters = kafka.wait_for(&dead_letters(topic), rejected, A_WHILE);
     assert_eq!(letters.len(), rejected, "each bad one has one dead letter");
+    let mut left: Vec<_> = sent.iter().enumerate().filter(|(number, _)| bad(*number)).collect();
     for letter in &letters {
+        let it = left.iter().position(|(_, sent)| letter.value.as_ref() == Some(&sent.payload));
+        let (number, sent) = left.remove(it.expect("each bad one has one dead letter, whole"));
+        assert_eq!(letter.key_text(), Some(sent.topic.as_str()));
+        assert_eq!(letter.header("n"), Some(format!("{number:06}").as_str()));
+        let arrived = letter.timestamp.to_string();
+        assert_eq!(letter.header("reject.arrived-at"), Some(arrived.as_str()));
         assert_eq!(letter.header("reject.reason"), Some("invalid-record"));
         assert_eq!(letter.header("reject.kafka-topic"), Some(topic));
     }
@@ -186,7 +193,6 @@ fn a_message_that_names_a_topic_of_kafkas_own_is_rejected_and_stops_nothing() {
         .flag("kafka-topics-allowed", "no-such*")
         .flag("kafka-topics-allowed", "__*")
         .flag("dead-letter-topic", &dead_letters)
-        .flag("kafka-config", "topic.metadata.propagation.max.ms=1000")
         .start();
     let to = |topic: &str| Publish::new(format!("{topic}/x"), "payload").qos(1);
     let messages = [to("__consumer_offsets"), to(&good), to("no-such-topic"), to(&good)];
@@ -200,6 +206,58 @@ fn a_message_that_names_a_topic_of_kafkas_own_is_rejected_and_stops_nothing() {
     assert_eq!(reasons, [(Some("__consumer_offsets/x"), bad), (Some("no-such-topic/x"), bad)]);
     let ledger = host.stop().assert_clean();
     assert_eq!((ledger.delivered, ledger.dead_lettered), (2, 2));
+}
+
+#[test]
+fn thousands_of_messages_to_one_missing_topic_are_rejected_and_others_go_on_with_the_same_producer()
+{
+    const EACH: usize = 3_000;
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let dead_letters = Kafka::unused_topic("dead");
+    kafka.create_topic(&dead_letters, 1, &[]);
+    let good = Kafka::unused_topic("made");
+    kafka.create_topic(&good, 1, &[]);
+    let host = Host::between(&mosquitto, "#", kafka, "{0}")
+        .without("client-id")
+        .flag("client-id", &good)
+        .flag("kafka-topics-allowed", "made*")
+        .flag("kafka-topics-allowed", "no-such*")
+        .flag("dead-letter-topic", &dead_letters)
+        .flag("log", "info,host::sink=debug")
+        .start();
+    let to = |topic: &str, number: usize| Publish::new(format!("{topic}/x"), number.to_string());
+    let messages: Vec<_> =
+        (0..EACH).flat_map(|number| [to("no-such-topic", number), to(&good, number)]).collect();
+    Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
+    let numbers = |records: &[Record]| -> Vec<usize> {
+        let values = records.iter().filter_map(Record::value_text);
+        values.filter_map(|value| value.parse().ok()).collect()
+    };
+    let all: Vec<_> = (0..EACH).collect();
+    assert_eq!(numbers(&kafka.wait_for(&good, EACH, A_WHILE)), all);
+    let letters = kafka.wait_for(&dead_letters, EACH, A_WHILE);
+    let mut rejected = numbers(&letters);
+    rejected.sort_unstable();
+    assert_eq!(rejected, all);
+    assert!(letters.iter().all(|letter| letter.header("reject.reason") == Some("bad-topic")));
+    let ended = host.stop();
+    let ledger = ended.assert_clean();
+    assert_eq!((ledger.delivered, ledger.dead_lettered), (EACH as u64, EACH as u64));
+    assert!(!ended.errors.contains("forgetting the names"), "{}", ended.errors);
+}
+
+/// Nothing that a broker names has to be searched for.
+#[test]
+fn messages_that_kafka_refuses_one_and_all_become_dead_letters() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let topic = Kafka::unused_topic("all-refused");
+    kafka.create_topic(&topic, 2, &COMPACTED);
+    kafka.create_topic(&dead_letters(&topic), 1, &[]);
+    let host = Host::between(&mosquitto, "plant/#", kafka, &topic).flag("mqtt-version", 5).start();
+    let sent = published(3, 2_000, |_| true, r#","_key":null"#);
+    Publisher::connect_v5(mosquitto.port(), "publisher").publish(&sent);
+    assert_sorted_out(kafka, &topic, &sent, |_| true);
+    assert_eq!(host.stop().assert_clean().dead_lettered, 2_000);
 }
 
 #[test]

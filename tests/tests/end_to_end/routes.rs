@@ -77,6 +77,35 @@ fn each_message_takes_the_first_route_that_matches_with_its_own_plugins_and_head
 }
 
 #[test]
+fn a_slow_plugin_does_not_hold_up_the_plugin_of_another_route() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let (slow, fast) = (kafka.topic("route-slow"), kafka.topic("route-fast"));
+    let routes = format!(
+        "plugin_time_limit = 10000\nplugin_clock = true\n\
+         [[route]]\ntopic = \"slow/#\"\nkafka_topic = \"{slow}\"\nplugin = [\"{}\"]\n\
+         [[route]]\ntopic = \"fast/#\"\nkafka_topic = \"{fast}\"\nplugin = [\"{}\"]\n",
+        path("misbehave"),
+        path("topic-level-key")
+    );
+    let (command, _folder) = host(mosquitto.port(), kafka, &slow, &routes);
+    let host = command.argument("--print").start();
+    let mut messages: Vec<_> =
+        (0..50).map(|number| Publish::new("slow/a", format!("busy 40 {number}"))).collect();
+    messages.push(Publish::new("fast/dev1/x", "fast"));
+    publish(&mosquitto, &messages);
+    kafka.wait_for(&slow, 50, SOON);
+    let records = kafka.wait_for(&fast, 1, SOON);
+    assert_eq!((records[0].key_text(), records[0].value_text()), (Some("dev1"), Some("fast")));
+    let ended = host.stop();
+    assert_eq!(ended.assert_clean().delivered, 51);
+    let printed = |value: &str| {
+        let value = format!("\"value\":\"{value}\"");
+        ended.output.lines().position(|line| line.contains(&value)).expect("a line for the record")
+    };
+    assert!(printed("fast") < printed("busy 40 49"), "{}", ended.output);
+}
+
+#[test]
 fn many_messages_of_many_topics_keep_their_order_on_each_route() {
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
     let (even, odd) = (kafka.topic("route-even"), kafka.topic("route-odd"));
@@ -123,7 +152,6 @@ fn a_message_is_acknowledged_only_when_its_records_on_all_routes_are_in_kafka() 
     let (first, second) = (kafka.topic("copies-1"), kafka.topic("copies-2"));
     let (command, _folder) = host(server.port(), kafka, &first, &both(&first, &second));
     // How long a topic may be missing before it is believed.
-    let command = command.flag("kafka-config", "topic.metadata.propagation.max.ms=1000");
     let killed = command.launch();
     let mut connection = server.accept_and_subscribe(false);
     connection.publish(1, &Publish::new("plant/a", "before"));
@@ -157,7 +185,7 @@ fn copies_that_are_refused_together_are_all_sent_again_in_order() {
     let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
     let (first, second) = (kafka.topic("refused-1"), kafka.topic("refused-2"));
     let (command, _folder) = host(server.port(), kafka, &first, &both(&first, &second));
-    let host = command.flag("kafka-config", "topic.metadata.propagation.max.ms=1000").launch();
+    let host = command.launch();
     let mut connection = server.accept_and_subscribe(false);
     for topic in [&first, &second] {
         kafka.delete_topic(topic);
@@ -316,7 +344,7 @@ fn a_topic_that_only_a_message_has_named_is_that_messages_fault_if_it_is_missing
     );
     let (command, _folder) = host(mosquitto.port(), kafka, &base, &routes);
     // How long a topic may be missing before it is believed.
-    let host = command.flag("kafka-config", "topic.metadata.propagation.max.ms=1000").start();
+    let host = command.start();
     let there = |number: usize| Publish::new("plant/dev1", number.to_string());
     let missing = |number: usize| Publish::new(format!("plant/dev2/{number}"), number.to_string());
     let mixed: Vec<_> = (0..100)

@@ -19,8 +19,7 @@ fn rewriting(mqtt: u16, kafka: &Kafka, topic: &str) -> Builder {
         .plugin("rewrite")
         .flag("kafka-topics-allowed", format!("{topic}-to-*"))
         .flag("kafka-topics-allowed", format!("{topic}-named"))
-        // How long a topic may be missing before it is believed.
-        .flag("kafka-config", "topic.metadata.propagation.max.ms=1000")
+    // How long a topic may be missing before it is believed.
 }
 
 fn publish(mosquitto: &Mosquitto, payloads: &[&str]) {

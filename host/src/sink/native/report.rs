@@ -185,6 +185,13 @@ impl<'a> Report<'a> {
         unsafe { (*self.message).partition }
     }
 
+    /// Where a broker's words on this record were, which are gone: those on another record of its batch were
+    /// elsewhere only if brokers have named the records that they refuse.
+    pub fn words_address(self) -> usize {
+        // SAFETY: the message is alive; nothing is read where the words were.
+        unsafe { c::rd_kafka_message_produce_errstr(self.message).addr() }
+    }
+
     pub fn key(self) -> Option<&'a [u8]> {
         // SAFETY: the message is alive, and so is its memory.
         unsafe { bytes_at((*self.message).key, (*self.message).key_len) }

@@ -141,6 +141,7 @@ fn compare(findings: &mut Findings, message: &Message, record: &Record, place: F
     } else {
         headers.iter().all(|header| record.headers.contains(header))
             && record.header("reject.reason").is_some()
+            && record.header("reject.arrived-at") == Some(&record.timestamp.to_string())
     };
     let value_is_right = record.value.as_deref() == Some(&message.payload());
     if !value_is_right || record.key != key || !headers_are_right {

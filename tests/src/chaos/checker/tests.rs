@@ -26,6 +26,7 @@ fn dead_letter(message: &Message, offset: i64) -> Record {
     record.key = Some(message.topic().into_bytes());
     record.timestamp = 1;
     record.headers.push(("reject.reason".to_owned(), b"kafka".to_vec()));
+    record.headers.push(("reject.arrived-at".to_owned(), b"1".to_vec()));
     record
 }
 
