@@ -70,8 +70,9 @@ impl<T> Numbered<T> {
 
     /// The first number from this one on whose thing is there and is like that, or else the next one.
     pub fn find(&self, from: u64, is_it: impl Fn(&T) -> bool) -> u64 {
-        let old = self.old.range(from..).find(|(_, thing)| is_it(thing));
-        if let Some((number, _)) = old {
+        if !self.old.is_empty()
+            && let Some((number, _)) = self.old.range(from..).find(|(_, thing)| is_it(thing))
+        {
             return *number;
         }
         let from = from.max(self.first);

@@ -15,6 +15,9 @@ use super::error::Problem;
 /// interpreters a few thousand.
 const MOST: u64 = 100_000;
 
+/// Components in components. The engine takes no more, and is asked where that cannot hurt.
+const DEEPEST: usize = 1_000;
+
 /// A component, or a module in one, whose end has not been read yet.
 #[derive(Default)]
 struct Scope {
@@ -42,6 +45,9 @@ fn weigh(component: &[u8]) -> wasmparser::Result<Option<u64>> {
     for payload in Parser::new(0).parse_all(component) {
         match payload? {
             Payload::Version { encoding, .. } => {
+                if scopes.len() == DEEPEST {
+                    return Ok(None);
+                }
                 let is_module = encoding == Encoding::Module;
                 scopes.push(Scope { is_module, ..Scope::default() });
             }
@@ -130,5 +136,33 @@ fn items(payload: &Payload<'_>, scopes: &[Scope]) -> wasmparser::Result<Vec<Item
             Ok(vec![Item { weight: u64::from(section.count()), component: None }])
         }
         _ => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty component within so many others.
+    fn nested(depth: usize) -> Vec<u8> {
+        const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+        (0..depth).fold(EMPTY.to_vec(), |inner, _| {
+            let mut outer = [EMPTY, &[4]].concat();
+            let mut size = inner.len();
+            while size > 0x7f {
+                outer.push(size as u8 | 0x80);
+                size >>= 7;
+            }
+            outer.push(size as u8);
+            outer.extend(inner);
+            outer
+        })
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_left_to_the_engine() {
+        let weighed = |depth| weigh(&nested(depth)).expect("it can be read");
+        assert_eq!(weighed(DEEPEST - 1), Some(0));
+        assert_eq!(weighed(DEEPEST), None);
     }
 }
