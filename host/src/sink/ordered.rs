@@ -653,12 +653,15 @@ impl Gates {
         }
     }
 
-    /// When there is something to [attend](Self::attend) to.
+    /// When there is something to [attend](Self::attend) to. What may not be sent is not due.
     pub fn due(&self) -> Option<Instant> {
+        if self.is_halted() {
+            return self.draining;
+        }
         let closed = self.closed.iter().map(|index| &self.topics[*index]);
         let again = closed.filter(|topic| topic.outstanding == 0).filter_map(|it| it.retry_at);
         let postponed = (!self.postponed.is_empty()).then_some(self.postponed_until);
-        again.chain(postponed).chain(self.draining).min()
+        again.chain(postponed).min()
     }
 
     /// A topic of which brokers are to be asked before anything of it is sent again.
