@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use tests::host::Host;
+use tests::host::{Builder, Host};
 use tests::kafka::{Kafka, Record, dead_letters};
 use tests::mosquitto::Mosquitto;
 use tests::publisher::Publisher;
@@ -179,21 +179,27 @@ fn a_dead_letter_that_is_refused_for_its_time_waits_and_stays_whole() {
     assert_eq!(host.stop().assert_clean().dead_lettered, 1);
 }
 
-#[test]
-fn a_message_that_names_a_topic_of_kafkas_own_is_rejected_and_stops_nothing() {
-    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
-    let dead_letters = Kafka::unused_topic("dead");
-    kafka.create_topic(&dead_letters, 1, &[]);
-    let good = Kafka::unused_topic("made");
-    kafka.create_topic(&good, 1, &[]);
-    let host = Host::between(&mosquitto, "#", kafka, "{0}")
+/// A host whose messages name their Kafka topic with the first level, one that they may name and that is
+/// there, and the dead-letter topic.
+fn named_by_messages(kafka: &Kafka, mosquitto: &Mosquitto) -> (Builder, String, String) {
+    let [good, dead_letters] = ["made", "dead"].map(Kafka::unused_topic);
+    for topic in [&good, &dead_letters] {
+        kafka.create_topic(topic, 1, &[]);
+    }
+    let command = Host::between(mosquitto, "#", kafka, "{0}")
         .without("client-id")
         .flag("client-id", &good)
         .flag("kafka-topics-allowed", "made*")
         .flag("kafka-topics-allowed", "no-such*")
-        .flag("kafka-topics-allowed", "__*")
-        .flag("dead-letter-topic", &dead_letters)
-        .start();
+        .flag("dead-letter-topic", &dead_letters);
+    (command, good, dead_letters)
+}
+
+#[test]
+fn a_message_that_names_a_topic_of_kafkas_own_is_rejected_and_stops_nothing() {
+    let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
+    let (command, good, dead_letters) = named_by_messages(kafka, &mosquitto);
+    let host = command.flag("kafka-topics-allowed", "__*").start();
     let to = |topic: &str| Publish::new(format!("{topic}/x"), "payload").qos(1);
     let messages = [to("__consumer_offsets"), to(&good), to("no-such-topic"), to(&good)];
     Publisher::connect(mosquitto.port(), "publisher").publish(&messages);
@@ -213,18 +219,8 @@ fn thousands_of_messages_to_one_missing_topic_are_rejected_and_others_go_on_with
 {
     const EACH: usize = 3_000;
     let (kafka, mosquitto) = (Kafka::shared(), Mosquitto::start());
-    let dead_letters = Kafka::unused_topic("dead");
-    kafka.create_topic(&dead_letters, 1, &[]);
-    let good = Kafka::unused_topic("made");
-    kafka.create_topic(&good, 1, &[]);
-    let host = Host::between(&mosquitto, "#", kafka, "{0}")
-        .without("client-id")
-        .flag("client-id", &good)
-        .flag("kafka-topics-allowed", "made*")
-        .flag("kafka-topics-allowed", "no-such*")
-        .flag("dead-letter-topic", &dead_letters)
-        .flag("log", "info,host::sink=debug")
-        .start();
+    let (command, good, dead_letters) = named_by_messages(kafka, &mosquitto);
+    let host = command.flag("log", "info,host::sink=debug").start();
     let to = |topic: &str, number: usize| Publish::new(format!("{topic}/x"), number.to_string());
     let messages: Vec<_> =
         (0..EACH).flat_map(|number| [to("no-such-topic", number), to(&good, number)]).collect();

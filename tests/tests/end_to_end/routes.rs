@@ -151,7 +151,6 @@ fn a_message_is_acknowledged_only_when_its_records_on_all_routes_are_in_kafka() 
     let (kafka, server) = (Kafka::shared(), ScriptedServer::start());
     let (first, second) = (kafka.topic("copies-1"), kafka.topic("copies-2"));
     let (command, _folder) = host(server.port(), kafka, &first, &both(&first, &second));
-    // How long a topic may be missing before it is believed.
     let killed = command.launch();
     let mut connection = server.accept_and_subscribe(false);
     connection.publish(1, &Publish::new("plant/a", "before"));
@@ -343,7 +342,6 @@ fn a_topic_that_only_a_message_has_named_is_that_messages_fault_if_it_is_missing
         dead_letters(&base)
     );
     let (command, _folder) = host(mosquitto.port(), kafka, &base, &routes);
-    // How long a topic may be missing before it is believed.
     let host = command.start();
     let there = |number: usize| Publish::new("plant/dev1", number.to_string());
     let missing = |number: usize| Publish::new(format!("plant/dev2/{number}"), number.to_string());

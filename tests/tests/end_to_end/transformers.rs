@@ -19,7 +19,6 @@ fn rewriting(mqtt: u16, kafka: &Kafka, topic: &str) -> Builder {
         .plugin("rewrite")
         .flag("kafka-topics-allowed", format!("{topic}-to-*"))
         .flag("kafka-topics-allowed", format!("{topic}-named"))
-    // How long a topic may be missing before it is believed.
 }
 
 fn publish(mosquitto: &Mosquitto, payloads: &[&str]) {
