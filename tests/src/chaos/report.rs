@@ -46,7 +46,7 @@ fn row(text: &mut String, name: &str, outcomes: &[&Outcome]) {
         sum(|it| it.findings.doubled),
         sum(|it| it.findings.left_behind),
     ];
-    let seen = outcomes.iter().fold(Seen::default(), |worst, it| worst.worst(it.seen));
+    let seen = outcomes.iter().fold(Seen::default(), |worst, it| worst.worst(&it.seen));
     let late = outcomes.iter().map(|it| it.caught_up.unwrap_or(Duration::MAX)).max();
     let late = late
         .filter(|late| *late < Duration::MAX)

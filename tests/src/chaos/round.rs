@@ -15,6 +15,7 @@ use crate::wire::Version;
 const MOST: Seen = Seen {
     silence: Duration::from_secs(30),
     spin: 15,
+    spinner: String::new(),
     resident_bytes: 256 << 20,
     descriptors: 64,
     threads: 32,
@@ -121,10 +122,13 @@ fn judge(fault: &'static str, seed: u64, finished: Finished) -> Outcome {
 
 /// What is more than may be seen of `host`.
 fn excesses(seen: &Seen) -> Vec<String> {
-    let Seen { silence, spin, resident_bytes, descriptors, threads } = *seen;
+    let Seen { silence, spin, ref spinner, resident_bytes, descriptors, threads } = *seen;
     [
         (silence > MOST.silence, format!("silent for {:.1} s", silence.as_secs_f64())),
-        (spin > MOST.spin, format!("uses {spin} % of a processor while nothing moves")),
+        (
+            spin > MOST.spin,
+            format!("uses {spin} % of a processor while nothing moves, most of it in {spinner}"),
+        ),
         (resident_bytes > MOST.resident_bytes, format!("takes {} MiB", resident_bytes >> 20)),
         (descriptors > MOST.descriptors, format!("has {descriptors} files open")),
         (threads > MOST.threads, format!("has {threads} threads")),
@@ -179,7 +183,10 @@ mod tests {
         assert_eq!(excesses(&MOST), Vec::<String>::new());
         for (seen, what) in [
             (Seen { silence: Duration::from_millis(30_100), ..MOST }, "silent for 30.1 s"),
-            (Seen { spin: 16, ..MOST }, "uses 16 % of a processor while nothing moves"),
+            (
+                Seen { spin: 16, spinner: "rdk:main".to_owned(), ..MOST },
+                "uses 16 % of a processor while nothing moves, most of it in rdk:main",
+            ),
             (Seen { resident_bytes: 257 << 20, ..MOST }, "takes 257 MiB"),
             (Seen { descriptors: 65, ..MOST }, "has 65 files open"),
             (Seen { threads: 33, ..MOST }, "has 33 threads"),

@@ -1,6 +1,7 @@
 //! Watches the running `host` from outside: whether it is silent while messages wait, and what it
 //! needs.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,13 +11,13 @@ use super::tap::Tap;
 use super::traffic::Confirmed;
 use crate::host::Host;
 use crate::process::Written;
-use crate::usage::try_cpu;
+use crate::usage::{Thread, threads, try_cpu};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What was seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The longest time without a line in the log and without an acknowledgement, while messages
     /// waited.
@@ -24,6 +25,8 @@ pub struct Seen {
     /// The largest share of a processor, in percent, while nothing was acknowledged although messages
     /// waited.
     pub spin: u8,
+    /// The thread that used most of that.
+    pub spinner: String,
     pub resident_bytes: u64,
     pub descriptors: usize,
     pub threads: usize,
@@ -65,7 +68,10 @@ impl Shared {
             if let Some(standstill) = &mut standstill
                 && let Some(used) = try_cpu(standstill.stands.0)
             {
-                seen.spin = seen.spin.max(standstill.share(Instant::now(), used));
+                let share = standstill.share(Instant::now(), used);
+                if share > seen.spin {
+                    (seen.spin, seen.spinner) = (share, standstill.busiest());
+                }
             }
             if let Some((id, _)) = subject {
                 seen.measure(id);
@@ -85,19 +91,23 @@ struct Standstill {
     /// Which process, and how many acknowledgements it has sent.
     stands: (u32, usize),
     begun: Instant,
-    /// What it had used when it had settled, and when that was.
+    /// What it had used when it had settled, all of it and by thread, and when that was.
     settled: Option<(Instant, Duration)>,
+    threads: BTreeMap<u32, Thread>,
 }
 
 impl Standstill {
     fn begin(stands: (u32, usize), begun: Instant) -> Self {
-        Self { stands, begun, settled: None }
+        Self { stands, begun, settled: None, threads: BTreeMap::new() }
     }
 
     /// How much of a processor is used, in percent, by a process that has used so much until now.
     fn share(&mut self, now: Instant, used: Duration) -> u8 {
         if now.duration_since(self.begun) < SETTLING {
             return 0;
+        }
+        if self.settled.is_none() {
+            self.threads = threads(self.stands.0);
         }
         let (since, before) = *self.settled.get_or_insert((now, used));
         let time = now.duration_since(since);
@@ -106,6 +116,14 @@ impl Standstill {
         }
         let share = used.saturating_sub(before).as_secs_f64() / time.as_secs_f64();
         (share * 100.0).round().clamp(0.0, 255.0) as u8
+    }
+
+    /// The name of the thread that has used most since then.
+    fn busiest(&self) -> String {
+        let before = |id| self.threads.get(id).map_or(Duration::ZERO, |thread| thread.cpu);
+        let now = threads(self.stands.0);
+        let busiest = now.iter().max_by_key(|(id, thread)| thread.cpu.saturating_sub(before(id)));
+        busiest.map_or_else(String::new, |(_, thread)| thread.name.clone())
     }
 }
 
@@ -126,10 +144,12 @@ impl Seen {
 
     /// The worst of two rounds.
     #[must_use]
-    pub fn worst(self, other: Self) -> Self {
+    pub fn worst(self, other: &Self) -> Self {
+        let spinner = if other.spin > self.spin { other.spinner.clone() } else { self.spinner };
         Self {
             silence: self.silence.max(other.silence),
             spin: self.spin.max(other.spin),
+            spinner,
             resident_bytes: self.resident_bytes.max(other.resident_bytes),
             descriptors: self.descriptors.max(other.descriptors),
             threads: self.threads.max(other.threads),

@@ -134,7 +134,12 @@ fn a_slow_plugin_with_a_backlog_ends_at_the_deadline_and_at_a_second_signal() {
         ledger.assert_balanced();
         // Had it not been stopped, it would have done all of them.
         assert!(ledger.delivered > 0 && ledger.in_flight > 100, "{ledger:?}");
-        assert_eq!(kafka.count(&topic) as u64, ledger.delivered);
+        // Kafka may have taken records whose reports the end did not wait for.
+        let kept = kafka.count(&topic) as u64;
+        assert!(
+            ledger.delivered <= kept && kept <= ledger.delivered + ledger.in_flight,
+            "{kept} records in Kafka: {ledger:?}"
+        );
     }
 }
 
