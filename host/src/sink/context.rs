@@ -88,7 +88,7 @@ fn refused(error: &KafkaError) -> String {
     }
 }
 
-/// Makes a producer, whose refusals are told to `watch`.
+/// Makes a producer; what Kafka has is told to `watch`.
 pub(super) fn create(
     settings: &Settings,
     health: &Arc<Health>,

@@ -20,7 +20,7 @@ mod tests;
 mod topic;
 mod try_out;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub use health::Health;
 pub use native::Written;
 use native::{Handler, Producer, Watch};
 pub use ordered::Terms;
-use ordered::{Gates, Outcome, Then};
+use ordered::{Gates, Outcome, Place, Then};
 use queue::Order;
 pub use settings::Settings;
 pub use stored::{From, Next, Position, Reader, Stored};
@@ -111,11 +111,7 @@ struct BrokerEvents(Arc<OnceLock<Weak<Shared>>>);
 
 impl BrokerEvents {
     fn watch(self) -> Arc<Watch> {
-        Arc::new(Watch {
-            handler: Box::new(self),
-            is_draining: AtomicBool::new(false),
-            failed: AtomicUsize::new(0),
-        })
+        Arc::new(Watch(Box::new(self)))
     }
 
     fn of(shared: &Arc<Shared>) -> Self {
@@ -128,16 +124,9 @@ impl BrokerEvents {
 }
 
 impl Handler for BrokerEvents {
-    fn confirmed<'r>(&self, ticket: u64, partition: i32, record: &dyn Fn() -> Written<'r>) {
+    fn confirmed<'r>(&self, ticket: u64, record: &dyn Fn() -> Written<'r>) {
         if let Some(shared) = self.shared() {
-            shared.confirmed(ticket, partition, record);
-        }
-    }
-
-    /// Closes the gates before anything else is sent.
-    fn refused(&self) {
-        if let Some(shared) = self.shared() {
-            shared.gates().drain();
+            shared.confirmed(ticket, record);
         }
     }
 }
@@ -155,35 +144,30 @@ impl Shared {
     }
 
     /// Tells that Kafka has a record, and sends what has waited for it.
-    fn confirmed<'r>(&self, order: Order, partition: i32, record: &dyn Fn() -> Written<'r>) {
-        let confirmed = self.gates().confirm(order, partition);
+    fn confirmed<'r>(&self, order: Order, record: &dyn Fn() -> Written<'r>) {
+        let confirmed = self.gates().confirm(order);
         let Some((tag, then)) = confirmed else { return };
         self.health.delivered();
         self.events.delivered(tag, record);
         match then {
             Then::Nothing => {}
-            Then::Send(topic) => self.send_waiting(topic),
-            Then::SendPostponed => {
-                let topics = self.gates().take_postponed();
-                for topic in topics {
-                    self.send_waiting(topic);
-                }
-            }
+            Then::Send(place) => self.send_waiting(place),
             Then::Attend => self.wake(),
         }
     }
 
-    /// Sends what waits for a topic. Others may send meanwhile.
-    fn send_waiting(&self, topic: usize) {
+    /// Sends what waits for a partition. Others may send meanwhile, but not the thread of its broker, since this
+    /// is it: all of it leaves as one request.
+    fn send_waiting(&self, place: Place) {
         let mut outcome = Outcome::default();
         let mut gates = self.gates();
-        if gates.begin(topic, usize::MAX, Instant::now(), &mut outcome) {
-            while gates.go_on(topic, &mut outcome) {
+        if gates.begin(place, usize::MAX, Instant::now(), &mut outcome) {
+            while gates.go_on(place, &mut outcome) {
                 drop(gates);
                 gates = self.gates();
             }
         }
-        if gates.leave(topic, outcome) {
+        if gates.leave(place, outcome) {
             drop(gates);
             self.wake();
         }
@@ -203,12 +187,12 @@ impl Sink {
         let health = Arc::new(Health::new(&settings.brokers));
         let (broker_events, made) = (BrokerEvents::default(), Instant::now());
         let watch = broker_events.clone().watch();
-        let producer = Arc::new(context::create(&settings, &health, Arc::clone(&watch))?);
+        let producer = Arc::new(context::create(&settings, &health, watch)?);
         let shared = Arc::new(Shared {
             settings: Mutex::new(settings),
             health,
             made,
-            gates: Mutex::new(Gates::new(producer, watch)),
+            gates: Mutex::new(Gates::new(producer)),
             events,
             troubles: Mutex::default(),
             thread: OnceLock::new(),
@@ -316,8 +300,8 @@ impl Sink {
     fn renew(&self, outcome: &mut Outcome) -> Result<(), String> {
         let watch = BrokerEvents::of(&self.shared).watch();
         let settings = lock(&self.shared.settings).clone();
-        let producer = context::create(&settings, &self.shared.health, Arc::clone(&watch))?;
-        self.gates().renew(Arc::new(producer), watch, outcome);
+        let producer = context::create(&settings, &self.shared.health, watch)?;
+        self.gates().renew(Arc::new(producer), outcome);
         self.shared.wake();
         Ok(())
     }

@@ -1,18 +1,19 @@
 //! The heart of the sink: what keeps records in order while Kafka refuses some of them.
 //!
-//! Each topic has a gate. Records go to librdkafka while none of their topic are under way; what comes
-//! meanwhile waits at the gate, and leaves as one batch as soon as Kafka has those. What fails goes back
-//! to its place among those that wait. Once nothing of the topic is under way, these are sent again: all
-//! of them if only some others were rejected, one if there is trouble, half of them if one of a batch is
-//! bad and brokers do not say which.
+//! Each partition of a topic has a gate. A record goes to librdkafka while none of its partition is under way;
+//! what comes meanwhile waits at the gate. When Kafka has what was under way, the thread of that broker sends
+//! what waits, and since that thread is busy with it meanwhile, it leaves as one request. Any other thread sends
+//! a single record, whose answer then takes the rest along. So there is never more than one request of a
+//! partition under way, and nothing of it behind that: what is refused disturbs nothing else.
 //!
-//! When a broker refuses records, what librdkafka has not sent is taken back, of all topics, since it
-//! knows no smaller measure. So all gates are closed until nothing is under way, a round trip or so. Then
-//! topics of which little waits go first, such as dead letters, and the broker's thread sends the rest.
+//! What fails goes back to its place among those that wait, and is sent again: all of it if only some others were
+//! rejected, one record if there is trouble, half of them if one of a batch is bad and brokers do not say which.
+//!
+//! A topic of which librdkafka knows nothing yet has one gate, where all of its records wait until the first of
+//! them is in Kafka. Then they are sorted.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
@@ -20,7 +21,7 @@ use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::error::{Meaning, NO_IDEMPOTENCE, meaning};
 use super::gathered::Gathered;
-use super::native::{self, NotProduced, Partitions, Parts, Producer, Report, Reports, Watch};
+use super::native::{self, NotProduced, Partitions, Producer, Report, Reports};
 use super::queue::{Kept, Order, Queue};
 use super::{Rejected, Tag};
 use crate::backoff::Backoff;
@@ -34,17 +35,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// limits, so only records that plugins made much larger than their messages fill it.
 const QUEUE_FULL: Duration = Duration::from_millis(10);
 
-/// Records that librdkafka has before the thread of a broker wakes up and makes a batch of what it finds.
-/// That thread itself sends as many as there are.
-const BEFORE_IT_WAKES: usize = 64;
-
-/// How long after a refusal a topic is taken for one that has more of it. The first of its records goes alone
-/// then, and the rest in one batch: whatever is in a batch with a bad record is sent twice.
-const REFUSING: Duration = Duration::from_millis(100);
-
-/// How often to take back again what librdkafka would retry, while records are under way that were when others
-/// were refused. It retries nothing sooner.
+/// How often to take back again what librdkafka would retry, while another producer waits for the end of
+/// this one. It retries nothing sooner.
 const TAKE_BACK: Duration = Duration::from_millis(50);
+
+/// What a record takes in a request beside its parts, and what a request takes beside its records, in bytes,
+/// generously: librdkafka must have room for what it is given.
+const OVERHEAD: usize = 100;
+const HEAD: usize = 600;
 
 /// Records that are sent before others get their turn with the gates.
 const TURN: usize = 64;
@@ -56,16 +54,23 @@ const MADE_UP: usize = 1_000;
 /// No batch is made smaller than this for being too large, in bytes.
 const SMALLEST_BATCH: usize = 1_024;
 
+/// A partition of a topic, or what of a topic has no partition yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    topic: usize,
+    partition: Option<usize>,
+}
+
 /// What is known of a record until Kafka has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
-    pub tag: Tag,
+    tag: Tag,
     /// A report of a failure does not tell it.
-    pub timestamp_ms: i64,
-    pub topic: usize,
-    /// If a plugin has chosen it.
-    pub partition: Option<i32>,
-    pub terms: Terms,
+    timestamp_ms: i64,
+    place: Place,
+    /// The partition, if a plugin has chosen it.
+    chosen: Option<i32>,
+    terms: Terms,
 }
 
 /// Whose fault it may be if a record is refused.
@@ -83,28 +88,14 @@ struct Topic {
     name: String,
     handle: Option<native::Topic>,
     partitions: Partitions,
-    /// Records under way.
-    outstanding: usize,
-    is_closed: bool,
-    waiting: Queue<Slot>,
-    /// How many records to send at a time while it is closed.
-    group: usize,
-    /// How many of those that wait may be sent now.
-    allowed: usize,
-    /// When a broker last refused some of its records.
-    refused_at: Option<Instant>,
-    /// Records of the last batch that was refused without a word on which of them are bad.
-    suspects: usize,
-    /// Why nothing can be written to it.
-    trouble: Option<String>,
-    /// Nothing is sent before.
-    retry_at: Option<Instant>,
-    /// Brokers are to be asked for it first, since librdkafka refuses by itself what it last knew to
-    /// be missing.
-    is_to_be_asked_for: bool,
+    /// The gate of what has no partition yet: nobody knows the topic, or not the partition that was chosen.
+    unplaced: Gate,
+    /// By partition.
+    gates: Vec<Gate>,
+    /// A larger batch was too large for it, in bytes.
+    largest_batch: usize,
     /// A message has made its name up, and Kafka does not have it.
     is_made_up: bool,
-    backoff: Backoff,
 }
 
 impl Topic {
@@ -113,27 +104,79 @@ impl Topic {
             name: name.to_owned(),
             handle: None,
             partitions: Partitions::default(),
+            unplaced: Gate::default(),
+            gates: Vec::new(),
+            largest_batch: usize::MAX,
+            is_made_up: false,
+        }
+    }
+
+    /// For another producer, which knows nothing of it. Gives what waits for it. Its gates stay, since a thread
+    /// that was told to send to one of them may be on its way.
+    fn reset(&mut self) -> Queue<Slot> {
+        (self.handle, self.partitions) = (None, Partitions::default());
+        self.gates.iter_mut().for_each(|gate| *gate = Gate::default());
+        self.is_made_up = false;
+        std::mem::take(&mut self.unplaced).waiting
+    }
+
+    fn gate(&self, partition: Option<usize>) -> &Gate {
+        partition.map_or(&self.unplaced, |partition| &self.gates[partition])
+    }
+
+    fn gate_mut(&mut self, partition: Option<usize>) -> &mut Gate {
+        partition.map_or(&mut self.unplaced, |partition| &mut self.gates[partition])
+    }
+}
+
+struct Gate {
+    /// Records under way.
+    outstanding: usize,
+    is_closed: bool,
+    waiting: Queue<Slot>,
+    /// How many records to send at a time while it is closed.
+    group: usize,
+    /// How many of those that wait may be sent now.
+    allowed: usize,
+    /// How many have been since nothing was under way, and their bytes.
+    sent: (usize, usize),
+    /// Records of the last batch that was refused without a word on which of them are bad.
+    suspects: usize,
+    /// Why nothing can be written to it.
+    trouble: Option<String>,
+    /// Nothing is sent before.
+    retry_at: Option<Instant>,
+    /// Brokers are to be asked for the topic first, since librdkafka refuses by itself what it last knew to
+    /// be missing.
+    is_to_be_asked_for: bool,
+    backoff: Backoff,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
             outstanding: 0,
             is_closed: false,
             waiting: Queue::default(),
             group: usize::MAX,
             allowed: 0,
-            refused_at: None,
+            sent: (0, 0),
             suspects: 0,
             trouble: None,
             retry_at: None,
             is_to_be_asked_for: false,
-            is_made_up: false,
             backoff: Backoff::new(PAUSES.0, PAUSES.1),
         }
     }
+}
 
+impl Gate {
     /// Whether something of it may be sent now.
     fn is_due(&self, now: Instant) -> bool {
         self.is_closed && self.outstanding == 0 && self.retry_at.is_none_or(|at| at <= now)
     }
 
-    /// Whether brokers are to be asked of it before anything is sent.
+    /// Whether brokers are to be asked before anything is sent.
     fn is_questionable(&self) -> bool {
         self.is_to_be_asked_for || self.waiting.is_doubted()
     }
@@ -142,6 +185,23 @@ impl Topic {
     fn is_in_trouble(&self) -> bool {
         self.trouble.is_some() || self.retry_at.is_some() || self.is_questionable()
     }
+
+    /// Nothing is under way, and up to so many of those that wait may be sent.
+    fn allow(&mut self, limit: usize) {
+        match std::mem::take(&mut self.suspects) {
+            0 if self.sent.0 >= self.group => self.group = self.group.saturating_mul(2).max(1),
+            0 => {}
+            suspects => self.group = (suspects / 2).max(1),
+        }
+        self.allowed = self.group.min(limit);
+        self.sent = (0, 0);
+    }
+
+    /// Whether a record of this size still fits into the batch.
+    fn has_room(&self, size: usize, most: usize, largest: usize) -> bool {
+        let (records, bytes) = self.sent;
+        records == 0 || records < most && HEAD + bytes + size + OVERHEAD <= largest
+    }
 }
 
 /// Why the producer is to be replaced.
@@ -149,8 +209,6 @@ impl Topic {
 pub(super) enum Renewal {
     /// Idempotence has lost its place.
     OutOfUse(String),
-    /// A batch was too large for its topic.
-    SmallerBatches(usize),
     /// To forget names that messages have made up.
     Names,
 }
@@ -159,7 +217,7 @@ pub(super) enum Renewal {
 #[derive(Default)]
 pub(super) struct Outcome {
     pub rejected: Vec<(Tag, Rejected)>,
-    /// Topics to which nothing can be written, for the log: which, why, and the pause.
+    /// To what nothing can be written, for the log: which, why, and the pause.
     pub troubles: Vec<(String, Duration)>,
 }
 
@@ -173,10 +231,8 @@ impl Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Nothing,
-    /// What waits for this topic may be [sent](Gates::begin).
-    Send(usize),
-    /// What waits for several topics may be: [those](Gates::take_postponed).
-    SendPostponed,
+    /// What waits for this partition may be [sent](Gates::begin).
+    Send(Place),
     /// More than that: whoever reads reports is to [attend](Gates::attend) to it.
     Attend,
 }
@@ -184,9 +240,9 @@ pub(super) enum Then {
 /// See the [module's documentation](self). Whoever holds it keeps all others from sending.
 pub(super) struct Gates {
     topics: Vec<Topic>,
-    /// Those whose gates are closed; there may be many others.
-    closed: BTreeSet<usize>,
-    /// Places among the topics that are not in use.
+    /// Those that are closed; there may be many others.
+    closed: BTreeSet<Place>,
+    /// Indices of topics that are not in use.
     free: Vec<usize>,
     names: HashMap<String, usize>,
     /// The topic of the last record, which is often the next one's.
@@ -194,29 +250,23 @@ pub(super) struct Gates {
     /// What is known of the records that Kafka does not have.
     slots: Numbered<Slot>,
     outstanding: usize,
-    /// A broker has refused records, and something that was under way then still is: when to take back again
-    /// what has come back meanwhile.
-    draining: Option<Instant>,
     renewal: Option<Renewal>,
+    /// Before that, nothing is taken back again.
+    take_back_at: Instant,
     /// Between producers, for as long as none of them works.
     renewals: Backoff,
-    /// Topics that are left to a broker's thread, which comes by when Kafka has some other record.
-    postponed: Vec<usize>,
-    /// They are not left to it for longer.
-    postponed_until: Instant,
     /// How many names the producer at hand has been given that messages have made up.
     made_up: usize,
     /// What came of it that somebody sent what waits, and is still to be told.
     left: Outcome,
     /// Kept for its memory.
-    touched: Vec<usize>,
+    touched: Vec<Place>,
     /// After the topics, whose handles it must outlive.
     producer: Arc<Producer>,
-    watch: Arc<Watch>,
 }
 
 impl Gates {
-    pub fn new(producer: Arc<Producer>, watch: Arc<Watch>) -> Self {
+    pub fn new(producer: Arc<Producer>) -> Self {
         Self {
             topics: Vec::new(),
             closed: BTreeSet::new(),
@@ -225,16 +275,13 @@ impl Gates {
             last: None,
             slots: Numbered::default(),
             outstanding: 0,
-            draining: None,
             renewal: None,
+            take_back_at: Instant::now(),
             renewals: Backoff::new(PAUSES.0, PAUSES.1),
-            postponed: Vec::new(),
-            postponed_until: Instant::now(),
             made_up: 0,
             left: Outcome::default(),
             touched: Vec::new(),
             producer,
-            watch,
         }
     }
 
@@ -242,55 +289,79 @@ impl Gates {
         &self.producer
     }
 
-    /// Records that wait at gates.
-    pub fn waiting(&self) -> usize {
-        self.closed.iter().map(|index| self.topics[*index].waiting.len()).sum()
+    fn gate(&self, place: Place) -> &Gate {
+        self.topics[place.topic].gate(place.partition)
     }
 
-    /// Sends records, behind others of their topics. Whether something came of it that is to be
+    fn gate_mut(&mut self, place: Place) -> &mut Gate {
+        self.topics[place.topic].gate_mut(place.partition)
+    }
+
+    /// Records that wait at gates.
+    pub fn waiting(&self) -> usize {
+        self.closed.iter().map(|place| self.gate(*place).waiting.len()).sum()
+    }
+
+    /// Sends records, behind others of their partitions. Whether something came of it that is to be
     /// [told](Self::take_left), or somebody has to [attend](Self::attend) to it.
     pub fn send(&mut self, gathered: &mut Gathered) -> bool {
         let mut touched = std::mem::take(&mut self.touched);
-        for (topic, (tag, timestamp_ms, partition, terms), kept) in gathered.take() {
-            let index = self.topic(topic);
-            let slot = Slot { tag, timestamp_ms, topic: index, partition, terms };
+        let now = Instant::now();
+        for (name, (tag, timestamp_ms, chosen, terms), kept) in gathered.take() {
+            let topic = self.topic(name);
+            let place = self.place(topic, kept.key(), chosen, now);
+            let slot = Slot { tag, timestamp_ms, place, chosen, terms };
             let order = self.slots.push(Some(slot));
-            let waiting = Waiting { slot, kept, is_doubted: false };
-            let topic = self.close(index);
-            topic.waiting.push(order, waiting);
-            if topic.outstanding == 0 && touched.last() != Some(&index) {
-                touched.push(index);
+            let gate = self.close(place);
+            gate.waiting.push(order, Waiting { slot, kept, is_doubted: false });
+            if gate.outstanding == 0 && touched.last() != Some(&place) {
+                touched.push(place);
             }
         }
         gathered.clear();
-        let (mut outcome, now) = (std::mem::take(&mut self.left), Instant::now());
+        let mut outcome = std::mem::take(&mut self.left);
         let mut stands = false;
-        for index in touched.drain(..) {
-            self.step(index, now, &mut outcome);
-            stands |= self.stands(index);
+        for place in touched.drain(..) {
+            self.step(place, now, &mut outcome);
+            stands |= self.stands(place);
         }
         (self.left, self.touched) = (outcome, touched);
-        stands || !self.left.is_empty() || self.is_halted()
+        stands || !self.left.is_empty() || self.renewal.is_some()
     }
 
     /// Whether nothing waits at any gate, and there is nothing to attend to.
     pub fn are_open(&self) -> bool {
-        self.closed.is_empty() && !self.is_halted() && self.left.is_empty()
+        self.closed.is_empty() && self.renewal.is_none() && self.left.is_empty()
     }
 
-    /// Whether nothing may be sent to any topic.
-    fn is_halted(&self) -> bool {
-        let has_failures = self.watch.failed.load(Ordering::SeqCst) > 0;
-        self.draining.is_some() || self.renewal.is_some() || has_failures
-    }
-
-    fn close(&mut self, index: usize) -> &mut Topic {
-        let topic = &mut self.topics[index];
-        if !topic.is_closed {
-            topic.is_closed = true;
-            self.closed.insert(index);
+    fn close(&mut self, place: Place) -> &mut Gate {
+        let gate = self.topics[place.topic].gate_mut(place.partition);
+        if !gate.is_closed {
+            gate.is_closed = true;
+            self.closed.insert(place);
         }
-        topic
+        gate
+    }
+
+    /// Where a record belongs that has this key, or for which a plugin has chosen.
+    fn place(
+        &mut self,
+        index: usize,
+        key: Option<&[u8]>,
+        chosen: Option<i32>,
+        now: Instant,
+    ) -> Place {
+        let Topic { partitions, gates, .. } = &mut self.topics[index];
+        let Producer { partitioner, batches, .. } = &*self.producer;
+        let is_idle = |at: usize| gates.get(at).is_none_or(|gate| gate.outstanding == 0);
+        let partition =
+            partitions.place(partitioner, batches.stick_for, (key, chosen), now, is_idle);
+        if let Some(partition) = partition
+            && gates.len() <= partition
+        {
+            gates.resize_with(partition + 1, Gate::default);
+        }
+        Place { topic: index, partition }
     }
 
     fn topic(&mut self, name: &str) -> usize {
@@ -304,7 +375,7 @@ impl Gates {
             if index == self.topics.len() {
                 self.topics.push(Topic::new(name));
             } else {
-                self.topics[index] = Topic::new(name);
+                name.clone_into(&mut self.topics[index].name);
             }
             self.names.insert(name.to_owned(), index);
             index
@@ -313,39 +384,27 @@ impl Gates {
         index
     }
 
-    fn produce(
-        &mut self,
-        index: usize,
-        order: Order,
-        parts: &mut Parts<'_>,
-    ) -> Result<(), NotProduced> {
-        let topic = &mut self.topics[index];
-        if topic.outstanding == 0 {
-            topic.partitions.rest(Instant::now());
-        }
-        if topic.handle.is_none() {
-            let handle = self.producer.topic(&topic.name);
-            topic.handle = handle.ok();
+    fn produce(&mut self, order: Order, waiting: &mut Waiting) -> Result<(), NotProduced> {
+        let Slot { place, timestamp_ms, chosen, .. } = waiting.slot;
+        let size = waiting.kept.size();
+        let Topic { name, handle, partitions, .. } = &mut self.topics[place.topic];
+        if handle.is_none() {
+            *handle = self.producer.topic(name).ok();
         }
         // librdkafka gives no handle only for a name that no topic can have.
-        let Some(handle) = &topic.handle else {
+        let Some(handle) = handle else {
             return Err(NotProduced::Refused(Code::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION));
         };
-        self.producer.produce(handle, &mut topic.partitions, order, parts)?;
-        topic.outstanding += 1;
+        let mut parts = waiting.kept.parts(timestamp_ms, chosen);
+        let to = (partitions, place.partition);
+        let produced = self.producer.produce(handle, to, order, &mut parts);
+        waiting.kept.headers = parts.headers.take();
+        produced?;
+        let gate = self.gate_mut(place);
+        gate.outstanding += 1;
+        gate.sent = (gate.sent.0 + 1, gate.sent.1 + size + OVERHEAD);
         self.outstanding += 1;
         Ok(())
-    }
-
-    /// Keeps a record that was not produced, or says why it never will be.
-    fn held(&mut self, order: Order, waiting: Waiting, refused: NotProduced) -> Option<Rejected> {
-        match refused {
-            NotProduced::NotYet => {
-                self.close(waiting.slot.topic).waiting.put_back(order, waiting);
-                None
-            }
-            NotProduced::Refused(code) => self.failed(order, waiting, code, true),
-        }
     }
 
     /// Keeps a record that Kafka does not have, or says why it never will. `is_guilty`: the error is about
@@ -357,16 +416,15 @@ impl Gates {
         code: Code,
         is_guilty: bool,
     ) -> Option<Rejected> {
-        let Slot { topic: index, terms, partition, .. } = waiting.slot;
-        if self.is_out_of_use() {
-            // Whatever it says of a record, it says of all.
-            self.close(index).waiting.put_back(order, waiting);
-            return None;
-        }
-        self.close(index);
-        let topic = &mut self.topics[index];
+        let Slot { place, terms, chosen, .. } = waiting.slot;
+        self.close(place);
+        let topic = &mut self.topics[place.topic];
         let name = &topic.name;
         let cannot = |what: &str| format!("cannot write to Kafka topic {name:?}: {what}");
+        let gate = match place.partition {
+            Some(partition) => &mut topic.gates[partition],
+            None => &mut topic.unplaced,
+        };
         let mut trouble = None;
         match meaning(code) {
             Meaning::Rejected(reason, error) if is_guilty && !terms.must_arrive => {
@@ -376,19 +434,19 @@ impl Gates {
             Meaning::Rejected(_, error) if is_guilty => trouble = Some(cannot(&error)),
             // It is alone in its batch, or fits, once batches are small enough.
             Meaning::Purged | Meaning::Rejected(Reason::TooLarge, _) => {}
-            Meaning::Rejected(..) => topic.suspects += 1,
+            Meaning::Rejected(..) => gate.suspects += 1,
             Meaning::NoTopic(what) if terms.topic_is_made_up => {
                 let error = cannot(&what);
                 self.made_up += usize::from(!std::mem::replace(&mut topic.is_made_up, true));
                 self.slots.remove(order);
                 return Some(Rejected { reason: Reason::BadTopic, error });
             }
-            Meaning::NoPartition if partition.is_some() => waiting.is_doubted = true,
+            Meaning::NoPartition if chosen.is_some() => waiting.is_doubted = true,
             Meaning::NoPartition => {
                 trouble = Some(cannot("the topic does not have that partition"));
             }
             Meaning::Retryable(_) if code == Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
-                topic.retry_at = Some(Instant::now() + QUEUE_FULL);
+                gate.retry_at = Some(Instant::now() + QUEUE_FULL);
             }
             Meaning::NoTopic(what) | Meaning::Retryable(what) => trouble = Some(cannot(&what)),
             Meaning::OutOfUse(what) => {
@@ -396,13 +454,13 @@ impl Gates {
                     // Epochs count refusals, and begin anew after 32,767 of them.
                     self.renewal = Some(Renewal::OutOfUse(what));
                 } else {
-                    topic.retry_at = Some(Instant::now() + PAUSES.0);
+                    gate.retry_at = Some(Instant::now() + PAUSES.0);
                 }
             }
         }
-        topic.is_to_be_asked_for |= trouble.is_some();
-        topic.trouble = topic.trouble.take().or(trouble);
-        topic.waiting.put_back(order, waiting);
+        gate.is_to_be_asked_for |= trouble.is_some();
+        gate.trouble = gate.trouble.take().or(trouble);
+        gate.waiting.put_back(order, waiting);
         None
     }
 
@@ -417,46 +475,26 @@ impl Gates {
         true
     }
 
-    /// A broker has refused records: whatever is under way may come back, and nothing may overtake it.
-    pub fn drain(&mut self) {
-        if self.outstanding > 0 {
-            self.draining = Some(Instant::now() + TAKE_BACK);
-            self.watch.is_draining.store(true, Ordering::Release);
-            self.producer.purge_queued();
-        }
-    }
-
-    /// Kafka has a record, in this partition: whose it was, and what is to be done then.
-    pub fn confirm(&mut self, order: Order, partition: i32) -> Option<(Tag, Then)> {
-        let Slot { tag, topic: index, .. } = self.slots.remove(order)?;
+    /// Kafka has a record: whose it was, and what is to be done then.
+    pub fn confirm(&mut self, order: Order) -> Option<(Tag, Then)> {
+        let Slot { tag, place, .. } = self.slots.remove(order)?;
         self.outstanding -= 1;
         self.renewals.reset();
-        let topic = &mut self.topics[index];
-        topic.outstanding -= 1;
-        topic.partitions.prove(partition);
-        let is_next = topic.is_closed && topic.outstanding == 0;
-        let is_last = self.outstanding == 0 && self.is_halted();
-        let then = if is_last || is_next && self.topics[index].is_in_trouble() {
-            Then::Attend
-        } else if !self.postponed.is_empty() {
-            self.postponed.extend(is_next.then_some(index));
-            Then::SendPostponed
-        } else if is_next {
-            Then::Send(index)
-        } else {
-            Then::Nothing
+        let gate = self.gate_mut(place);
+        gate.outstanding -= 1;
+        let is_next = gate.is_closed && gate.outstanding == 0;
+        let is_last = self.outstanding == 0 && self.renewal.is_some();
+        let then = match is_next {
+            _ if is_last => Then::Attend,
+            false => Then::Nothing,
+            true if self.gate(place).is_in_trouble() => Then::Attend,
+            true => Then::Send(place),
         };
         Some((tag, then))
     }
 
-    /// Topics whose turn has come, which are not postponed any more.
-    pub fn take_postponed(&mut self) -> Vec<usize> {
-        std::mem::take(&mut self.postponed)
-    }
-
     /// Takes in the reports of a batch that has failed.
     pub fn report(&mut self, reports: &Reports, outcome: &mut Outcome) {
-        self.watch.failed.fetch_sub(reports.len(), Ordering::SeqCst);
         let is_innocent = |report: Report<'_>| {
             report.error() == Some(Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD)
         };
@@ -464,65 +502,52 @@ impl Gates {
         let are_named =
             reports.iter().any(is_innocent) || reports.len() > 1 && words(0) != words(1);
         let is_guilty = reports.len() == 1 || are_named;
-        let mut topic = None;
+        // Whatever it says of a record then, it says of all.
+        let is_out_of_use = self.is_out_of_use();
+        let mut last = None;
         for report in reports.iter() {
             let order = report.ticket();
             let (Some(slot), Some(code)) = (self.slots.get(order).copied(), report.error()) else {
                 continue;
             };
-            topic = Some(slot.topic);
+            last = Some(slot.place);
             self.outstanding -= 1;
-            self.topics[slot.topic].outstanding -= 1;
+            self.gate_mut(slot.place).outstanding -= 1;
             let kept = Kept::new(report.key(), report.value(), report.take_headers());
             let waiting = Waiting { slot, kept, is_doubted: false };
-            if let Some(rejected) = self.failed(order, waiting, code, is_guilty) {
+            if is_out_of_use {
+                self.close(slot.place).waiting.put_back(order, waiting);
+            } else if let Some(rejected) = self.failed(order, waiting, code, is_guilty) {
                 outcome.rejected.push((slot.tag, rejected));
             }
         }
-        let Some(topic) = topic else { return };
+        let Some(place) = last else { return };
         let first = reports.get(0).error().map(meaning);
-        if matches!(first, Some(Meaning::Rejected(..))) || are_named {
-            self.topics[topic].refused_at = Some(Instant::now());
-        }
         if !is_guilty && matches!(first, Some(Meaning::Rejected(Reason::TooLarge, _))) {
             let size = |report: Report<'_>| {
                 report.key().map_or(0, <[u8]>::len) + report.value().map_or(0, <[u8]>::len)
             };
             let half = reports.iter().map(size).sum::<usize>() / 2;
             if half < SMALLEST_BATCH {
-                self.topics[topic].suspects = reports.len();
+                self.gate_mut(place).suspects = reports.len();
             } else {
-                self.renewal = Some(Renewal::SmallerBatches(half));
+                let Topic { name, largest_batch, .. } = &mut self.topics[place.topic];
+                *largest_batch = half.min(*largest_batch);
+                tracing::info!(
+                    "Kafka topic {name:?} takes no batch that large; making them {half} bytes at most"
+                );
             }
         }
-        if self.topics[topic].outstanding == 0 {
-            self.step(topic, Instant::now(), outcome);
+        if self.gate(place).outstanding == 0 {
+            self.step(place, Instant::now(), outcome);
         }
     }
 
-    /// Whether records were refused, and nothing is under way any more. What librdkafka has been asked
-    /// to take back must be done with before anything is [sent again](Self::resume).
-    pub fn is_drained(&self) -> bool {
-        self.draining.is_some() && self.outstanding == 0
-    }
-
-    /// Goes on after a refusal: with topics of which little waits, such as dead letters. Once Kafka has
-    /// some of that, the broker's thread sends the rest, so that it leaves as one batch of each topic.
-    pub fn resume(&mut self, outcome: &mut Outcome) {
-        self.draining = None;
-        self.watch.is_draining.store(false, Ordering::Release);
-        let closed = self.closed.iter().copied();
-        self.postponed =
-            closed.filter(|index| self.topics[*index].waiting.len() > BEFORE_IT_WAKES).collect();
-        let now = Instant::now();
-        self.postponed_until = now + REFUSING;
-        self.attend(now, outcome);
-    }
-
-    /// Whether what waits for a topic may be sent now, up to so many records: [`Self::go_on`] does.
+    /// Whether what waits at a gate may be sent now, up to so many records: [`Self::go_on`] does. Only the thread
+    /// of the partition's broker may send more than one.
     pub fn begin(
         &mut self,
-        index: usize,
+        place: Place,
         limit: usize,
         now: Instant,
         outcome: &mut Outcome,
@@ -530,82 +555,108 @@ impl Gates {
         if self.made_up > MADE_UP {
             self.renewal.get_or_insert(Renewal::Names);
         }
-        let is_halted = self.is_halted();
-        let topic = &mut self.topics[index];
-        if is_halted || !topic.is_closed || topic.outstanding > 0 {
+        let is_halted = self.renewal.is_some();
+        let gate = self.gate_mut(place);
+        if is_halted || !gate.is_closed || gate.outstanding > 0 {
             return false;
         }
-        if let Some(trouble) = topic.trouble.take() {
-            let pause = topic.backoff.next_pause();
-            topic.retry_at = Some(now + pause);
-            (topic.group, topic.suspects) = (0, 0);
+        if let Some(trouble) = gate.trouble.take() {
+            let pause = gate.backoff.next_pause();
+            gate.retry_at = Some(now + pause);
+            (gate.group, gate.suspects) = (0, 0);
             outcome.troubles.push((trouble, pause));
             return false;
         }
-        if topic.retry_at.is_some_and(|at| at > now) || topic.is_questionable() {
+        if gate.retry_at.is_some_and(|at| at > now) || gate.is_questionable() {
             return false;
         }
-        topic.retry_at = None;
-        topic.allowed = match std::mem::take(&mut topic.suspects) {
-            0 => {
-                topic.group = topic.group.saturating_mul(2).max(1);
-                topic.group.min(limit)
-            }
-            suspects => {
-                topic.group = (suspects / 2).max(1);
-                topic.group
-            }
-        };
-        if topic.partitions.are_unknown() {
-            topic.allowed = 1;
-        }
+        gate.retry_at = None;
+        gate.allow(if place.partition.is_none() { 1 } else { limit });
         true
     }
 
-    /// Sends some of what waits for a topic. Whether more may be sent.
-    pub fn go_on(&mut self, index: usize, outcome: &mut Outcome) -> bool {
+    /// Sends some of what waits at a gate. Whether more may be sent.
+    pub fn go_on(&mut self, place: Place, outcome: &mut Outcome) -> bool {
+        let batches = self.producer.batches;
+        let largest = batches.bytes.min(self.topics[place.topic].largest_batch);
         for _ in 0..TURN {
-            let is_halted = self.is_halted();
-            let topic = &mut self.topics[index];
-            if is_halted || topic.allowed == 0 || topic.is_in_trouble() {
-                topic.allowed = 0;
+            let is_halted = self.renewal.is_some();
+            let gate = self.gate_mut(place);
+            if is_halted || gate.allowed == 0 || gate.is_in_trouble() {
+                gate.allowed = 0;
                 break;
             }
-            let Some((order, mut waiting)) = topic.waiting.pop() else { break };
-            let Slot { tag, timestamp_ms, partition, .. } = waiting.slot;
-            let mut parts = waiting.kept.parts(timestamp_ms, partition);
-            let Err(refused) = self.produce(index, order, &mut parts) else {
-                self.topics[index].allowed -= 1;
-                continue;
+            let Some((order, mut waiting)) = gate.waiting.pop() else { break };
+            if !gate.has_room(waiting.kept.size(), batches.records, largest) {
+                gate.waiting.put_back(order, waiting);
+                gate.allowed = 0;
+                break;
+            }
+            let tag = waiting.slot.tag;
+            let rejected = match self.produce(order, &mut waiting) {
+                Ok(()) => {
+                    self.gate_mut(place).allowed -= 1;
+                    continue;
+                }
+                Err(NotProduced::Elsewhere) => {
+                    self.gate_mut(place).waiting.put_back(order, waiting);
+                    self.sort(place, outcome);
+                    break;
+                }
+                Err(NotProduced::Refused(_)) if self.is_out_of_use() => {
+                    self.gate_mut(place).waiting.put_back(order, waiting);
+                    None
+                }
+                Err(NotProduced::Refused(code)) => self.failed(order, waiting, code, true),
             };
-            waiting.kept.headers = parts.headers.take();
-            let Some(rejected) = self.held(order, waiting, refused) else {
-                self.topics[index].allowed = 0;
+            let Some(rejected) = rejected else {
+                self.gate_mut(place).allowed = 0;
                 break;
             };
             outcome.rejected.push((tag, rejected));
         }
-        let topic = &mut self.topics[index];
-        if topic.waiting.is_empty() {
-            topic.is_closed = false;
-            self.closed.remove(&index);
-            (topic.group, topic.allowed) = (usize::MAX, 0);
-            topic.backoff.reset();
+        let gate = self.gate_mut(place);
+        if gate.waiting.is_empty() {
+            gate.is_closed = false;
+            (gate.group, gate.allowed) = (usize::MAX, 0);
+            gate.backoff.reset();
+            self.closed.remove(&place);
             return false;
         }
-        topic.allowed > 0
+        gate.allowed > 0
     }
 
-    /// Sends what waits for a topic of which nothing is under way, as far as anybody but a broker's thread
-    /// may.
-    fn step(&mut self, index: usize, now: Instant, outcome: &mut Outcome) {
-        let refused_at = self.topics[index].refused_at;
-        let is_refusing = refused_at.is_some_and(|at| now.duration_since(at) < REFUSING);
-        let limit = if is_refusing { 1 } else { BEFORE_IT_WAKES };
+    /// Gives what waits at a gate to the gates where it belongs, since the topic has become known, or has other
+    /// partitions than before.
+    fn sort(&mut self, from: Place, outcome: &mut Outcome) {
+        let now = Instant::now();
+        let mut places = BTreeSet::new();
+        for (order, mut waiting) in self.gate_mut(from).waiting.take() {
+            let place = self.place(from.topic, waiting.kept.key(), waiting.slot.chosen, now);
+            self.put_to(place, order, &mut waiting.slot);
+            self.close(place).waiting.put_back(order, waiting);
+            places.insert(place);
+        }
+        self.gate_mut(from).allowed = 0;
+        places.remove(&from);
+        for place in places {
+            self.step(place, now, outcome);
+        }
+    }
+
+    fn put_to(&mut self, place: Place, order: Order, slot: &mut Slot) {
+        slot.place = place;
+        if let Some(known) = self.slots.get_mut(order) {
+            known.place = place;
+        }
+    }
+
+    /// Sends one record of what waits at a gate, if nothing is under way.
+    fn step(&mut self, place: Place, now: Instant, outcome: &mut Outcome) {
         // What librdkafka refuses by itself is in trouble at once, and begins with a pause.
-        while self.begin(index, limit, now, outcome) {
-            while self.go_on(index, outcome) {}
-            if self.topics[index].trouble.is_none() {
+        while self.begin(place, 1, now, outcome) {
+            while self.go_on(place, outcome) {}
+            if self.gate(place).trouble.is_none() {
                 return;
             }
         }
@@ -616,104 +667,76 @@ impl Gates {
         std::mem::take(&mut self.left)
     }
 
-    /// Leaves what came of sending what waited for a topic to be told by others. Whether there is
-    /// something, or they have to [attend](Self::attend) to the topic.
-    pub fn leave(&mut self, index: usize, outcome: Outcome) -> bool {
+    /// Leaves what came of sending what waited at a gate to be told by others. Whether there is something, or
+    /// they have to [attend](Self::attend) to it.
+    pub fn leave(&mut self, place: Place, outcome: Outcome) -> bool {
         self.left.rejected.extend(outcome.rejected);
         self.left.troubles.extend(outcome.troubles);
-        !self.left.is_empty() || self.stands(index) || self.outstanding == 0 && self.is_halted()
+        let is_last = self.outstanding == 0 && self.renewal.is_some();
+        !self.left.is_empty() || self.stands(place) || is_last
     }
 
-    /// Whether nothing of a topic goes on by itself.
-    fn stands(&self, index: usize) -> bool {
-        let topic = &self.topics[index];
-        topic.outstanding == 0 && topic.is_in_trouble()
+    /// Whether nothing at a gate goes on by itself.
+    fn stands(&self, place: Place) -> bool {
+        let gate = self.gate(place);
+        gate.outstanding == 0 && gate.is_in_trouble()
     }
 
-    /// Sends again what is due.
+    /// Sends again what is due. Before a producer is replaced, takes back what it has not sent.
     pub fn attend(&mut self, now: Instant, outcome: &mut Outcome) {
-        // What cannot be sent at the moment must not keep another producer waiting; nor the end of a drain,
-        // should it have come back when nobody was looking.
-        let is_due = match self.draining {
-            Some(at) => at <= now,
-            None => self.renewal.is_some(),
-        };
-        if is_due {
-            self.drain();
+        if self.renewal.is_some() && self.outstanding > 0 && self.take_back_at <= now {
+            self.take_back_at = now + TAKE_BACK;
+            self.producer.purge_queued();
         }
-        for index in self.closed.clone() {
-            if !self.postponed.contains(&index) {
-                self.step(index, now, outcome);
-            }
-        }
-        if self.outstanding == 0 || now >= self.postponed_until {
-            for index in self.take_postponed() {
-                self.step(index, now, outcome);
-            }
+        for place in self.closed.clone() {
+            self.step(place, now, outcome);
         }
     }
 
     /// When there is something to [attend](Self::attend) to. What may not be sent is not due.
     pub fn due(&self) -> Option<Instant> {
-        if self.is_halted() {
-            return self.draining;
+        if self.renewal.is_some() {
+            return (self.outstanding > 0).then_some(self.take_back_at);
         }
-        let closed = self.closed.iter().map(|index| &self.topics[*index]);
-        let again = closed.filter(|topic| topic.outstanding == 0).filter_map(|it| it.retry_at);
-        let postponed = (!self.postponed.is_empty()).then_some(self.postponed_until);
-        again.chain(postponed).min()
+        let closed = self.closed.iter().map(|place| self.gate(*place));
+        closed.filter(|gate| gate.outstanding == 0).filter_map(|gate| gate.retry_at).min()
     }
 
     /// A topic of which brokers are to be asked before anything of it is sent again.
     pub fn question(&self, now: Instant) -> Option<(usize, String)> {
-        let mut closed = self.closed.iter().map(|index| (*index, &self.topics[*index]));
-        let found = closed.find(|(_, topic)| {
-            topic.is_due(now) && topic.trouble.is_none() && topic.is_questionable()
-        })?;
-        Some((found.0, found.1.name.clone()))
+        let found = self.closed.iter().find(|place| self.is_question(**place, now))?;
+        Some((found.topic, self.topics[found.topic].name.clone()))
+    }
+
+    fn is_question(&self, place: Place, now: Instant) -> bool {
+        let gate = self.gate(place);
+        gate.is_due(now) && gate.trouble.is_none() && gate.is_questionable()
     }
 
     /// What brokers say of a topic: how many partitions it has.
     pub fn answer(&mut self, index: usize, answer: Result<usize, Code>, outcome: &mut Outcome) {
-        let topic = &mut self.topics[index];
-        topic.is_to_be_asked_for = false;
-        let doubted = topic.waiting.take_doubted();
-        let name = topic.name.clone();
-        for (order, mut waiting) in doubted {
-            waiting.is_doubted = false;
-            let slot = waiting.slot;
-            let chosen = slot.partition.unwrap_or_default();
-            let has =
-                answer.map(|count| usize::try_from(chosen).is_ok_and(|chosen| chosen < count));
-            let rejected = match (has, answer.map_err(meaning)) {
-                (Ok(false), Ok(1..)) => Rejected {
-                    reason: Reason::BadOutput,
-                    error: format!(
-                        "a plugin has chosen partition {chosen} of Kafka topic {name:?}: the topic does \
-                         not have that partition"
-                    ),
-                },
-                (_, Err(Meaning::NoTopic(what))) if slot.terms.topic_is_made_up => Rejected {
-                    reason: Reason::BadTopic,
-                    error: format!("cannot write to Kafka topic {name:?}: {what}"),
-                },
-                (_, told) => {
-                    let what = match told {
-                        Ok(0) => "the topic has no partitions yet".to_owned(),
-                        Ok(_) => "Kafka's client has not heard of the partition yet".to_owned(),
-                        Err(Meaning::NoTopic(what) | Meaning::Retryable(what)) => what,
-                        Err(_) => "brokers do not say what has become of it".to_owned(),
-                    };
-                    let trouble = format!("cannot write to Kafka topic {name:?}: {what}");
-                    self.topics[index].trouble.get_or_insert(trouble);
-                    self.topics[index].waiting.put_back(order, waiting);
-                    continue;
+        let now = Instant::now();
+        let name = self.topics[index].name.clone();
+        let asked = self.closed.iter().copied().filter(|place| place.topic == index);
+        for place in asked.filter(|place| self.is_question(*place, now)).collect::<Vec<_>>() {
+            let gate = self.gate_mut(place);
+            gate.is_to_be_asked_for = false;
+            for (order, mut waiting) in gate.waiting.take_doubted() {
+                waiting.is_doubted = false;
+                match rejected(&name, waiting.slot, answer) {
+                    Ok(rejected) => {
+                        self.slots.remove(order);
+                        outcome.rejected.push((waiting.slot.tag, rejected));
+                    }
+                    Err(trouble) => {
+                        let gate = self.gate_mut(place);
+                        gate.trouble.get_or_insert(trouble);
+                        gate.waiting.put_back(order, waiting);
+                    }
                 }
-            };
-            self.slots.remove(order);
-            outcome.rejected.push((slot.tag, rejected));
+            }
+            self.step(place, now, outcome);
         }
-        self.step(index, Instant::now(), outcome);
     }
 
     /// Why the producer is to be replaced, once nothing is under way. Until it is, nothing is sent.
@@ -722,44 +745,80 @@ impl Gates {
     }
 
     /// Goes on with another producer, after a pause if the one before was of no use. Nothing is under way.
-    pub fn renew(&mut self, producer: Arc<Producer>, watch: Arc<Watch>, outcome: &mut Outcome) {
+    pub fn renew(&mut self, producer: Arc<Producer>, outcome: &mut Outcome) {
         let now = Instant::now();
-        if let Some(Renewal::OutOfUse(_)) = self.renewal {
-            let until = now + self.renewals.next_pause();
-            for index in &self.closed {
-                let topic = &mut self.topics[*index];
-                topic.retry_at = topic.retry_at.max(Some(until));
+        let until = match self.renewal {
+            Some(Renewal::OutOfUse(_)) => Some(now + self.renewals.next_pause()),
+            _ => None,
+        };
+        for place in std::mem::take(&mut self.closed) {
+            let unplaced = Place { partition: None, ..place };
+            for (order, mut waiting) in self.gate_mut(place).waiting.take() {
+                self.put_to(unplaced, order, &mut waiting.slot);
+                self.gate_mut(unplaced).waiting.put_back(order, waiting);
             }
         }
         for (index, topic) in self.topics.iter_mut().enumerate() {
-            (topic.handle, topic.partitions) = (None, Partitions::default());
-            topic.is_made_up = false;
-            if topic.waiting.is_empty() && self.names.remove(&topic.name).is_some() {
-                *topic = Topic::new("");
-                self.closed.remove(&index);
+            let waiting = topic.reset();
+            if !waiting.is_empty() {
+                topic.unplaced =
+                    Gate { waiting, is_closed: true, retry_at: until, ..Gate::default() };
+                self.closed.insert(Place { topic: index, partition: None });
+            } else if self.names.get(&topic.name) == Some(&index) {
+                self.names.remove(&topic.name);
+                topic.largest_batch = usize::MAX;
                 self.free.push(index);
             }
         }
         self.last = None;
         self.made_up = 0;
         self.renewal = None;
-        (self.producer, self.watch) = (producer, watch);
+        self.producer = producer;
         self.attend(now, outcome);
     }
 
     /// What stands where, for a test that waits in vain.
     #[cfg(test)]
     pub fn state(&self) -> String {
-        let Self { outstanding, draining, renewal, .. } = self;
-        let head = format!("outstanding {outstanding}, draining {draining:?}, {renewal:?}");
-        self.topics.iter().fold(head, |text, topic| {
-            let Topic { name, outstanding, is_closed, group, allowed, suspects, trouble, .. } = topic;
-            let (waiting, again) = (topic.waiting.len(), topic.retry_at.map(|at| at - Instant::now()));
-            let is_questionable = topic.is_questionable();
+        let head = format!("outstanding {}, {:?}", self.outstanding, self.renewal);
+        self.closed.iter().fold(head, |text, place| {
+            let gate = self.gate(*place);
+            let Gate { outstanding, group, allowed, sent, suspects, trouble, .. } = gate;
+            let (waiting, again) = (gate.waiting.len(), gate.retry_at.map(|at| at - Instant::now()));
+            let is_questionable = gate.is_questionable();
             format!(
-                "{text}\n{name}: outstanding {outstanding}, closed {is_closed}, waiting {waiting}, group {group}, \
-                 allowed {allowed}, suspects {suspects}, {trouble:?}, again in {again:?}, questionable {is_questionable}"
+                "{text}\n{place:?}: outstanding {outstanding}, waiting {waiting}, group {group}, allowed {allowed}, \
+                 sent {sent:?}, suspects {suspects}, {trouble:?}, again in {again:?}, questionable {is_questionable}"
             )
         })
+    }
+}
+
+/// Why Kafka never takes a record whose partition its client does not know, or why it must wait, by what brokers
+/// say of its topic: how many partitions it has.
+fn rejected(name: &str, slot: Slot, answer: Result<usize, Code>) -> Result<Rejected, String> {
+    let chosen = slot.chosen.unwrap_or_default();
+    let has = answer.map(|count| usize::try_from(chosen).is_ok_and(|chosen| chosen < count));
+    match (has, answer.map_err(meaning)) {
+        (Ok(false), Ok(1..)) => Ok(Rejected {
+            reason: Reason::BadOutput,
+            error: format!(
+                "a plugin has chosen partition {chosen} of Kafka topic {name:?}: the topic does not have that \
+                 partition"
+            ),
+        }),
+        (_, Err(Meaning::NoTopic(what))) if slot.terms.topic_is_made_up => Ok(Rejected {
+            reason: Reason::BadTopic,
+            error: format!("cannot write to Kafka topic {name:?}: {what}"),
+        }),
+        (_, told) => {
+            let what = match told {
+                Ok(0) => "the topic has no partitions yet".to_owned(),
+                Ok(_) => "Kafka's client has not heard of the partition yet".to_owned(),
+                Err(Meaning::NoTopic(what) | Meaning::Retryable(what)) => what,
+                Err(_) => "brokers do not say what has become of it".to_owned(),
+            };
+            Err(format!("cannot write to Kafka topic {name:?}: {what}"))
+        }
     }
 }

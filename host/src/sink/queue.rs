@@ -27,6 +27,15 @@ impl Kept {
         }
     }
 
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key.map(|length| &self.bytes[..length])
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.headers.as_ref().map_or(0, Headers::size)
+    }
+
     /// To be handed over; what is left of the headers is to be put back.
     pub fn parts(&mut self, timestamp_ms: i64, partition: Option<i32>) -> Parts<'_> {
         let (key, value) = self.bytes.split_at(self.key.unwrap_or_default());
@@ -101,6 +110,12 @@ impl<T> Queue<T> {
         self.doubted > 0
     }
 
+    /// Takes out everything, in any order.
+    pub fn take(&mut self) -> impl Iterator<Item = (Order, Waiting<T>)> + use<T> {
+        let Self { back, new, .. } = std::mem::take(self);
+        back.into_iter().chain(new)
+    }
+
     /// Takes out what is doubted.
     pub fn take_doubted(&mut self) -> Vec<(Order, Waiting<T>)> {
         self.doubted = 0;
@@ -133,6 +148,11 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(order, _)| order).collect();
         assert_eq!(order, [3, 5, 6, 7, 6_000]);
         assert!(queue.is_empty());
+        queue.push(2, waiting(false));
+        queue.put_back(1, waiting(true));
+        let mut all: Vec<_> = queue.take().map(|(order, _)| order).collect();
+        all.sort_unstable();
+        assert_eq!((all, queue.is_empty(), queue.is_doubted()), (vec![1, 2], true, false));
     }
 
     #[test]
@@ -141,6 +161,10 @@ mod tests {
             let mut kept = Kept::new(key, value, None);
             let parts = kept.parts(7, Some(3));
             assert_eq!((parts.key, parts.value, parts.timestamp_ms), (key, value, 7));
+            assert_eq!(
+                (kept.key(), kept.size()),
+                (key, value.map_or(0, <[u8]>::len) + key.map_or(0, <[u8]>::len))
+            );
         }
         let mut kept = Kept::new(None, Some(b""), None);
         assert_eq!(kept.parts(0, None).value, Some(&b""[..]));

@@ -59,23 +59,15 @@ impl Sink {
 
     /// Does what is due, and says when there is more to do.
     fn attend(&self, producer: &Producer) -> Option<Instant> {
-        let (are_open, is_drained) = {
-            let gates = self.gates();
-            (gates.are_open(), gates.is_drained())
-        };
-        if are_open {
-            return None;
-        }
-        let mut outcome = self.gates().take_left();
-        if is_drained {
-            producer.purge_queued_and_wait();
-            self.gates().resume(&mut outcome);
-        }
         let now = Instant::now();
-        let renewal = {
+        let (mut outcome, renewal) = {
             let mut gates = self.gates();
+            if gates.are_open() {
+                return None;
+            }
+            let mut outcome = gates.take_left();
             gates.attend(now, &mut outcome);
-            gates.renewal()
+            (outcome, gates.renewal())
         };
         if let Some(renewal) = renewal {
             self.replace(&renewal, &mut outcome);
@@ -104,12 +96,6 @@ impl Sink {
                 let line =
                     format!("the Kafka producer is out of use ({cause}); making another one");
                 lock(&self.shared.troubles).warn(line);
-            }
-            Renewal::SmallerBatches(size) => {
-                tracing::info!(
-                    "a topic takes no batch that large; making them {size} bytes at most"
-                );
-                lock(&self.shared.settings).largest_batch = Some(*size);
             }
             Renewal::Names => tracing::debug!("forgetting the names of topics that do not exist"),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey as Request, RDKafkaRespErr as Code};
 
+use super::native::{Headers, Partitions, Parts};
 use super::*;
 use crate::dice::Dice;
 use crate::message::{Header, Record};
@@ -68,25 +69,33 @@ impl Events for Recorder {
 impl Recorder {
     /// Waits until something has become of so many records.
     fn wait(&self, records: usize, sink: &Sink) -> Seen {
+        self.wait_or(records, || sink.gates().state())
+    }
+
+    /// The same; `state` is what to show if it waits in vain.
+    fn wait_or(&self, records: usize, state: impl Fn() -> String) -> Seen {
         let open = |seen: &mut Seen| seen.delivered.len() + seen.rejected.len() < records;
         let waited = self.told.wait_timeout_while(lock(&self.seen), PATIENCE, open);
         let mut seen = waited.unwrap_or_else(PoisonError::into_inner).0;
         let told = seen.delivered.len() + seen.rejected.len();
-        assert_eq!(told, records, "something becomes of each\n{}", sink.gates().state());
+        assert_eq!(told, records, "something becomes of each\n{}", state());
         std::mem::take(&mut *seen)
     }
 }
 
 /// With some properties of librdkafka.
-fn sink(brokers: String, properties: &[(&str, &str)], recorder: &Arc<Recorder>) -> Sink {
+fn settings(brokers: String, properties: &[(&str, &str)]) -> Settings {
     let properties = properties.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-    let settings = Settings {
+    Settings {
         brokers,
         client_id: "test".to_owned(),
         properties: properties.collect(),
         ..Settings::default()
-    };
-    Sink::new(settings, Arc::clone(recorder) as _).expect("good settings")
+    }
+}
+
+fn sink(brokers: String, recorder: &Arc<Recorder>) -> Sink {
+    Sink::new(settings(brokers, &[]), Arc::clone(recorder) as _).expect("good settings")
 }
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
@@ -157,9 +166,9 @@ fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_i
             cluster.create_topic(topic, 1 + random.below(3) as i32, 1).expect("a topic");
         }
         let recorder = Arc::<Recorder>::default();
-        // Simulated brokers do not look at sequence numbers: they would take a batch whose predecessor
-        // they have refused.
-        let sink = sink(cluster.bootstrap_servers(), &[("max.in.flight", "1")], &recorder);
+        // Simulated brokers do not look at sequence numbers: they take a batch whose predecessor they have
+        // refused. So there must not be one.
+        let sink = sink(cluster.bootstrap_servers(), &recorder);
         let sent = std::thread::scope(|scope| {
             let senders = [(0, 20), (RECORDS, 1)].map(|(from, group)| {
                 let (sink, mut random) = (&sink, Dice(random.below(usize::MAX - 1) as u64 + 1));
@@ -212,7 +221,7 @@ fn producers_that_are_of_no_use_are_replaced_until_one_works() {
     let refused = [Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 2];
     cluster.request_errors(Request::InitProducerId, &refused);
     let recorder = Arc::<Recorder>::default();
-    let sink = sink(cluster.bootstrap_servers(), &[], &recorder);
+    let sink = sink(cluster.bootstrap_servers(), &recorder);
     let sent = send(&sink, 0, 20, &mut Dice(1));
     let seen = recorder.wait(sent.len(), &sink);
     assert_eq!(seen.rejected, []);
@@ -221,6 +230,15 @@ fn producers_that_are_of_no_use_are_replaced_until_one_works() {
         let tags: Vec<Tag> = told.map(|told| told.tag).collect();
         let expected = (0..RECORDS).filter(|tag| sent[tag].0 == topic).collect::<Vec<Tag>>();
         assert_eq!(tags, expected, "{topic}");
+    }
+}
+
+/// What brokers' threads tell, without gates.
+struct Told(Arc<Recorder>);
+
+impl Handler for Told {
+    fn confirmed<'r>(&self, ticket: u64, record: &dyn Fn() -> Written<'r>) {
+        self.0.delivered(ticket, record);
     }
 }
 
@@ -233,30 +251,36 @@ fn a_record_that_kafka_must_have_since_it_has_a_later_one_is_told_whole() {
     let recorder = Arc::<Recorder>::default();
     // Two records are too large for a batch.
     let properties = [("retry.backoff.ms", "10"), ("message.max.bytes", "1000")];
-    let sink = sink(cluster.bootstrap_servers(), &properties, &recorder);
+    let settings = settings(cluster.bootstrap_servers(), &properties);
+    let health = Arc::new(Health::new(&settings.brokers));
+    let watch = Arc::new(Watch(Box::new(Told(Arc::clone(&recorder)))));
+    let producer = context::create(&settings, &health, watch).expect("good settings");
+    let topic = producer.topic("a").expect("a topic");
+    let mut partitions = Partitions::default();
     let value = |tag: Tag| format!("{tag:016}").repeat(40).into_bytes();
-    let send = |tags: Range<Tag>| {
-        let mut gathered = Gathered::default();
+    let mut send = |tags: Range<Tag>, place: Option<usize>| {
         for tag in tags {
             let (name, value) = ("from".into(), value(tag));
             let header = Header { name, value: Some(value[..16].into()) };
-            let record = Record {
-                key: Some((&b"k"[..]).into()),
-                value: Some(value.as_slice().into()),
+            let mut parts = Parts {
+                key: Some(b"k"),
+                value: Some(&value),
                 timestamp_ms: 1_700_000_000_000 + tag as i64,
-                choice: None,
+                partition: None,
+                headers: Headers::of(std::iter::once(header)),
             };
-            gathered.add(tag, "a", &record, std::iter::once(header), Terms::default());
+            let produced = producer.produce(&topic, (&mut partitions, place), tag, &mut parts);
+            assert_eq!(produced, Ok(()));
         }
-        sink.send(&mut gathered);
     };
-    send(0..1);
-    let mut delivered = recorder.wait(1, &sink).delivered;
+    let wait = |records| recorder.wait_or(records, String::new).delivered;
+    send(0..1, None);
+    let mut delivered = wait(1);
     for round in 0..ROUNDS {
         // The first batch gets no answer that says so, and others are on their way behind it.
         cluster.request_errors(Request::Produce, &[Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT]);
-        send(1 + round * OF_A_ROUND..1 + (round + 1) * OF_A_ROUND);
-        delivered.extend(recorder.wait(OF_A_ROUND as usize, &sink).delivered);
+        send(1 + round * OF_A_ROUND..1 + (round + 1) * OF_A_ROUND, Some(0));
+        delivered.extend(wait(OF_A_ROUND as usize));
     }
     delivered.sort_unstable_by_key(|told| told.tag);
     let implied = delivered.iter().filter(|told| told.offset.is_none()).count() as u64;

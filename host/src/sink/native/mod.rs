@@ -1,24 +1,14 @@
-//! librdkafka's producer by its C interface: topic handles, and four things that rdkafka does not
-//! offer, on which order and speed rest.
+//! librdkafka's producer by its C interface: topic handles, and two things that rdkafka does not offer, on
+//! which order and speed rest.
 //!
 //! **What Kafka has is told by the broker's own thread**, record by record, as it reads the response:
 //! an interceptor hears of it, and may send what was waiting for that before the thread builds another
 //! request. So nobody else is woken, and what waited leaves as one batch. Only what has failed becomes a
 //! delivery report, a batch at a time.
 //!
-//! **A refusal is known before anything else is sent.** Once a broker has refused a batch, librdkafka
-//! goes on with the next one within microseconds, long before a delivery report is read. An
-//! interceptor hears of the refusal on the broker's own thread, and has what is queued purged; that
-//! thread serves the purge before it builds another request. While the refused batch's followers are
-//! still under way, each response purges again what librdkafka wants to retry.
-//!
-//! **The first record of a partition goes alone.** A broker that knows nothing of a producer on a
-//! partition takes any batch as the first one, also one whose predecessor it has just refused. So a
-//! partitioner in front of librdkafka's own admits a second record only after the first is confirmed.
-//!
-//! **A partition gets no more than a batch at a time.** For as long as librdkafka has more than it may send,
-//! it looks at the clock in a busy loop. The same partitioner admits what fits into one batch, until
-//! nothing of the topic is under way.
+//! **Where a record goes is known before librdkafka has it.** So records of a partition can wait for one
+//! another, and librdkafka never has more of a partition than one request: there is nothing that it could send
+//! behind a batch that is refused, or would look at in a busy loop for as long as it may not be sent.
 
 #![allow(unsafe_code, reason = "rdkafka does not offer what this module is about")]
 
@@ -29,7 +19,6 @@ mod watch;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::Thread;
 
 use rdkafka::bindings as c;
@@ -39,12 +28,12 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaRespErr as Code, RDKafkaType};
 
 use super::context::Context;
-use partitions::choose_partition;
 pub use partitions::{Batches, PARTITIONERS, Partitioner, Partitions};
+use partitions::{choose_partition, produce_to};
 use report::text_at;
 pub use report::{Headers, Report, Reports, Written};
 pub use watch::{Handler, Watch};
-use watch::{NAME, created, purge_queued};
+use watch::{NAME, created};
 
 /// librdkafka is to choose the partition (`RD_KAFKA_PARTITION_UA`).
 const UNASSIGNED: i32 = -1;
@@ -66,7 +55,8 @@ type Value = c::rd_kafka_vu_s__bindgen_ty_1;
 /// A producer. Dropping it gives up what is not delivered.
 pub(super) struct Producer {
     client: Option<Client<Context>>,
-    batches: Batches,
+    pub partitioner: &'static Partitioner,
+    pub batches: Batches,
     queue: *mut c::rd_kafka_queue_t,
     /// What librdkafka knows the address of.
     watch: Arc<Watch>,
@@ -107,7 +97,7 @@ impl Producer {
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
         // SAFETY: the client is alive; the reference is given back in `drop`.
         let queue = unsafe { c::rd_kafka_queue_get_main(client.native_ptr()) };
-        Ok(Self { client: Some(client), batches, queue, watch })
+        Ok(Self { client: Some(client), partitioner, batches, queue, watch })
     }
 
     pub fn client(&self) -> &Client<Context> {
@@ -136,21 +126,15 @@ impl Producer {
         })
     }
 
-    /// Hands a record over, which librdkafka copies. Its report has the ticket.
+    /// Hands a record over, which librdkafka copies, for its place in the topic. Its report has the ticket.
     pub fn produce(
         &self,
         topic: &Topic,
-        partitions: &mut Partitions,
+        (partitions, place): (&mut Partitions, Option<usize>),
         ticket: u64,
         record: &mut Parts<'_>,
     ) -> Result<(), NotProduced> {
         use c::rd_kafka_vtype_t as Kind;
-        partitions.begin(self.batches, record.size());
-        if let Some(partition) = record.partition
-            && !partitions.admit(partition)
-        {
-            return Err(NotProduced::NotYet);
-        }
         let memory = |bytes: Option<&[u8]>| Value {
             mem: c::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
                 // A slice's address is never null, also if it is empty; null is Kafka's null.
@@ -178,7 +162,7 @@ impl Producer {
         .map(|(vtype, u)| c::rd_kafka_vu_t { vtype, u });
         let count = if headers.is_null() { fields.len() - 1 } else { fields.len() };
         // SAFETY: the client, the topic and everything that the fields point to are alive.
-        let (error, is_held_up) = partitions.admit_one(|| unsafe {
+        let (error, has_no_place) = produce_to(partitions, place, || unsafe {
             c::rd_kafka_produceva(self.client().native_ptr(), fields.as_ptr(), count)
         });
         if error.is_null() {
@@ -192,7 +176,7 @@ impl Producer {
             c::rd_kafka_error_destroy(error);
             code
         };
-        if is_held_up { Err(NotProduced::NotYet) } else { Err(NotProduced::Refused(code)) }
+        Err(if has_no_place { NotProduced::Elsewhere } else { NotProduced::Refused(code) })
     }
 
     /// The next event that is a batch of reports of failures; what else there is goes to the context.
@@ -246,19 +230,11 @@ impl Producer {
         }
     }
 
-    /// Takes back what has not been sent: it is reported as purged.
+    /// Takes back what has not been sent: it is reported as purged. The threads of brokers do it.
     pub fn purge_queued(&self) {
+        let flags = c::RD_KAFKA_PURGE_F_QUEUE | c::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the client is alive.
-        unsafe { purge_queued(self.client().native_ptr()) }
-    }
-
-    /// The same, and waits until brokers' threads have done with it and with whatever purges were asked
-    /// for before. They may be waiting for whoever calls this to let go of a lock.
-    pub fn purge_queued_and_wait(&self) {
-        // SAFETY: the client is alive.
-        unsafe {
-            c::rd_kafka_purge(self.client().native_ptr(), c::RD_KAFKA_PURGE_F_QUEUE as c_int)
-        };
+        unsafe { c::rd_kafka_purge(self.client().native_ptr(), flags as c_int) };
     }
 
     /// Wakes a thread whenever there is something to be read after there was nothing.
@@ -279,7 +255,6 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.watch.is_draining.store(false, Ordering::Release);
         // SAFETY: the client is alive; the reference to the queue is not used afterwards.
         unsafe {
             let flags = c::RD_KAFKA_PURGE_F_QUEUE
@@ -320,25 +295,17 @@ pub(super) struct Parts<'a> {
     pub value: Option<&'a [u8]>,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
-    /// If it does not follow from the key.
+    /// If somebody has chosen it.
     pub partition: Option<i32>,
     /// Gone if the record was handed over.
     pub headers: Option<Headers>,
 }
 
-impl Parts<'_> {
-    /// In bytes.
-    fn size(&self) -> usize {
-        let size = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        size(self.key) + size(self.value) + self.headers.as_ref().map_or(0, Headers::size)
-    }
-}
-
 /// Why a record was not handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotProduced {
-    /// The first record of its partition is not confirmed yet.
-    NotYet,
+    /// It has no place in the topic, or not that one, as far as has become known now.
+    Elsewhere,
     Refused(Code),
 }
 

@@ -1,4 +1,7 @@
-//! Which partition a record goes to, and whether it may go there yet.
+//! Which partition a record goes to.
+//!
+//! Records of a partition wait for one another, so it is to be known before librdkafka has the record. Its
+//! partitioners are asked directly, and what it then calls is told what has been chosen.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -7,57 +10,71 @@ use std::time::{Duration, Instant};
 
 use rdkafka::bindings as c;
 
-thread_local! {
-    /// The partitions of the topic to which this thread is producing.
-    static ADMISSION: Cell<*mut Partitions> = const { Cell::new(ptr::null_mut()) };
-}
+type Choose = unsafe extern "C" fn(
+    *const c::rd_kafka_topic_t,
+    *const c_void,
+    usize,
+    i32,
+    *mut c_void,
+    *mut c_void,
+) -> i32;
 
-/// Whether this thread is producing a record.
-pub fn is_producing() -> bool {
-    !ADMISSION.get().is_null()
+/// Which records may go to any partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spread {
+    Nothing,
+    WithoutKey,
+    /// The key is null, or nothing is in it.
+    WithEmptyKey,
+    Everything,
 }
 
 /// How librdkafka finds a record's partition by its key.
 pub struct Partitioner {
     pub name: &'static str,
-    choose: unsafe extern "C" fn(
-        *const c::rd_kafka_topic_t,
-        *const c_void,
-        usize,
-        i32,
-        *mut c_void,
-        *mut c_void,
-    ) -> i32,
-    /// Records without a key go to any partition.
-    spreads: bool,
+    choose: Choose,
+    spread: Spread,
 }
 
 /// All that librdkafka has, by the names of its property `partitioner`.
 pub static PARTITIONERS: [Partitioner; 7] = {
-    const fn of(
-        name: &'static str,
-        choose: unsafe extern "C" fn(
-            *const c::rd_kafka_topic_t,
-            *const c_void,
-            usize,
-            i32,
-            *mut c_void,
-            *mut c_void,
-        ) -> i32,
-        spreads: bool,
-    ) -> Partitioner {
-        Partitioner { name, choose, spreads }
+    const fn of(name: &'static str, choose: Choose, spread: Spread) -> Partitioner {
+        Partitioner { name, choose, spread }
     }
     [
-        of("murmur2_random", c::rd_kafka_msg_partitioner_murmur2_random, true),
-        of("murmur2", c::rd_kafka_msg_partitioner_murmur2, false),
-        of("consistent_random", c::rd_kafka_msg_partitioner_consistent_random, true),
-        of("consistent", c::rd_kafka_msg_partitioner_consistent, false),
-        of("fnv1a_random", c::rd_kafka_msg_partitioner_fnv1a_random, true),
-        of("fnv1a", c::rd_kafka_msg_partitioner_fnv1a, false),
-        of("random", c::rd_kafka_msg_partitioner_random, false),
+        of("murmur2_random", c::rd_kafka_msg_partitioner_murmur2_random, Spread::WithoutKey),
+        of("murmur2", c::rd_kafka_msg_partitioner_murmur2, Spread::Nothing),
+        of(
+            "consistent_random",
+            c::rd_kafka_msg_partitioner_consistent_random,
+            Spread::WithEmptyKey,
+        ),
+        of("consistent", c::rd_kafka_msg_partitioner_consistent, Spread::Nothing),
+        of("fnv1a_random", c::rd_kafka_msg_partitioner_fnv1a_random, Spread::WithoutKey),
+        of("fnv1a", c::rd_kafka_msg_partitioner_fnv1a, Spread::Nothing),
+        of("random", c::rd_kafka_msg_partitioner_random, Spread::Everything),
     ]
 };
+
+impl Partitioner {
+    /// Where a record goes by its key, of so many partitions, unless it may go to any.
+    fn by_key(&self, key: Option<&[u8]>, count: i32) -> Option<i32> {
+        let is_spread = match self.spread {
+            Spread::Nothing => false,
+            Spread::WithoutKey => key.is_none(),
+            Spread::WithEmptyKey => key.is_none_or(<[u8]>::is_empty),
+            Spread::Everything => true,
+        };
+        let (bytes, size) =
+            key.map_or((ptr::null(), 0), |key| (key.as_ptr().cast::<c_void>(), key.len()));
+        // SAFETY: the key is alive. Only where a record may go to any partition does the function look
+        // at the topic.
+        (!is_spread).then(|| unsafe {
+            let nothing = ptr::null_mut();
+            (self.choose)(ptr::null(), bytes, size, count, nothing, nothing)
+        })
+    }
+}
 
 /// How records of a partition are put together.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,109 +87,78 @@ pub struct Batches {
     pub bytes: usize,
 }
 
-/// For how long a partition stays proven. Brokers forget a producer of which they have heard nothing for
-/// a day, unless told otherwise (`producer.id.expiration.ms`), or whose topic has been made anew.
-const PROVEN_FOR: Duration = Duration::from_mins(10);
-
-/// What a record takes in a batch beside its parts, in bytes, generously.
-const OVERHEAD: usize = 100;
-
 /// What is known of a topic's partitions.
 #[derive(Debug, Default)]
 pub struct Partitions {
-    /// How many there were when librdkafka last asked; 0 if it has not.
+    /// How many there were when librdkafka last said so; 0 if it has not.
     count: i32,
-    /// Those in which this producer has a record, a bit each.
-    proven: Vec<u64>,
-    /// Since when they are counted.
-    proven_since: Option<Instant>,
-    /// Others to which a record is under way.
-    tried: Vec<i32>,
-    /// Where records without a key go, and until when.
+    /// Where records go that may go to any, and until when.
     sticky: Option<(i32, Instant)>,
-    /// By partition, how many records and bytes have been produced since nothing was under way.
-    used: Vec<(usize, usize)>,
-    batches: Batches,
-    /// The size of the record at hand, in bytes.
-    size: usize,
-    /// The last record may not be produced yet.
-    held_up: bool,
 }
 
 impl Partitions {
-    /// Whether nothing is known of them, so that nobody can tell where a record will go.
-    pub fn are_unknown(&self) -> bool {
-        self.count == 0
-    }
-
-    /// A record is in Kafka.
-    pub fn prove(&mut self, partition: i32) {
-        let Some((word, bit)) = place(partition) else { return };
-        if self.proven.len() <= word {
-            self.proven.resize(word + 1, 0);
+    /// Where a record goes that has this key, or for which somebody has chosen. Nobody can tell before librdkafka
+    /// knows the topic, nor for a partition that it does not know. `is_idle`: nothing is under way to that one.
+    pub fn place(
+        &mut self,
+        partitioner: &Partitioner,
+        stick_for: Duration,
+        (key, chosen): (Option<&[u8]>, Option<i32>),
+        now: Instant,
+        is_idle: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let count = self.count;
+        if count == 0 {
+            return None;
         }
-        if self.proven[word] & bit == 0 {
-            self.proven[word] |= bit;
-            self.tried.retain(|tried| *tried != partition);
-            self.count = self.count.max(partition + 1);
-        }
-    }
-
-    /// A record of so many bytes is to be admitted.
-    pub fn begin(&mut self, batches: Batches, size: usize) {
-        (self.held_up, self.batches, self.size) = (false, batches, size + OVERHEAD);
-    }
-
-    /// Runs what produces it, on this thread. Whether it may not be produced yet.
-    pub fn admit_one<T>(&mut self, produce: impl FnOnce() -> T) -> (T, bool) {
-        ADMISSION.set(ptr::from_mut(self));
-        let produced = produce();
-        ADMISSION.set(ptr::null_mut());
-        (produced, self.held_up)
-    }
-
-    /// Nothing is under way.
-    pub fn rest(&mut self, now: Instant) {
-        self.tried.clear();
-        self.used.clear();
-        if self.proven_since.is_none_or(|since| now.duration_since(since) >= PROVEN_FOR) {
-            self.proven.clear();
-            self.proven_since = Some(now);
-        }
-    }
-
-    /// Whether the record at hand may go to this partition now; if so, it is taken for on its way.
-    pub fn admit(&mut self, partition: i32) -> bool {
-        let Some((word, bit)) = place(partition) else { return true };
-        if self.proven.get(word).is_some_and(|word| word & bit != 0) {
-            return self.has_room(partition as usize);
-        }
-        if self.tried.contains(&partition) {
-            return false;
-        }
-        self.tried.push(partition);
-        true
-    }
-
-    /// Whether the record at hand still fits into the partition's next batch. librdkafka looks at the clock
-    /// in a busy loop for as long as it has more than that, which may be long if Kafka does not answer.
-    fn has_room(&mut self, partition: usize) -> bool {
-        if self.used.len() <= partition {
-            self.used.resize(partition + 1, (0, 0));
-        }
-        let (records, bytes) = &mut self.used[partition];
-        let Batches { records: most, bytes: limit, .. } = self.batches;
-        let has_room = *records == 0 || *records < most && *bytes + self.size <= limit;
-        if has_room {
-            (*records, *bytes) = (*records + 1, *bytes + self.size);
-        }
-        has_room
+        let stick_for =
+            if partitioner.spread == Spread::Everything { Duration::ZERO } else { stick_for };
+        let place = match chosen.or_else(|| partitioner.by_key(key, count)) {
+            Some(partition) => partition,
+            None => match self.sticky {
+                Some((partition, until)) if partition < count && until > now => partition,
+                last => {
+                    let last = last.map_or(count - 1, |(partition, _)| partition);
+                    let others = (1..=count).map(|step| last.wrapping_add(step).rem_euclid(count));
+                    let idle = others.clone().find(|partition| is_idle(*partition as usize));
+                    let next = idle.or_else(|| others.clone().next())?;
+                    self.sticky = Some((next, now + stick_for));
+                    next
+                }
+            },
+        };
+        usize::try_from(place).ok().filter(|_| place < count)
     }
 }
 
-fn place(partition: i32) -> Option<(usize, u64)> {
-    let partition = usize::try_from(partition).ok()?;
-    Some((partition / 64, 1 << (partition % 64)))
+/// The record that a thread is producing.
+struct Producing<'a> {
+    partitions: &'a mut Partitions,
+    place: Option<usize>,
+    has_no_place: bool,
+}
+
+thread_local! {
+    static PRODUCING: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Whether this thread is producing a record.
+pub fn is_producing() -> bool {
+    !PRODUCING.get().is_null()
+}
+
+/// Runs what produces a record for this place, on this thread. Whether librdkafka knows the topic, and the
+/// record has no place in it.
+pub fn produce_to<T>(
+    partitions: &mut Partitions,
+    place: Option<usize>,
+    produce: impl FnOnce() -> T,
+) -> (T, bool) {
+    let mut producing = Producing { partitions, place, has_no_place: false };
+    PRODUCING.set((&raw mut producing).cast());
+    let produced = produce();
+    PRODUCING.set(ptr::null_mut());
+    (produced, producing.has_no_place)
 }
 
 /// Called while a record is produced; by a thread of librdkafka for one that came before anything was
@@ -185,32 +171,20 @@ pub unsafe extern "C" fn choose_partition(
     partitioner: *mut c_void,
     ticket: *mut c_void,
 ) -> i32 {
-    // SAFETY: `Producer::new` has given the address of a static. `Partitions::admit_one` borrows the
-    // partitions for as long as their address stands there.
+    // SAFETY: `Producer::new` has given the address of a static. What this thread is producing is alive for as
+    // long as its address stands there.
     unsafe {
         let partitioner: &Partitioner = &*partitioner.cast();
-        let choose = || (partitioner.choose)(topic, key, size, count, ptr::null_mut(), ticket);
-        let Some(partitions) = ADMISSION.get().as_mut() else { return choose() };
-        partitions.count = count;
-        let chosen = if partitioner.spreads && key.is_null() {
-            match partitions.sticky {
-                Some((sticky, until)) if sticky < count && until > Instant::now() => sticky,
-                _ => {
-                    let chosen = choose();
-                    partitions.sticky =
-                        Some((chosen, Instant::now() + partitions.batches.stick_for));
-                    chosen
-                }
-            }
-        } else {
-            choose()
+        let Some(producing) = PRODUCING.get().cast::<Producing<'_>>().as_mut() else {
+            return (partitioner.choose)(topic, key, size, count, ptr::null_mut(), ticket);
         };
-        if partitions.admit(chosen) {
-            return chosen;
-        }
-        partitions.held_up = true;
-        // A partition that no topic has: librdkafka gives the record back.
-        i32::MAX
+        producing.partitions.count = count;
+        let place = producing.place.and_then(|place| i32::try_from(place).ok());
+        place.filter(|place| *place < count).unwrap_or_else(|| {
+            producing.has_no_place = true;
+            // A partition that no topic has: librdkafka gives the record back.
+            i32::MAX
+        })
     }
 }
 
@@ -218,61 +192,60 @@ pub unsafe extern "C" fn choose_partition(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_second_record_waits_until_the_first_of_its_partition_is_confirmed() {
-        let mut partitions = Partitions::default();
-        partitions.begin(Batches { records: 2, bytes: 1_000, ..Batches::default() }, 1);
-        assert!(partitions.are_unknown());
-        assert!(partitions.admit(3) && !partitions.admit(3) && partitions.admit(70));
-        partitions.prove(3);
-        assert!(partitions.admit(3) && partitions.admit(3) && !partitions.admit(70));
-        assert!(!partitions.are_unknown());
-        partitions.rest(Instant::now());
-        assert!(partitions.admit(70) && !partitions.admit(70));
+    const STICK: Duration = Duration::from_millis(10);
+
+    fn named(name: &str) -> &'static Partitioner {
+        PARTITIONERS.iter().find(|known| known.name == name).expect("a partitioner")
+    }
+
+    fn of(count: i32) -> Partitions {
+        Partitions { count, ..Partitions::default() }
     }
 
     #[test]
-    fn after_some_minutes_the_first_record_goes_alone_again() {
-        let mut partitions = Partitions::default();
-        let batches = Batches { records: 9, bytes: 1_000, ..Batches::default() };
-        partitions.begin(batches, 1);
-        let start = Instant::now();
-        partitions.rest(start);
-        partitions.prove(3);
-        let mut admits_two = |after| {
-            partitions.rest(start + after);
-            (partitions.admit(3), partitions.admit(3))
+    fn a_key_has_the_partition_that_java_clients_give_it() {
+        // By Kafka's Utils.murmur2, made positive.
+        let murmur2: [(&[u8], i32); 3] = [
+            (b"21", 1_173_551_340),
+            (b"foobar", 1_357_151_166),
+            (b"a-little-bit-long-string", 1_161_502_112),
+        ];
+        for (key, hash) in murmur2 {
+            let (mut partitions, now) = (of(97), Instant::now());
+            let mut place =
+                |name| partitions.place(named(name), STICK, (Some(key), None), now, |_| true);
+            assert_eq!(place("murmur2_random"), Some((hash % 97) as usize));
+            assert_eq!(place("murmur2"), Some((hash % 97) as usize));
+        }
+    }
+
+    #[test]
+    fn records_without_a_key_stay_for_a_while_and_go_where_nothing_is_under_way() {
+        let (mut partitions, start) = (of(3), Instant::now());
+        let mut place =
+            |name: &str, key: Option<&[u8]>, after: u32, is_idle: &dyn Fn(usize) -> bool| {
+                partitions.place(named(name), STICK, (key, None), start + STICK * after, is_idle)
+            };
+        let first = place("murmur2_random", None, 0, &|_| true);
+        assert_eq!(first, Some(0));
+        assert_eq!(place("murmur2_random", None, 0, &|_| false), first);
+        assert_eq!(place("murmur2_random", None, 1, &|partition| partition != 1), Some(2));
+        assert_eq!(place("consistent_random", Some(b""), 2, &|_| false), Some(0));
+        let random = [1, 2, 0].map(Some);
+        assert_eq!([(); 3].map(|()| place("random", Some(b"key"), 3, &|_| true)), random);
+        assert_ne!(place("murmur2_random", Some(b""), 3, &|_| true), None);
+    }
+
+    #[test]
+    fn nobody_knows_a_place_that_librdkafka_does_not_know() {
+        let now = Instant::now();
+        let place = |count, chosen| {
+            let partitioner = named("murmur2_random");
+            of(count).place(partitioner, STICK, (Some(b"key"), chosen), now, |_| true)
         };
-        assert_eq!(admits_two(PROVEN_FOR / 2), (true, true));
-        assert_eq!(admits_two(PROVEN_FOR), (true, false));
-    }
-
-    #[test]
-    fn a_partition_gets_no_more_than_a_batch_until_nothing_is_under_way() {
-        let batches = Batches { records: 3, bytes: 1_000, ..Batches::default() };
-        let mut partitions = Partitions::default();
-        partitions.prove(0);
-        partitions.prove(1);
-        let mut admit = |partition, size| {
-            partitions.begin(batches, size);
-            let admitted = partitions.admit(partition);
-            if !admitted {
-                partitions.used.clear();
-            }
-            admitted
-        };
-        assert!(admit(0, 1) && admit(0, 1) && admit(0, 1) && admit(1, 1));
-        assert!(!admit(0, 1), "three records are enough");
-        assert!(admit(0, 5_000), "the first may be larger");
-        assert!(!admit(0, 1));
-        assert!(admit(0, 700) && admit(0, 50) && !admit(0, 50), "a thousand bytes are enough");
-    }
-
-    #[test]
-    fn a_partition_that_cannot_be_is_left_to_librdkafka() {
-        let mut partitions = Partitions::default();
-        assert!(partitions.admit(-1) && partitions.admit(-1));
-        partitions.prove(-1);
-        assert!(partitions.are_unknown());
+        assert_eq!(place(0, None), None);
+        assert_eq!(place(0, Some(0)), None);
+        assert_eq!([-1, 2, i32::MAX].map(|chosen| place(2, Some(chosen))), [None; 3]);
+        assert_eq!(place(2, Some(1)), Some(1));
     }
 }

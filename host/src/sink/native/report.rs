@@ -180,11 +180,6 @@ impl<'a> Report<'a> {
         unsafe { code_of(self.message) }
     }
 
-    pub fn partition(self) -> i32 {
-        // SAFETY: the message is alive.
-        unsafe { (*self.message).partition }
-    }
-
     /// Where a broker's words on this record were, which are gone: those on another record of its batch were
     /// elsewhere only if brokers have named the records that they refuse.
     pub fn words_address(self) -> usize {
@@ -223,14 +218,14 @@ impl<'a> Report<'a> {
 
     pub fn written(self) -> Written<'a> {
         // SAFETY: the message is alive, so its topic is, and its topic's name.
-        let (topic, offset, time) = unsafe {
+        let (topic, partition, offset, time) = unsafe {
             let name = c::rd_kafka_topic_name((*self.message).rkt);
             let time = c::rd_kafka_message_timestamp(self.message, ptr::null_mut());
-            (CStr::from_ptr(name), (*self.message).offset, time)
+            (CStr::from_ptr(name), (*self.message).partition, (*self.message).offset, time)
         };
         Written {
             topic: topic.to_str().unwrap_or_default(),
-            partition: self.partition(),
+            partition,
             offset: (offset >= 0).then_some(offset),
             key: self.key(),
             value: self.value(),
@@ -268,10 +263,6 @@ impl Copied {
 
     pub fn ticket(&self) -> u64 {
         self.ticket
-    }
-
-    pub fn partition(&self) -> i32 {
-        self.partition
     }
 
     pub fn written(&self) -> Written<'_> {
