@@ -32,7 +32,7 @@ pub use context::check;
 pub use gathered::Gathered;
 pub use health::Health;
 pub use native::Written;
-use native::{Handler, Producer, Watch};
+use native::{Failure, Handler, Producer, Watch};
 pub use ordered::Terms;
 use ordered::{Gates, Outcome, Place, Then};
 use queue::Order;
@@ -129,6 +129,13 @@ impl Handler for BrokerEvents {
             shared.confirmed(ticket, record);
         }
     }
+
+    fn refused(&self, ticket: u64, failure: Failure) {
+        if let Some(shared) = self.shared() {
+            let then = shared.gates().fail(ticket, failure);
+            shared.go_on(then);
+        }
+    }
 }
 
 impl Shared {
@@ -149,6 +156,11 @@ impl Shared {
         let Some((tag, then)) = confirmed else { return };
         self.health.delivered();
         self.events.delivered(tag, record);
+        self.go_on(then);
+    }
+
+    /// On the thread of the broker that has answered.
+    fn go_on(&self, then: Then) {
         match then {
             Then::Nothing => {}
             Then::Send(place) => self.send_waiting(place),

@@ -21,8 +21,8 @@ use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::error::{Meaning, NO_IDEMPOTENCE, meaning};
 use super::gathered::Gathered;
-use super::native::{self, NotProduced, Partitions, Producer, Report, Reports};
-use super::queue::{Kept, Order, Queue};
+use super::native::{self, Failure, NotProduced, Partitions, Producer, Reports};
+use super::queue::{Order, Queue};
 use super::{Rejected, Tag};
 use crate::backoff::Backoff;
 use crate::message::Reason;
@@ -134,6 +134,8 @@ struct Gate {
     outstanding: usize,
     is_closed: bool,
     waiting: Queue<Slot>,
+    /// Records that Kafka does not have, and on which nothing is decided before nothing is under way.
+    failures: Vec<(Order, Failure)>,
     /// How many records to send at a time while it is closed.
     group: usize,
     /// How many of those that wait may be sent now.
@@ -142,6 +144,8 @@ struct Gate {
     sent: (usize, usize),
     /// Records of the last batch that was refused without a word on which of them are bad.
     suspects: usize,
+    /// Records of it that were refused for others, which brokers have named: they are sent again by themselves.
+    innocent: usize,
     /// Why nothing can be written to it.
     trouble: Option<String>,
     /// Nothing is sent before.
@@ -158,10 +162,12 @@ impl Default for Gate {
             outstanding: 0,
             is_closed: false,
             waiting: Queue::default(),
+            failures: Vec::new(),
             group: usize::MAX,
             allowed: 0,
             sent: (0, 0),
             suspects: 0,
+            innocent: 0,
             trouble: None,
             retry_at: None,
             is_to_be_asked_for: false,
@@ -193,7 +199,11 @@ impl Gate {
             0 => {}
             suspects => self.group = (suspects / 2).max(1),
         }
-        self.allowed = self.group.min(limit);
+        let group = match std::mem::take(&mut self.innocent) {
+            0 => self.group,
+            innocent => innocent.min(self.group),
+        };
+        self.allowed = group.min(limit);
         self.sent = (0, 0);
     }
 
@@ -478,68 +488,84 @@ impl Gates {
     /// Kafka has a record: whose it was, and what is to be done then.
     pub fn confirm(&mut self, order: Order) -> Option<(Tag, Then)> {
         let Slot { tag, place, .. } = self.slots.remove(order)?;
-        self.outstanding -= 1;
         self.renewals.reset();
-        let gate = self.gate_mut(place);
-        gate.outstanding -= 1;
-        let is_next = gate.is_closed && gate.outstanding == 0;
-        let is_last = self.outstanding == 0 && self.renewal.is_some();
-        let then = match is_next {
-            _ if is_last => Then::Attend,
-            false => Then::Nothing,
-            true if self.gate(place).is_in_trouble() => Then::Attend,
-            true => Then::Send(place),
-        };
-        Some((tag, then))
+        self.outstanding -= 1;
+        self.gate_mut(place).outstanding -= 1;
+        Some((tag, self.then(place)))
     }
 
-    /// Takes in the reports of a batch that has failed.
+    /// Kafka does not have a record: what is to be done then.
+    pub fn fail(&mut self, order: Order, failure: Failure) -> Then {
+        let Some(Slot { place, .. }) = self.slots.get(order).copied() else { return Then::Nothing };
+        self.outstanding -= 1;
+        let gate = self.close(place);
+        gate.outstanding -= 1;
+        gate.failures.push((order, failure));
+        self.then(place)
+    }
+
+    /// What is to be done after something is not under way any more.
+    fn then(&self, place: Place) -> Then {
+        let gate = self.gate(place);
+        if self.outstanding == 0 && self.renewal.is_some() {
+            Then::Attend
+        } else if !gate.is_closed || gate.outstanding > 0 {
+            Then::Nothing
+        } else if gate.is_in_trouble() {
+            Then::Attend
+        } else {
+            Then::Send(place)
+        }
+    }
+
+    /// Takes in reports of records that have failed without an answer.
     pub fn report(&mut self, reports: &Reports, outcome: &mut Outcome) {
-        let is_innocent = |report: Report<'_>| {
-            report.error() == Some(Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD)
+        for report in reports.iter() {
+            let Some(failure) = report.failure() else { continue };
+            if let Then::Send(place) = self.fail(report.ticket(), failure) {
+                self.step(place, Instant::now(), outcome);
+            }
+        }
+    }
+
+    /// Decides on records that have failed, now that nothing of their partition is under way.
+    fn judge(&mut self, place: Place, outcome: &mut Outcome) {
+        let failures = std::mem::take(&mut self.gate_mut(place).failures);
+        let Some((_, first)) = failures.first() else { return };
+        let is_innocent = |(_, failure): &(Order, Failure)| {
+            failure.code == Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD
         };
-        let words = |index| reports.get(index).words_address();
-        let are_named =
-            reports.iter().any(is_innocent) || reports.len() > 1 && words(0) != words(1);
-        let is_guilty = reports.len() == 1 || are_named;
+        let are_named = failures.iter().any(is_innocent)
+            || failures.get(1).is_some_and(|(_, second)| second.words != first.words);
+        let count = failures.len();
+        let is_guilty = count == 1 || are_named;
+        let is_too_large = matches!(meaning(first.code), Meaning::Rejected(Reason::TooLarge, _));
+        let half = failures.iter().map(|(_, failure)| failure.kept.size()).sum::<usize>() / 2;
         // Whatever it says of a record then, it says of all.
         let is_out_of_use = self.is_out_of_use();
-        let mut last = None;
-        for report in reports.iter() {
-            let order = report.ticket();
-            let (Some(slot), Some(code)) = (self.slots.get(order).copied(), report.error()) else {
-                continue;
-            };
-            last = Some(slot.place);
-            self.outstanding -= 1;
-            self.gate_mut(slot.place).outstanding -= 1;
-            let kept = Kept::new(report.key(), report.value(), report.take_headers());
+        let rejected = outcome.rejected.len();
+        for (order, Failure { code, kept, .. }) in failures {
+            let Some(slot) = self.slots.get(order).copied() else { continue };
             let waiting = Waiting { slot, kept, is_doubted: false };
             if is_out_of_use {
-                self.close(slot.place).waiting.put_back(order, waiting);
+                self.gate_mut(place).waiting.put_back(order, waiting);
             } else if let Some(rejected) = self.failed(order, waiting, code, is_guilty) {
                 outcome.rejected.push((slot.tag, rejected));
             }
         }
-        let Some(place) = last else { return };
-        let first = reports.get(0).error().map(meaning);
-        if !is_guilty && matches!(first, Some(Meaning::Rejected(Reason::TooLarge, _))) {
-            let size = |report: Report<'_>| {
-                report.key().map_or(0, <[u8]>::len) + report.value().map_or(0, <[u8]>::len)
-            };
-            let half = reports.iter().map(size).sum::<usize>() / 2;
+        let kept = count - (outcome.rejected.len() - rejected);
+        let gate = self.gate_mut(place);
+        gate.innocent = if are_named { kept } else { 0 };
+        if is_too_large && !is_guilty {
             if half < SMALLEST_BATCH {
-                self.gate_mut(place).suspects = reports.len();
-            } else {
-                let Topic { name, largest_batch, .. } = &mut self.topics[place.topic];
-                *largest_batch = half.min(*largest_batch);
-                tracing::info!(
-                    "Kafka topic {name:?} takes no batch that large; making them {half} bytes at most"
-                );
+                gate.suspects = count;
+                return;
             }
-        }
-        if self.gate(place).outstanding == 0 {
-            self.step(place, Instant::now(), outcome);
+            let Topic { name, largest_batch, .. } = &mut self.topics[place.topic];
+            *largest_batch = half.min(*largest_batch);
+            tracing::info!(
+                "Kafka topic {name:?} takes no batch that large; making them {half} bytes at most"
+            );
         }
     }
 
@@ -555,11 +581,15 @@ impl Gates {
         if self.made_up > MADE_UP {
             self.renewal.get_or_insert(Renewal::Names);
         }
-        let is_halted = self.renewal.is_some();
-        let gate = self.gate_mut(place);
-        if is_halted || !gate.is_closed || gate.outstanding > 0 {
+        let gate = self.gate(place);
+        if !gate.is_closed || gate.outstanding > 0 {
             return false;
         }
+        self.judge(place, outcome);
+        if self.renewal.is_some() {
+            return false;
+        }
+        let gate = self.gate_mut(place);
         if let Some(trouble) = gate.trouble.take() {
             let pause = gate.backoff.next_pause();
             gate.retry_at = Some(now + pause);

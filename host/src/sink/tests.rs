@@ -240,6 +240,10 @@ impl Handler for Told {
     fn confirmed<'r>(&self, ticket: u64, record: &dyn Fn() -> Written<'r>) {
         self.0.delivered(ticket, record);
     }
+
+    fn refused(&self, ticket: u64, failure: Failure) {
+        panic!("nothing refuses {ticket}: {:?}", failure.code);
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! librdkafka's producer by its C interface: topic handles, and two things that rdkafka does not offer, on
 //! which order and speed rest.
 //!
-//! **What Kafka has is told by the broker's own thread**, record by record, as it reads the response:
-//! an interceptor hears of it, and may send what was waiting for that before the thread builds another
-//! request. So nobody else is woken, and what waited leaves as one batch. Only what has failed becomes a
-//! delivery report, a batch at a time.
+//! **What Kafka has, and what it has refused, is told by the broker's own thread**, record by record, as it reads the
+//! response: an interceptor hears of it, and may send what was waiting for that before the thread builds another
+//! request. So nobody else is woken, and what waited leaves as one batch. Only what fails without an answer is
+//! told by delivery reports, a batch at a time.
 //!
 //! **Where a record goes is known before librdkafka has it.** So records of a partition can wait for one
 //! another, and librdkafka never has more of a partition than one request: there is nothing that it could send
@@ -31,7 +31,7 @@ use super::context::Context;
 pub use partitions::{Batches, PARTITIONERS, Partitioner, Partitions};
 use partitions::{choose_partition, produce_to};
 use report::text_at;
-pub use report::{Headers, Report, Reports, Written};
+pub use report::{Failure, Headers, Reports, Written};
 pub use watch::{Handler, Watch};
 use watch::{NAME, created};
 

@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
+use super::super::queue::Kept;
 use crate::message::Header;
 
 /// What a header takes beside its name and its value, in bytes at most.
@@ -134,16 +135,8 @@ impl Reports {
         Self { event, messages }
     }
 
-    pub fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    pub fn get(&self, index: usize) -> Report<'_> {
-        Report { message: self.messages[index], lifetime: PhantomData }
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = Report<'_>> {
-        (0..self.len()).map(|index| self.get(index))
+        self.messages.iter().map(|message| Report { message: *message, lifetime: PhantomData })
     }
 }
 
@@ -174,17 +167,24 @@ impl<'a> Report<'a> {
         unsafe { (*self.message)._private.addr() as u64 }
     }
 
-    /// Why Kafka does not have it. A broker's code that librdkafka does not know is `UNKNOWN`.
-    pub fn error(self) -> Option<Code> {
-        // SAFETY: the message is alive.
-        unsafe { code_of(self.message) }
-    }
-
-    /// Where a broker's words on this record were, which are gone: those on another record of its batch were
-    /// elsewhere only if brokers have named the records that they refuse.
-    pub fn words_address(self) -> usize {
-        // SAFETY: the message is alive; nothing is read where the words were.
-        unsafe { c::rd_kafka_message_produce_errstr(self.message).addr() }
+    /// Why Kafka does not have it, if that is so, with all of it. A broker's code that librdkafka does not know is
+    /// `UNKNOWN`. Takes the headers out.
+    pub fn failure(self) -> Option<Failure> {
+        // SAFETY: the message is alive, and so are the words on it.
+        let (code, words) =
+            unsafe { (code_of(self.message)?, c::rd_kafka_message_produce_errstr(self.message)) };
+        // SAFETY: as above.
+        let is_innocent =
+            !words.is_null() && unsafe { CStr::from_ptr(words) }.to_bytes().ends_with(INNOCENT);
+        Some(Failure {
+            code: if is_innocent {
+                Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD
+            } else {
+                code
+            },
+            words: words.addr(),
+            kept: Kept::new(self.key(), self.value(), self.take_headers()),
+        })
     }
 
     pub fn key(self) -> Option<&'a [u8]> {
@@ -233,6 +233,19 @@ impl<'a> Report<'a> {
             headers: self.headers(),
         }
     }
+}
+
+/// What librdkafka says of a record that was refused only because of another one in its batch. If just
+/// one record of a batch was guilty, it says it nowhere else.
+const INNOCENT: &[u8] = b"part of a batch which had one more more invalid records";
+
+/// A record that Kafka does not have, and why.
+pub struct Failure {
+    pub code: Code,
+    /// Where a broker's words on this record were: those on another record of its batch were elsewhere only if
+    /// brokers have named the records that they refuse.
+    pub words: usize,
+    pub kept: Kept,
 }
 
 /// A copy of a record that Kafka has, to be told of later.

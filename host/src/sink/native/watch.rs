@@ -2,23 +2,25 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_void};
+use std::ptr;
 
 use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::partitions::is_producing;
-use super::report::{Copied, Report, Written, code_of};
+use super::report::{Copied, Failure, Report, Written, code_of};
 
-/// What librdkafka says of a record that was refused only because of another one in its batch. If just
-/// one record of a batch was guilty, it says it nowhere else.
-const INNOCENT: &[u8] = b"part of a batch which had one more more invalid records";
-
-/// Told by the threads of brokers what Kafka has. A broker's thread sends nothing until it returns, and holds no
-/// lock of librdkafka.
+/// Told by the threads of brokers what Kafka has, and what it has refused. A broker's thread sends nothing until it
+/// returns, and holds no lock of librdkafka.
 pub trait Handler: Send + Sync {
     /// Kafka has the record of this ticket. Looking at all of it costs a little.
     fn confirmed<'r>(&self, ticket: u64, record: &dyn Fn() -> Written<'r>);
+    /// A broker has refused the record of this ticket.
+    fn refused(&self, ticket: u64, failure: Failure);
 }
+
+/// The ticket of a record whose report is of no interest any more.
+const TOLD: usize = usize::MAX;
 
 /// What librdkafka's threads tell.
 pub struct Watch(pub Box<dyn Handler>);
@@ -67,18 +69,14 @@ unsafe extern "C" fn acknowledged(
         let watch: &Watch = &*watch.cast();
         // Only of a record that was sent, and answered or given up, is the broker known.
         let is_answered = c::rd_kafka_message_broker_id(message) >= 0;
+        let report = Report::of(message);
         if code_of(message).is_none() {
             // Only a broker's thread knows this, from a response.
-            confirmed(watch, Report::of(message), is_answered);
-            return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
-        }
-        if !is_answered {
-            return Code::RD_KAFKA_RESP_ERR_NO_ERROR;
-        }
-        // The text is gone when the report is read.
-        let text = c::rd_kafka_message_produce_errstr(message);
-        if !text.is_null() && CStr::from_ptr(text).to_bytes().ends_with(INNOCENT) {
-            (*message).err = Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
+            confirmed(watch, report, is_answered);
+        } else if is_answered && let Some(failure) = report.failure() {
+            let ticket = report.ticket();
+            (*message)._private = ptr::without_provenance_mut(TOLD);
+            watch.0.refused(ticket, failure);
         }
     }
     Code::RD_KAFKA_RESP_ERR_NO_ERROR
