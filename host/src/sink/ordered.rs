@@ -144,8 +144,6 @@ struct Gate {
     sent: (usize, usize),
     /// Records of the last batch that was refused without a word on which of them are bad.
     suspects: usize,
-    /// Records of it that were refused for others, which brokers have named: they are sent again by themselves.
-    innocent: usize,
     /// Why nothing can be written to it.
     trouble: Option<String>,
     /// Nothing is sent before.
@@ -167,7 +165,6 @@ impl Default for Gate {
             allowed: 0,
             sent: (0, 0),
             suspects: 0,
-            innocent: 0,
             trouble: None,
             retry_at: None,
             is_to_be_asked_for: false,
@@ -199,11 +196,7 @@ impl Gate {
             0 => {}
             suspects => self.group = (suspects / 2).max(1),
         }
-        let group = match std::mem::take(&mut self.innocent) {
-            0 => self.group,
-            innocent => innocent.min(self.group),
-        };
-        self.allowed = group.min(limit);
+        self.allowed = self.group.min(limit);
         self.sent = (0, 0);
     }
 
@@ -543,7 +536,6 @@ impl Gates {
         let half = failures.iter().map(|(_, failure)| failure.kept.size()).sum::<usize>() / 2;
         // Whatever it says of a record then, it says of all.
         let is_out_of_use = self.is_out_of_use();
-        let rejected = outcome.rejected.len();
         for (order, Failure { code, kept, .. }) in failures {
             let Some(slot) = self.slots.get(order).copied() else { continue };
             let waiting = Waiting { slot, kept, is_doubted: false };
@@ -553,12 +545,9 @@ impl Gates {
                 outcome.rejected.push((slot.tag, rejected));
             }
         }
-        let kept = count - (outcome.rejected.len() - rejected);
-        let gate = self.gate_mut(place);
-        gate.innocent = if are_named { kept } else { 0 };
         if is_too_large && !is_guilty {
             if half < SMALLEST_BATCH {
-                gate.suspects = count;
+                self.gate_mut(place).suspects = count;
                 return;
             }
             let Topic { name, largest_batch, .. } = &mut self.topics[place.topic];

@@ -20,13 +20,12 @@ type Choose = unsafe extern "C" fn(
 ) -> i32;
 
 /// Which records may go to any partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Spread {
     Nothing,
     WithoutKey,
     /// The key is null, or nothing is in it.
     WithEmptyKey,
-    Everything,
 }
 
 /// How librdkafka finds a record's partition by its key.
@@ -36,8 +35,8 @@ pub struct Partitioner {
     spread: Spread,
 }
 
-/// All that librdkafka has, by the names of its property `partitioner`.
-pub static PARTITIONERS: [Partitioner; 7] = {
+/// All that librdkafka has, by the names of its property `partitioner`, but the one that looks at no key.
+pub static PARTITIONERS: [Partitioner; 6] = {
     const fn of(name: &'static str, choose: Choose, spread: Spread) -> Partitioner {
         Partitioner { name, choose, spread }
     }
@@ -52,7 +51,6 @@ pub static PARTITIONERS: [Partitioner; 7] = {
         of("consistent", c::rd_kafka_msg_partitioner_consistent, Spread::Nothing),
         of("fnv1a_random", c::rd_kafka_msg_partitioner_fnv1a_random, Spread::WithoutKey),
         of("fnv1a", c::rd_kafka_msg_partitioner_fnv1a, Spread::Nothing),
-        of("random", c::rd_kafka_msg_partitioner_random, Spread::Everything),
     ]
 };
 
@@ -63,7 +61,6 @@ impl Partitioner {
             Spread::Nothing => false,
             Spread::WithoutKey => key.is_none(),
             Spread::WithEmptyKey => key.is_none_or(<[u8]>::is_empty),
-            Spread::Everything => true,
         };
         let (bytes, size) =
             key.map_or((ptr::null(), 0), |key| (key.as_ptr().cast::<c_void>(), key.len()));
@@ -111,8 +108,6 @@ impl Partitions {
         if count == 0 {
             return None;
         }
-        let stick_for =
-            if partitioner.spread == Spread::Everything { Duration::ZERO } else { stick_for };
         let place = match chosen.or_else(|| partitioner.by_key(key, count)) {
             Some(partition) => partition,
             None => match self.sticky {
@@ -231,8 +226,6 @@ mod tests {
         assert_eq!(place("murmur2_random", None, 0, &|_| false), first);
         assert_eq!(place("murmur2_random", None, 1, &|partition| partition != 1), Some(2));
         assert_eq!(place("consistent_random", Some(b""), 2, &|_| false), Some(0));
-        let random = [1, 2, 0].map(Some);
-        assert_eq!([(); 3].map(|()| place("random", Some(b"key"), 3, &|_| true)), random);
         assert_ne!(place("murmur2_random", Some(b""), 3, &|_| true), None);
     }
 
