@@ -3,8 +3,9 @@
 //! Each partition of a topic has a gate. A record goes to librdkafka while none of its partition is under way;
 //! what comes meanwhile waits at the gate. When Kafka has what was under way, the thread of that broker sends
 //! what waits, and since that thread is busy with it meanwhile, it leaves as one request. Any other thread sends
-//! a single record, whose answer then takes the rest along. So there is never more than one request of a
-//! partition under way, and nothing of it behind that: what is refused disturbs nothing else.
+//! a single record, whose answer then takes the rest along: of several, the first might be on its way in a request of
+//! its own before the last is handed over. So there is never more than one request of a partition under way, and
+//! nothing of it behind that: what is refused disturbs nothing else.
 //!
 //! What fails goes back to its place among those that wait, and is sent again: all of it if only some others were
 //! rejected, one record if there is trouble, half of them if one of a batch is bad and brokers do not say which.

@@ -213,6 +213,40 @@ fn whatever_brokers_answer_something_becomes_of_each_record_once_and_keys_stay_i
 }
 
 #[test]
+fn what_comes_later_does_not_overtake_what_was_sent_with_a_refused_record() {
+    const BURST: Tag = 16;
+    // So large that the thread of the broker would be awake before all of a burst were handed over.
+    let value = vec![b'x'; 60_000];
+    let cluster = MockCluster::new(1).expect("simulated brokers");
+    let recorder = Arc::<Recorder>::default();
+    let sink = sink(cluster.bootstrap_servers(), &recorder);
+    let send = |topic: &str, tags: Range<Tag>| {
+        let mut gathered = Gathered::default();
+        let count = (tags.end - tags.start) as usize;
+        for tag in tags {
+            let record = Record {
+                key: Some((&b"k"[..]).into()),
+                value: Some(value.as_slice().into()),
+                timestamp_ms: 1_700_000_000_000 + tag as i64,
+                choice: None,
+            };
+            gathered.add(tag, topic, &record, std::iter::empty(), Terms::default());
+        }
+        sink.send(&mut gathered);
+        recorder.wait(count, &sink)
+    };
+    for round in 0..20 {
+        let topic = format!("burst-{round}");
+        cluster.create_topic(&topic, 1, 1).expect("a topic");
+        send(&topic, 0..1);
+        cluster.request_errors(Request::Produce, &[Code::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+        let mut delivered = send(&topic, 1..1 + BURST).delivered;
+        delivered.sort_unstable_by_key(|told| told.tag);
+        assert!(delivered.iter().is_sorted_by_key(|told| told.offset), "in {topic}");
+    }
+}
+
+#[test]
 fn producers_that_are_of_no_use_are_replaced_until_one_works() {
     let cluster = MockCluster::new(1).expect("simulated brokers");
     for topic in TOPICS {
