@@ -1,4 +1,4 @@
-//! Records that are to leave together: Kafka's client makes one batch of them.
+//! Records that are handed to the sink together.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ struct One {
     name: Range<usize>,
 }
 
-/// Records that are to leave together.
+/// Records that are handed over together.
 #[derive(Default)]
 pub struct Gathered {
     records: Vec<One>,

@@ -282,8 +282,7 @@ impl Sink {
         }
     }
 
-    /// Takes records, and never waits. They leave as one batch, as far as there is one partition; what
-    /// becomes of them comes later.
+    /// Takes records, and never waits. What becomes of them comes later.
     pub fn send(&self, gathered: &mut Gathered) {
         if !gathered.is_empty() && self.gates().send(gathered) {
             self.shared.wake();

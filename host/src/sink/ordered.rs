@@ -93,6 +93,8 @@ struct Topic {
     unplaced: Gate,
     /// By partition.
     gates: Vec<Gate>,
+    /// Records under way.
+    outstanding: usize,
     /// A larger batch was too large for it, in bytes.
     largest_batch: usize,
     /// A message has made its name up, and Kafka does not have it.
@@ -107,6 +109,7 @@ impl Topic {
             partitions: Partitions::default(),
             unplaced: Gate::default(),
             gates: Vec::new(),
+            outstanding: 0,
             largest_batch: usize::MAX,
             is_made_up: false,
         }
@@ -137,6 +140,8 @@ struct Gate {
     waiting: Queue<Slot>,
     /// Records that Kafka does not have, and on which nothing is decided before nothing is under way.
     failures: Vec<(Order, Failure)>,
+    /// The partition of the last record that Kafka has, if a plugin has chosen it and nobody had heard of it.
+    chosen: Option<i32>,
     /// How many records to send at a time while it is closed.
     group: usize,
     /// How many of those that wait may be sent now.
@@ -145,6 +150,9 @@ struct Gate {
     sent: (usize, usize),
     /// Records of the last batch that was refused without a word on which of them are bad.
     suspects: usize,
+    /// Records of the last batch that was refused for others, which brokers have named: they are sent again by
+    /// themselves, so that none is sent again and again for what comes later.
+    innocent: usize,
     /// Why nothing can be written to it.
     trouble: Option<String>,
     /// Nothing is sent before.
@@ -162,10 +170,12 @@ impl Default for Gate {
             is_closed: false,
             waiting: Queue::default(),
             failures: Vec::new(),
+            chosen: None,
             group: usize::MAX,
             allowed: 0,
             sent: (0, 0),
             suspects: 0,
+            innocent: 0,
             trouble: None,
             retry_at: None,
             is_to_be_asked_for: false,
@@ -197,7 +207,11 @@ impl Gate {
             0 => {}
             suspects => self.group = (suspects / 2).max(1),
         }
-        self.allowed = self.group.min(limit);
+        let group = match std::mem::take(&mut self.innocent) {
+            0 => self.group,
+            innocent => innocent.min(self.group),
+        };
+        self.allowed = group.min(limit);
         self.sent = (0, 0);
     }
 
@@ -263,6 +277,8 @@ pub(super) struct Gates {
     made_up: usize,
     /// What came of it that somebody sent what waits, and is still to be told.
     left: Outcome,
+    /// Something may stand still that nobody has looked at.
+    is_to_attend: bool,
     /// Kept for its memory.
     touched: Vec<Place>,
     /// After the topics, whose handles it must outlive.
@@ -284,6 +300,7 @@ impl Gates {
             renewals: Backoff::new(PAUSES.0, PAUSES.1),
             made_up: 0,
             left: Outcome::default(),
+            is_to_attend: false,
             touched: Vec::new(),
             producer,
         }
@@ -330,7 +347,8 @@ impl Gates {
             stands |= self.stands(place);
         }
         (self.left, self.touched) = (outcome, touched);
-        stands || !self.left.is_empty() || self.renewal.is_some()
+        let is_to_attend = std::mem::take(&mut self.is_to_attend);
+        stands || !self.left.is_empty() || self.renewal.is_some() || is_to_attend
     }
 
     /// Whether nothing waits at any gate, and there is nothing to attend to.
@@ -357,9 +375,8 @@ impl Gates {
     ) -> Place {
         let Topic { partitions, gates, .. } = &mut self.topics[index];
         let Producer { partitioner, batches, .. } = &*self.producer;
-        let is_idle = |at: usize| gates.get(at).is_none_or(|gate| gate.outstanding == 0);
-        let partition =
-            partitions.place(partitioner, batches.stick_for, (key, chosen), now, is_idle);
+        let load = |at: usize| gates.get(at).map_or(0, |it| it.outstanding + it.waiting.len());
+        let partition = partitions.place(partitioner, batches.stick_for, (key, chosen), now, load);
         if let Some(partition) = partition
             && gates.len() <= partition
         {
@@ -407,6 +424,7 @@ impl Gates {
         let gate = self.gate_mut(place);
         gate.outstanding += 1;
         gate.sent = (gate.sent.0 + 1, gate.sent.1 + size + OVERHEAD);
+        self.topics[place.topic].outstanding += 1;
         self.outstanding += 1;
         Ok(())
     }
@@ -481,29 +499,37 @@ impl Gates {
 
     /// Kafka has a record: whose it was, and what is to be done then.
     pub fn confirm(&mut self, order: Order) -> Option<(Tag, Then)> {
-        let Slot { tag, place, .. } = self.slots.remove(order)?;
+        let Slot { tag, place, chosen, .. } = self.slots.remove(order)?;
         self.renewals.reset();
-        self.outstanding -= 1;
-        self.gate_mut(place).outstanding -= 1;
+        self.came_back(place);
+        if place.partition.is_none() {
+            self.gate_mut(place).chosen = chosen;
+        }
         Some((tag, self.then(place)))
     }
 
     /// Kafka does not have a record: what is to be done then.
     pub fn fail(&mut self, order: Order, failure: Failure) -> Then {
         let Some(Slot { place, .. }) = self.slots.get(order).copied() else { return Then::Nothing };
-        self.outstanding -= 1;
-        let gate = self.close(place);
-        gate.outstanding -= 1;
-        gate.failures.push((order, failure));
+        self.came_back(place);
+        self.close(place).failures.push((order, failure));
         self.then(place)
+    }
+
+    fn came_back(&mut self, place: Place) {
+        self.outstanding -= 1;
+        self.topics[place.topic].outstanding -= 1;
+        self.gate_mut(place).outstanding -= 1;
     }
 
     /// What is to be done after something is not under way any more.
     fn then(&self, place: Place) -> Then {
-        let gate = self.gate(place);
-        if self.outstanding == 0 && self.renewal.is_some() {
+        let (topic, gate) = (&self.topics[place.topic], self.gate(place));
+        if self.renewal.is_some() {
             Then::Attend
-        } else if !gate.is_closed || gate.outstanding > 0 {
+        } else if topic.partitions.are_changing() {
+            if topic.outstanding > 0 { Then::Nothing } else { Then::Send(place) }
+        } else if !self.is_next(place) {
             Then::Nothing
         } else if gate.is_in_trouble() {
             Then::Attend
@@ -529,14 +555,17 @@ impl Gates {
         let is_innocent = |(_, failure): &(Order, Failure)| {
             failure.code == Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD
         };
+        let is_another =
+            |second: &Failure| second.code == first.code && second.words != first.words;
         let are_named = failures.iter().any(is_innocent)
-            || failures.get(1).is_some_and(|(_, second)| second.words != first.words);
+            || failures.get(1).is_some_and(|(_, second)| is_another(second));
         let count = failures.len();
         let is_guilty = count == 1 || are_named;
         let is_too_large = matches!(meaning(first.code), Meaning::Rejected(Reason::TooLarge, _));
         let half = failures.iter().map(|(_, failure)| failure.kept.size()).sum::<usize>() / 2;
         // Whatever it says of a record then, it says of all.
         let is_out_of_use = self.is_out_of_use();
+        let before = outcome.rejected.len();
         for (order, Failure { code, kept, .. }) in failures {
             let Some(slot) = self.slots.get(order).copied() else { continue };
             let waiting = Waiting { slot, kept, is_doubted: false };
@@ -545,6 +574,9 @@ impl Gates {
             } else if let Some(rejected) = self.failed(order, waiting, code, is_guilty) {
                 outcome.rejected.push((slot.tag, rejected));
             }
+        }
+        if are_named {
+            self.gate_mut(place).innocent = count - (outcome.rejected.len() - before);
         }
         if is_too_large && !is_guilty {
             if half < SMALLEST_BATCH {
@@ -571,12 +603,17 @@ impl Gates {
         if self.made_up > MADE_UP {
             self.renewal.get_or_insert(Renewal::Names);
         }
-        let gate = self.gate(place);
-        if !gate.is_closed || gate.outstanding > 0 {
+        self.settle(place.topic, now, outcome);
+        if self.topics[place.topic].partitions.are_changing() || !self.is_next(place) {
             return false;
         }
         self.judge(place, outcome);
-        if self.renewal.is_some() {
+        if let Some(chosen) = self.gate_mut(place).chosen.take()
+            && self.topics[place.topic].partitions.prove(chosen)
+        {
+            self.sort(BTreeSet::from([place]), now, outcome);
+        }
+        if self.renewal.is_some() || !self.is_next(place) {
             return false;
         }
         let gate = self.gate_mut(place);
@@ -593,6 +630,12 @@ impl Gates {
         gate.retry_at = None;
         gate.allow(if place.partition.is_none() { 1 } else { limit });
         true
+    }
+
+    /// Whether something waits at a gate, and nothing is under way.
+    fn is_next(&self, place: Place) -> bool {
+        let gate = self.gate(place);
+        gate.is_closed && gate.outstanding == 0
     }
 
     /// Sends some of what waits at a gate. Whether more may be sent.
@@ -619,8 +662,9 @@ impl Gates {
                     continue;
                 }
                 Err(NotProduced::Elsewhere) => {
-                    self.gate_mut(place).waiting.put_back(order, waiting);
-                    self.sort(place, outcome);
+                    let gate = self.gate_mut(place);
+                    gate.waiting.put_back(order, waiting);
+                    gate.allowed = 0;
                     break;
                 }
                 Err(NotProduced::Refused(_)) if self.is_out_of_use() => {
@@ -635,6 +679,9 @@ impl Gates {
             };
             outcome.rejected.push((tag, rejected));
         }
+        if self.settle(place.topic, Instant::now(), outcome) {
+            return false;
+        }
         let gate = self.gate_mut(place);
         if gate.waiting.is_empty() {
             gate.is_closed = false;
@@ -646,22 +693,36 @@ impl Gates {
         gate.allowed > 0
     }
 
-    /// Gives what waits at a gate to the gates where it belongs, since the topic has become known, or has other
-    /// partitions than before.
-    fn sort(&mut self, from: Place, outcome: &mut Outcome) {
-        let now = Instant::now();
-        let mut places = BTreeSet::new();
-        for (order, mut waiting) in self.gate_mut(from).waiting.take() {
-            let place = self.place(from.topic, waiting.kept.key(), waiting.slot.chosen, now);
+    /// Places records anew by the partitions that a topic has by now, once nothing of it is under way.
+    fn settle(&mut self, index: usize, now: Instant, outcome: &mut Outcome) -> bool {
+        let topic = &mut self.topics[index];
+        if !topic.partitions.are_changing() || topic.outstanding > 0 {
+            return false;
+        }
+        topic.partitions.change();
+        let closed = self.closed.iter().copied().filter(|place| place.topic == index).collect();
+        self.sort(closed, now, outcome);
+        true
+    }
+
+    /// Gives what waits at gates of a topic to the gates where it belongs. Nothing of theirs is under way.
+    fn sort(&mut self, mut places: BTreeSet<Place>, now: Instant, outcome: &mut Outcome) {
+        let mut waiting = Vec::new();
+        for place in &places {
+            self.judge(*place, outcome);
+            waiting.extend(self.gate_mut(*place).waiting.take());
+        }
+        for (order, mut waiting) in waiting {
+            let Slot { place, chosen, .. } = waiting.slot;
+            let place = self.place(place.topic, waiting.kept.key(), chosen, now);
             self.put_to(place, order, &mut waiting.slot);
             self.close(place).waiting.put_back(order, waiting);
             places.insert(place);
         }
-        self.gate_mut(from).allowed = 0;
-        places.remove(&from);
         for place in places {
             self.step(place, now, outcome);
         }
+        self.is_to_attend = true;
     }
 
     fn put_to(&mut self, place: Place, order: Order, slot: &mut Slot) {
@@ -692,8 +753,8 @@ impl Gates {
     pub fn leave(&mut self, place: Place, outcome: Outcome) -> bool {
         self.left.rejected.extend(outcome.rejected);
         self.left.troubles.extend(outcome.troubles);
-        let is_last = self.outstanding == 0 && self.renewal.is_some();
-        !self.left.is_empty() || self.stands(place) || is_last
+        let is_to_attend = std::mem::take(&mut self.is_to_attend);
+        !self.left.is_empty() || self.stands(place) || self.renewal.is_some() || is_to_attend
     }
 
     /// Whether nothing at a gate goes on by itself.
@@ -718,8 +779,14 @@ impl Gates {
         if self.renewal.is_some() {
             return (self.outstanding > 0).then_some(self.take_back_at);
         }
-        let closed = self.closed.iter().map(|place| self.gate(*place));
-        closed.filter(|gate| gate.outstanding == 0).filter_map(|gate| gate.retry_at).min()
+        // Nothing of a topic is sent before it has settled.
+        let is_settling = |place: &&Place| {
+            let topic = &self.topics[place.topic];
+            topic.partitions.are_changing() && topic.outstanding > 0
+        };
+        let closed = self.closed.iter().filter(|place| !is_settling(place));
+        let idle = closed.map(|place| self.gate(*place)).filter(|gate| gate.outstanding == 0);
+        idle.filter_map(|gate| gate.retry_at).min()
     }
 
     /// A topic of which brokers are to be asked before anything of it is sent again.
@@ -759,8 +826,12 @@ impl Gates {
         }
     }
 
-    /// Why the producer is to be replaced, once nothing is under way. Until it is, nothing is sent.
-    pub fn renewal(&self) -> Option<Renewal> {
+    /// Why the producer is to be replaced, once nothing is under way and all failures are decided on. Until it is,
+    /// nothing is sent.
+    pub fn renewal(&mut self, now: Instant, outcome: &mut Outcome) -> Option<Renewal> {
+        if self.renewal.is_some() {
+            self.attend(now, outcome);
+        }
         self.renewal.clone().filter(|_| self.outstanding == 0)
     }
 

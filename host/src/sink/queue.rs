@@ -1,4 +1,4 @@
-//! The sink's waiting room: records of a topic whose gate is closed.
+//! The sink's waiting room: records at a gate that is closed.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -60,18 +60,15 @@ impl Sink {
     /// Does what is due, and says when there is more to do.
     fn attend(&self, producer: &Producer) -> Option<Instant> {
         let now = Instant::now();
-        let (mut outcome, renewal) = {
+        let mut outcome = {
             let mut gates = self.gates();
             if gates.are_open() {
                 return None;
             }
             let mut outcome = gates.take_left();
             gates.attend(now, &mut outcome);
-            (outcome, gates.renewal())
+            outcome
         };
-        if let Some(renewal) = renewal {
-            self.replace(&renewal, &mut outcome);
-        }
         loop {
             let question = self.gates().question(now);
             let Some((index, name)) = question else { break };
@@ -83,6 +80,10 @@ impl Sink {
                 Err(_) => Err(Code::RD_KAFKA_RESP_ERR__TRANSPORT),
             };
             self.gates().answer(index, partitions, &mut outcome);
+        }
+        let renewal = self.gates().renewal(now, &mut outcome);
+        if let Some(renewal) = renewal {
+            self.replace(&renewal, &mut outcome);
         }
         let due = self.gates().due();
         self.tell(outcome);

@@ -96,11 +96,12 @@ impl Settings {
             wanted.and_then(|wanted| wanted.parse().ok())
         }
         let stick_for = number(self.last("sticky.partitioning.linger.ms"));
-        let request = number(self.last("message.max.bytes")).unwrap_or(usize::MAX);
+        let requests = self.properties().filter(|(name, _)| *name == "message.max.bytes");
+        let request = requests.last().and_then(|(_, bytes)| bytes.parse().ok());
         Batches {
             stick_for: stick_for.map_or(STICK_FOR, Duration::from_millis),
             records: number(self.last("batch.num.messages")).unwrap_or(BATCH_RECORDS),
-            bytes: self.batch_size().min(request),
+            bytes: self.batch_size().min(request.unwrap_or(usize::MAX)),
         }
     }
 

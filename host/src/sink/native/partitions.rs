@@ -87,42 +87,69 @@ pub struct Batches {
 /// What is known of a topic's partitions.
 #[derive(Debug, Default)]
 pub struct Partitions {
-    /// How many there were when librdkafka last said so; 0 if it has not.
+    /// How many there are, for records to be placed by; 0 if nobody knows.
     count: i32,
+    /// How many there are, as librdkafka has last said.
+    heard: i32,
+    /// How many there are at least, since Kafka has records there.
+    proven: i32,
     /// Where records go that may go to any, and until when.
     sticky: Option<(i32, Instant)>,
 }
 
 impl Partitions {
     /// Where a record goes that has this key, or for which somebody has chosen. Nobody can tell before librdkafka
-    /// knows the topic, nor for a partition that it does not know. `is_idle`: nothing is under way to that one.
+    /// knows the topic, nor for a partition of which nobody has heard, nor while there are others than
+    /// [before](Self::are_changing). `load`: what is to be sent to a partition first.
     pub fn place(
         &mut self,
         partitioner: &Partitioner,
         stick_for: Duration,
         (key, chosen): (Option<&[u8]>, Option<i32>),
         now: Instant,
-        is_idle: impl Fn(usize) -> bool,
+        load: impl Fn(usize) -> usize,
     ) -> Option<usize> {
+        if self.are_changing() {
+            return None;
+        }
         let count = self.count;
+        if let Some(chosen) = chosen {
+            let is_known = chosen < count.max(self.proven);
+            return usize::try_from(chosen).ok().filter(|_| is_known);
+        }
         if count == 0 {
             return None;
         }
-        let place = match chosen.or_else(|| partitioner.by_key(key, count)) {
-            Some(partition) => partition,
-            None => match self.sticky {
-                Some((partition, until)) if partition < count && until > now => partition,
-                last => {
-                    let last = last.map_or(count - 1, |(partition, _)| partition);
-                    let others = (1..=count).map(|step| last.wrapping_add(step).rem_euclid(count));
-                    let idle = others.clone().find(|partition| is_idle(*partition as usize));
-                    let next = idle.or_else(|| others.clone().next())?;
-                    self.sticky = Some((next, now + stick_for));
-                    next
-                }
-            },
+        let place = match (partitioner.by_key(key, count), self.sticky) {
+            (Some(partition), _) => partition,
+            (None, Some((partition, until))) if partition < count && until > now => partition,
+            (None, last) => {
+                let last = last.map_or(count - 1, |(partition, _)| partition);
+                let others = (1..=count).map(|step| last.wrapping_add(step).rem_euclid(count));
+                let next = others.min_by_key(|partition| load(*partition as usize))?;
+                self.sticky = Some((next, now + stick_for));
+                next
+            }
         };
-        usize::try_from(place).ok().filter(|_| place < count)
+        usize::try_from(place).ok()
+    }
+
+    /// Whether there are others than those that records have been placed by. Those are to be placed again, once
+    /// nothing is under way.
+    pub fn are_changing(&self) -> bool {
+        self.heard != self.count
+    }
+
+    /// From now on records are placed by what librdkafka has last said.
+    pub fn change(&mut self) {
+        (self.count, self.proven) = (self.heard, self.heard);
+    }
+
+    /// Kafka has a record in this partition, which somebody has chosen. Whether nobody has heard of it before.
+    pub fn prove(&mut self, chosen: i32) -> bool {
+        let is_new = chosen >= self.count.max(self.proven);
+        self.proven = self.proven.max(chosen.saturating_add(1));
+        is_new
     }
 }
 
@@ -173,7 +200,7 @@ pub unsafe extern "C" fn choose_partition(
         let Some(producing) = PRODUCING.get().cast::<Producing<'_>>().as_mut() else {
             return (partitioner.choose)(topic, key, size, count, ptr::null_mut(), ticket);
         };
-        producing.partitions.count = count;
+        producing.partitions.heard = count;
         let place = producing.place.and_then(|place| i32::try_from(place).ok());
         place.filter(|place| *place < count).unwrap_or_else(|| {
             producing.has_no_place = true;
@@ -194,7 +221,7 @@ mod tests {
     }
 
     fn of(count: i32) -> Partitions {
-        Partitions { count, ..Partitions::default() }
+        Partitions { count, heard: count, ..Partitions::default() }
     }
 
     #[test]
@@ -208,25 +235,27 @@ mod tests {
         for (key, hash) in murmur2 {
             let (mut partitions, now) = (of(97), Instant::now());
             let mut place =
-                |name| partitions.place(named(name), STICK, (Some(key), None), now, |_| true);
+                |name| partitions.place(named(name), STICK, (Some(key), None), now, |_| 0);
             assert_eq!(place("murmur2_random"), Some((hash % 97) as usize));
             assert_eq!(place("murmur2"), Some((hash % 97) as usize));
         }
     }
 
     #[test]
-    fn records_without_a_key_stay_for_a_while_and_go_where_nothing_is_under_way() {
+    fn records_without_a_key_stay_for_a_while_and_go_where_least_waits() {
         let (mut partitions, start) = (of(3), Instant::now());
-        let mut place =
-            |name: &str, key: Option<&[u8]>, after: u32, is_idle: &dyn Fn(usize) -> bool| {
-                partitions.place(named(name), STICK, (key, None), start + STICK * after, is_idle)
-            };
-        let first = place("murmur2_random", None, 0, &|_| true);
+        let mut place = |name: &str, key: Option<&[u8]>, after: u32, load: [usize; 3]| {
+            let now = start + STICK * after;
+            partitions.place(named(name), STICK, (key, None), now, |partition| load[partition])
+        };
+        let first = place("murmur2_random", None, 0, [0, 0, 0]);
         assert_eq!(first, Some(0));
-        assert_eq!(place("murmur2_random", None, 0, &|_| false), first);
-        assert_eq!(place("murmur2_random", None, 1, &|partition| partition != 1), Some(2));
-        assert_eq!(place("consistent_random", Some(b""), 2, &|_| false), Some(0));
-        assert_ne!(place("murmur2_random", Some(b""), 3, &|_| true), None);
+        assert_eq!(place("murmur2_random", None, 0, [9, 0, 0]), first);
+        assert_eq!(place("murmur2_random", None, 1, [0, 1, 0]), Some(2));
+        assert_eq!(place("consistent_random", Some(b""), 2, [5, 3, 4]), Some(1));
+        let by_key = place("murmur2", Some(b""), 3, [0, 0, 0]);
+        assert_eq!(place("murmur2_random", Some(b""), 3, [9, 9, 9]), by_key);
+        assert_eq!(place("fnv1a_random", None, 3, [0, 0, 0]), Some(2));
     }
 
     #[test]
@@ -234,11 +263,27 @@ mod tests {
         let now = Instant::now();
         let place = |count, chosen| {
             let partitioner = named("murmur2_random");
-            of(count).place(partitioner, STICK, (Some(b"key"), chosen), now, |_| true)
+            of(count).place(partitioner, STICK, (Some(b"key"), chosen), now, |_| 0)
         };
         assert_eq!(place(0, None), None);
         assert_eq!(place(0, Some(0)), None);
         assert_eq!([-1, 2, i32::MAX].map(|chosen| place(2, Some(chosen))), [None; 3]);
         assert_eq!(place(2, Some(1)), Some(1));
+    }
+    #[test]
+    fn nothing_is_placed_while_there_are_others_than_before() {
+        let (mut partitions, now) = (of(2), Instant::now());
+        let place = |partitions: &mut Partitions, chosen| {
+            let partitioner = named("murmur2_random");
+            partitions.place(partitioner, STICK, (Some(b"21"), chosen), now, |_| 0)
+        };
+        assert_eq!(place(&mut partitions, None), Some(1_173_551_340 % 2));
+        partitions.heard = 7;
+        assert_eq!((place(&mut partitions, None), place(&mut partitions, Some(0))), (None, None));
+        partitions.change();
+        assert_eq!(place(&mut partitions, None), Some(1_173_551_340 % 7));
+        assert!(!partitions.prove(6) && partitions.prove(8) && !partitions.prove(7));
+        assert_eq!(place(&mut partitions, Some(8)), Some(8));
+        assert_eq!(place(&mut partitions, Some(9)), None);
     }
 }

@@ -135,8 +135,10 @@ impl Reports {
         Self { event, messages }
     }
 
+    /// Those that tell something new.
     pub fn iter(&self) -> impl Iterator<Item = Report<'_>> {
-        self.messages.iter().map(|message| Report { message: *message, lifetime: PhantomData })
+        let report = |message: &*const _| Report { message: *message, lifetime: PhantomData };
+        self.messages.iter().map(report).filter(|report| report.ticket() != TOLD as u64)
     }
 }
 
@@ -170,21 +172,36 @@ impl<'a> Report<'a> {
     /// Why Kafka does not have it, if that is so, with all of it. A broker's code that librdkafka does not know is
     /// `UNKNOWN`. Takes the headers out.
     pub fn failure(self) -> Option<Failure> {
-        // SAFETY: the message is alive, and so are the words on it.
-        let (code, words) =
-            unsafe { (code_of(self.message)?, c::rd_kafka_message_produce_errstr(self.message)) };
-        // SAFETY: as above.
-        let is_innocent =
-            !words.is_null() && unsafe { CStr::from_ptr(words) }.to_bytes().ends_with(INNOCENT);
-        Some(Failure {
-            code: if is_innocent {
-                Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD
-            } else {
-                code
-            },
-            words: words.addr(),
-            kept: Kept::new(self.key(), self.value(), self.take_headers()),
-        })
+        // SAFETY: the message is alive.
+        let code = unsafe { code_of(self.message)? };
+        let kept = Kept::new(self.key(), self.value(), self.take_headers());
+        Some(Failure { code, words: 0, kept })
+    }
+
+    /// The same, for one that a broker has just refused.
+    ///
+    /// # Safety
+    /// This is called as librdkafka reads the broker's answer: its words are gone when there is a report.
+    pub unsafe fn refusal(self) -> Option<Failure> {
+        let mut failure = self.failure()?;
+        // SAFETY: the caller says so.
+        unsafe {
+            let words = c::rd_kafka_message_produce_errstr(self.message);
+            failure.words = words.addr();
+            if !words.is_null() && CStr::from_ptr(words).to_bytes().ends_with(INNOCENT) {
+                failure.code = Code::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD;
+            }
+        }
+        Some(failure)
+    }
+
+    /// What is to be known of it is known: its report tells nothing any more.
+    ///
+    /// # Safety
+    /// As for [`refusal`](Self::refusal).
+    pub unsafe fn forget(self) {
+        // SAFETY: nobody else looks at the message meanwhile.
+        unsafe { (*self.message.cast_mut())._private = ptr::without_provenance_mut(TOLD) };
     }
 
     pub fn key(self) -> Option<&'a [u8]> {
@@ -239,10 +256,13 @@ impl<'a> Report<'a> {
 /// one record of a batch was guilty, it says it nowhere else.
 const INNOCENT: &[u8] = b"part of a batch which had one more more invalid records";
 
+/// The ticket of a record whose report tells nothing new.
+const TOLD: usize = usize::MAX;
+
 /// A record that Kafka does not have, and why.
 pub struct Failure {
     pub code: Code,
-    /// Where a broker's words on this record were: those on another record of its batch were elsewhere only if
+    /// Where a broker's words on this record were, or 0: those on another record of its batch were elsewhere only if
     /// brokers have named the records that they refuse.
     pub words: usize,
     pub kept: Kept,

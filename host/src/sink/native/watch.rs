@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_void};
-use std::ptr;
 
 use rdkafka::bindings as c;
 use rdkafka::types::RDKafkaRespErr as Code;
@@ -18,9 +17,6 @@ pub trait Handler: Send + Sync {
     /// A broker has refused the record of this ticket.
     fn refused(&self, ticket: u64, failure: Failure);
 }
-
-/// The ticket of a record whose report is of no interest any more.
-const TOLD: usize = usize::MAX;
 
 /// What librdkafka's threads tell.
 pub struct Watch(pub Box<dyn Handler>);
@@ -73,9 +69,9 @@ unsafe extern "C" fn acknowledged(
         if code_of(message).is_none() {
             // Only a broker's thread knows this, from a response.
             confirmed(watch, report, is_answered);
-        } else if is_answered && let Some(failure) = report.failure() {
+        } else if is_answered && let Some(failure) = report.refusal() {
             let ticket = report.ticket();
-            (*message)._private = ptr::without_provenance_mut(TOLD);
+            report.forget();
             watch.0.refused(ticket, failure);
         }
     }
