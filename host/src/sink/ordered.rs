@@ -207,11 +207,9 @@ impl Gate {
             0 => {}
             suspects => self.group = (suspects / 2).max(1),
         }
-        let group = match std::mem::take(&mut self.innocent) {
-            0 => self.group,
-            innocent => innocent.min(self.group),
-        };
+        let group = if self.innocent > 0 { self.innocent.min(self.group) } else { self.group };
         self.allowed = group.min(limit);
+        self.innocent = self.innocent.saturating_sub(self.allowed);
         self.sent = (0, 0);
     }
 
@@ -683,14 +681,14 @@ impl Gates {
             return false;
         }
         let gate = self.gate_mut(place);
-        if gate.waiting.is_empty() {
+        if gate.waiting.is_empty() && gate.failures.is_empty() {
             gate.is_closed = false;
             (gate.group, gate.allowed) = (usize::MAX, 0);
             gate.backoff.reset();
             self.closed.remove(&place);
             return false;
         }
-        gate.allowed > 0
+        gate.allowed > 0 && !gate.waiting.is_empty()
     }
 
     /// Places records anew by the partitions that a topic has by now, once nothing of it is under way.

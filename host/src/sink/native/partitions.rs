@@ -91,6 +91,8 @@ pub struct Partitions {
     count: i32,
     /// How many there are, as librdkafka has last said.
     heard: i32,
+    /// It has said something else since records were last placed anew.
+    are_changing: bool,
     /// How many there are at least, since Kafka has records there.
     proven: i32,
     /// Where records go that may go to any, and until when.
@@ -109,7 +111,7 @@ impl Partitions {
         now: Instant,
         load: impl Fn(usize) -> usize,
     ) -> Option<usize> {
-        if self.are_changing() {
+        if self.are_changing {
             return None;
         }
         let count = self.count;
@@ -137,12 +139,18 @@ impl Partitions {
     /// Whether there are others than those that records have been placed by. Those are to be placed again, once
     /// nothing is under way.
     pub fn are_changing(&self) -> bool {
-        self.heard != self.count
+        self.are_changing
+    }
+
+    /// What librdkafka says.
+    fn hear(&mut self, count: i32) {
+        self.are_changing |= count != self.count;
+        self.heard = count;
     }
 
     /// From now on records are placed by what librdkafka has last said.
     pub fn change(&mut self) {
-        (self.count, self.proven) = (self.heard, self.heard);
+        (self.count, self.proven, self.are_changing) = (self.heard, self.heard, false);
     }
 
     /// Kafka has a record in this partition, which somebody has chosen. Whether nobody has heard of it before.
@@ -200,7 +208,7 @@ pub unsafe extern "C" fn choose_partition(
         let Some(producing) = PRODUCING.get().cast::<Producing<'_>>().as_mut() else {
             return (partitioner.choose)(topic, key, size, count, ptr::null_mut(), ticket);
         };
-        producing.partitions.heard = count;
+        producing.partitions.hear(count);
         let place = producing.place.and_then(|place| i32::try_from(place).ok());
         place.filter(|place| *place < count).unwrap_or_else(|| {
             producing.has_no_place = true;
@@ -221,7 +229,7 @@ mod tests {
     }
 
     fn of(count: i32) -> Partitions {
-        Partitions { count, heard: count, ..Partitions::default() }
+        Partitions { count, ..Partitions::default() }
     }
 
     #[test]
@@ -278,8 +286,12 @@ mod tests {
             partitions.place(partitioner, STICK, (Some(b"21"), chosen), now, |_| 0)
         };
         assert_eq!(place(&mut partitions, None), Some(1_173_551_340 % 2));
-        partitions.heard = 7;
-        assert_eq!((place(&mut partitions, None), place(&mut partitions, Some(0))), (None, None));
+        // Also if there are as many as before again, before anything was placed anew.
+        for (count, placed) in [(2, Some(0)), (7, None), (2, None)] {
+            partitions.hear(count);
+            assert_eq!(place(&mut partitions, Some(0)), placed);
+        }
+        partitions.hear(7);
         partitions.change();
         assert_eq!(place(&mut partitions, None), Some(1_173_551_340 % 7));
         assert!(!partitions.prove(6) && partitions.prove(8) && !partitions.prove(7));
