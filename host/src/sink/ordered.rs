@@ -185,9 +185,14 @@ impl Default for Gate {
 }
 
 impl Gate {
+    /// Whether something waits, and nothing is under way.
+    fn is_next(&self) -> bool {
+        self.is_closed && self.outstanding == 0
+    }
+
     /// Whether something of it may be sent now.
     fn is_due(&self, now: Instant) -> bool {
-        self.is_closed && self.outstanding == 0 && self.retry_at.is_none_or(|at| at <= now)
+        self.is_next() && self.retry_at.is_none_or(|at| at <= now)
     }
 
     /// Whether brokers are to be asked before anything is sent.
@@ -527,7 +532,7 @@ impl Gates {
             Then::Attend
         } else if topic.partitions.are_changing() {
             if topic.outstanding > 0 { Then::Nothing } else { Then::Send(place) }
-        } else if !self.is_next(place) {
+        } else if !gate.is_next() {
             Then::Nothing
         } else if gate.is_in_trouble() {
             Then::Attend
@@ -601,8 +606,8 @@ impl Gates {
         if self.made_up > MADE_UP {
             self.renewal.get_or_insert(Renewal::Names);
         }
-        self.settle(place.topic, now, outcome);
-        if self.topics[place.topic].partitions.are_changing() || !self.is_next(place) {
+        self.settle(place.topic, outcome);
+        if self.topics[place.topic].partitions.are_changing() || !self.gate(place).is_next() {
             return false;
         }
         self.judge(place, outcome);
@@ -611,7 +616,7 @@ impl Gates {
         {
             self.sort(BTreeSet::from([place]), now, outcome);
         }
-        if self.renewal.is_some() || !self.is_next(place) {
+        if self.renewal.is_some() || !self.gate(place).is_next() {
             return false;
         }
         let gate = self.gate_mut(place);
@@ -628,12 +633,6 @@ impl Gates {
         gate.retry_at = None;
         gate.allow(if place.partition.is_none() { 1 } else { limit });
         true
-    }
-
-    /// Whether something waits at a gate, and nothing is under way.
-    fn is_next(&self, place: Place) -> bool {
-        let gate = self.gate(place);
-        gate.is_closed && gate.outstanding == 0
     }
 
     /// Sends some of what waits at a gate. Whether more may be sent.
@@ -677,7 +676,7 @@ impl Gates {
             };
             outcome.rejected.push((tag, rejected));
         }
-        if self.settle(place.topic, Instant::now(), outcome) {
+        if self.settle(place.topic, outcome) {
             return false;
         }
         let gate = self.gate_mut(place);
@@ -692,14 +691,14 @@ impl Gates {
     }
 
     /// Places records anew by the partitions that a topic has by now, once nothing of it is under way.
-    fn settle(&mut self, index: usize, now: Instant, outcome: &mut Outcome) -> bool {
+    fn settle(&mut self, index: usize, outcome: &mut Outcome) -> bool {
         let topic = &mut self.topics[index];
         if !topic.partitions.are_changing() || topic.outstanding > 0 {
             return false;
         }
         topic.partitions.change();
         let closed = self.closed.iter().copied().filter(|place| place.topic == index).collect();
-        self.sort(closed, now, outcome);
+        self.sort(closed, Instant::now(), outcome);
         true
     }
 

@@ -89,10 +89,8 @@ pub struct Batches {
 pub struct Partitions {
     /// How many there are, for records to be placed by; 0 if nobody knows.
     count: i32,
-    /// How many there are, as librdkafka has last said.
-    heard: i32,
-    /// It has said something else since records were last placed anew.
-    are_changing: bool,
+    /// How many there are, as librdkafka has last said, if it has said another number than that.
+    heard: Option<i32>,
     /// How many there are at least, since Kafka has records there.
     proven: i32,
     /// Where records go that may go to any, and until when.
@@ -111,7 +109,7 @@ impl Partitions {
         now: Instant,
         load: impl Fn(usize) -> usize,
     ) -> Option<usize> {
-        if self.are_changing {
+        if self.are_changing() {
             return None;
         }
         let count = self.count;
@@ -139,18 +137,22 @@ impl Partitions {
     /// Whether there are others than those that records have been placed by. Those are to be placed again, once
     /// nothing is under way.
     pub fn are_changing(&self) -> bool {
-        self.are_changing
+        self.heard.is_some()
     }
 
     /// What librdkafka says.
     fn hear(&mut self, count: i32) {
-        self.are_changing |= count != self.count;
-        self.heard = count;
+        // Not forgotten if there are as many as before again: some records may have been kept from their places.
+        if self.are_changing() || count != self.count {
+            self.heard = Some(count);
+        }
     }
 
     /// From now on records are placed by what librdkafka has last said.
     pub fn change(&mut self) {
-        (self.count, self.proven, self.are_changing) = (self.heard, self.heard, false);
+        if let Some(count) = self.heard.take() {
+            (self.count, self.proven) = (count, count);
+        }
     }
 
     /// Kafka has a record in this partition, which somebody has chosen. Whether nobody has heard of it before.
@@ -278,6 +280,7 @@ mod tests {
         assert_eq!([-1, 2, i32::MAX].map(|chosen| place(2, Some(chosen))), [None; 3]);
         assert_eq!(place(2, Some(1)), Some(1));
     }
+
     #[test]
     fn nothing_is_placed_while_there_are_others_than_before() {
         let (mut partitions, now) = (of(2), Instant::now());
